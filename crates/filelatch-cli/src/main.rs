@@ -1,0 +1,2 @@
+//! The `filelatch` command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Documents: read and changed without losing a comment.

@@ -1,0 +1,3 @@
+//! Many writers, one file, nothing lost.
+
+pub mod doc;
