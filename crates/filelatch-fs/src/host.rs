@@ -1,0 +1,54 @@
+//! The machine and this process: time, identity, life and death, waiting.
+
+use std::fmt::Debug;
+use std::io;
+use std::thread::Thread;
+use std::time::{Duration, SystemTime};
+
+/// Facts of this process that a lock record carries (P1) and that decide, later, whether its writer is dead (L7).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessFacts {
+    /// Process id, in this process's own PID namespace.
+    pub pid: u32,
+    /// Identity of the PID namespace; 0 where the system has none.
+    pub pid_ns: u64,
+    /// Start time of the process in the system's own unit (Linux: clock ticks since boot, proc(5) field 22).
+    pub start: u64,
+    /// Identity of this boot; empty where the system has none.
+    pub boot: String,
+    /// Name of the machine.
+    pub host: String,
+    /// Name of the user, or the number where there is no name.
+    pub user: String,
+}
+
+/// A machine, as one process on it sees it.
+pub trait Host: Debug + Send + Sync + 'static {
+    /// Wall-clock time: for people and records, never for deciding who is dead (L8, L11).
+    fn now(&self) -> SystemTime;
+
+    /// Time since some fixed moment of this boot, also running while the machine sleeps (`CLOCK_BOOTTIME`, L10).
+    fn monotonic(&self) -> Duration;
+
+    /// Waits.
+    fn sleep(&self, time: Duration);
+
+    /// Parks the calling thread until [`Host::unpark`] or the time is over; may also return early for no reason.
+    fn park(&self, timeout: Option<Duration>);
+
+    /// Wakes a parked thread; a call before the park makes the next park return at once.
+    fn unpark(&self, thread: &Thread);
+
+    /// This process's id; differs after a fork.
+    fn pid(&self) -> u32;
+
+    /// Everything a record says about this process.
+    fn facts(&self) -> ProcessFacts;
+
+    /// Start time of a process of this machine and PID namespace, in the unit of [`ProcessFacts::start`]; `None` when there
+    /// is no such process.
+    fn start_of(&self, pid: u32) -> io::Result<Option<u64>>;
+
+    /// Random bits that no other process will draw.
+    fn random(&self) -> u64;
+}

@@ -1,0 +1,29 @@
+//! The real systems: one file each, the same types in all of them.
+//!
+//! `unix.rs` serves Linux (which is run and tested), macOS and the BSDs; `raw_unix.rs` holds the few calls that need unsafe
+//! code; `linux.rs` reads `/proc`; `windows.rs` is Windows.
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(unix)]
+mod raw_unix;
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+mod unix_host;
+#[cfg(windows)]
+mod windows;
+#[cfg(windows)]
+mod windows_host;
+
+#[cfg(unix)]
+pub use unix::{LOCK_RECORD_OFFSET, RealFs};
+#[cfg(unix)]
+pub use unix_host::RealHost;
+#[cfg(windows)]
+pub use windows::{LOCK_RECORD_OFFSET, RealFs};
+#[cfg(windows)]
+pub use windows_host::RealHost;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,504 @@
+//! Files on Unix: rustix calls relative to directory descriptors.
+//!
+//! Linux has everything the seam names. macOS and the BSDs have no byte-range locks beside flock (there both live in one
+//! table and collide, L4), no lock table and no leases; their verbs answer [`io::ErrorKind::Unsupported`] or `Unknown`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the other side of the seam: the calls that everybody else is kept from"
+)]
+
+use std::any::Any;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, XattrFlags};
+use rustix::io::{Errno, FdFlags};
+
+use crate::fs::{Fs, FsDir, FsFile};
+use crate::types::{Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, RangeKind, Stat, Timestamp, WriterProbe};
+
+/// Where the holder record starts in a lock file (P1; on Windows byte 0 is the locked byte and can't be read).
+pub const LOCK_RECORD_OFFSET: u64 = 0;
+
+/// The file system of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealFs;
+
+#[derive(Debug)]
+struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+    id: FileId,
+    caps: Caps,
+}
+
+#[derive(Debug)]
+struct File {
+    fd: OwnedFd,
+}
+
+fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            other => return other.map_err(unify),
+        }
+    }
+}
+
+/// "Not supported" has several numbers.
+fn unify(errno: Errno) -> io::Error {
+    match errno {
+        Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOTTY => {
+            io::Error::new(io::ErrorKind::Unsupported, io::Error::from(errno))
+        }
+        other => other.into(),
+    }
+}
+
+#[expect(clippy::unnecessary_cast, reason = "the C types differ between systems")]
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the C types differ between systems")]
+fn stat_of(s: &rustix::fs::Stat) -> Stat {
+    let kind = match FileType::from_raw_mode(s.st_mode as _) {
+        FileType::RegularFile => FileKind::File,
+        FileType::Directory => FileKind::Dir,
+        FileType::Symlink => FileKind::Symlink,
+        _ => FileKind::Other,
+    };
+    Stat {
+        id: FileId { dev: s.st_dev as u64, ino: s.st_ino as u64 },
+        kind,
+        size: s.st_size as u64,
+        mode: s.st_mode as u32 & 0o7777,
+        uid: s.st_uid,
+        gid: s.st_gid,
+        nlink: s.st_nlink as u64,
+        mtime: Timestamp { secs: s.st_mtime as i64, nanos: s.st_mtime_nsec as u32 },
+        ctime: Timestamp { secs: s.st_ctime as i64, nanos: s.st_ctime_nsec as u32 },
+    }
+}
+
+impl Fs for RealFs {
+    fn open_dir(&self, path: &Path) -> io::Result<Arc<dyn FsDir>> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = match retry(|| rustix::fs::open(path, flags | OFlags::RDONLY, Mode::empty())) {
+            // A directory that may be entered but not listed still serves, except for listing and syncing.
+            #[cfg(target_os = "linux")]
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+                retry(|| rustix::fs::open(path, flags | OFlags::PATH, Mode::empty()))?
+            }
+            other => other?,
+        };
+        let id = stat_of(&retry(|| rustix::fs::fstat(&fd))?).id;
+        let caps = caps_of(&fd);
+        Ok(Arc::new(Dir { fd, path: path.to_owned(), id, caps }))
+    }
+
+    fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
+        std::fs::canonicalize(path)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        Ok(stat_of(&retry(|| rustix::fs::lstat(path))?))
+    }
+
+    fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
+        let text = retry(|| rustix::fs::readlink(path, Vec::new()))?;
+        Ok(OsString::from_vec(text.into_bytes()).into())
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        retry(|| rustix::fs::mkdir(path, Mode::from_raw_mode(0o777)))
+    }
+
+    fn current_dir(&self) -> io::Result<PathBuf> {
+        std::env::current_dir()
+    }
+
+    #[cfg(target_os = "linux")]
+    fn lock_table(&self, file: FileId) -> io::Result<Option<LockTable>> {
+        super::linux::lock_table(file)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn lock_table(&self, _file: FileId) -> io::Result<Option<LockTable>> {
+        Ok(None)
+    }
+}
+
+impl FsDir for Dir {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn id(&self) -> FileId {
+        self.id
+    }
+
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        Ok(stat_of(&retry(|| rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW))?))
+    }
+
+    fn open(&self, name: &OsStr, access: Access) -> io::Result<Box<dyn FsFile>> {
+        let access = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::ReadWrite => OFlags::RDWR,
+        };
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty()))?;
+        Ok(Box::new(File { fd }))
+    }
+
+    fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        #[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "mode_t differs between systems"))]
+        let mode = Mode::from_raw_mode(mode.try_into().unwrap_or_default());
+        let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
+        Ok(Box::new(File { fd }))
+    }
+
+    fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        retry(|| rustix::fs::renameat(&self.fd, from, &self.fd, to))
+    }
+
+    fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        rename_new(self, from, self, to)
+    }
+
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    fn exchange(&self, a: &OsStr, b: &OsStr) -> io::Result<()> {
+        // The kernel reports the move of the second name last: `b -> a` ends with MOVED_TO for `a` (P5.2).
+        match retry(|| rustix::fs::renameat_with(&self.fd, a, &self.fd, b, rustix::fs::RenameFlags::EXCHANGE)) {
+            Err(e) if e.raw_os_error() == Some(libc::EINVAL) => Err(io::Error::new(io::ErrorKind::Unsupported, e)),
+            other => other,
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn exchange(&self, _a: &OsStr, _b: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn link(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        retry(|| rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()))
+    }
+
+    fn move_to(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()> {
+        let Some(dir) = dir.as_any().downcast_ref::<Dir>() else { return Err(io::ErrorKind::CrossesDevices.into()) };
+        rename_new(self, from, dir, to)
+    }
+
+    fn remove(&self, name: &OsStr) -> io::Result<()> {
+        retry(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        retry(|| rustix::fs::fsync(&self.fd))
+    }
+
+    fn list(&self, each: &mut dyn FnMut(OsString) -> bool) -> io::Result<()> {
+        // A descriptor of its own: the position in a directory belongs to the open file.
+        let mut entries = rustix::fs::Dir::read_from(&self.fd).map_err(io::Error::from)?;
+        while let Some(entry) = entries.read() {
+            let entry = entry.map_err(io::Error::from)?;
+            let name = entry.file_name().to_bytes();
+            if name != b"." && name != b".." && !each(OsStr::from_bytes(name).to_owned()) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn rename_new(from_dir: &Dir, from: &OsStr, to_dir: &Dir, to: &OsStr) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    {
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        match retry(|| rustix::fs::renameat_with(&from_dir.fd, from, &to_dir.fd, to, flags)) {
+            // No such flag on this file system (L33): the portable way follows.
+            Err(e) if e.kind() == io::ErrorKind::Unsupported || e.raw_os_error() == Some(libc::EINVAL) => {}
+            other => return other,
+        }
+    }
+    retry(|| rustix::fs::linkat(&from_dir.fd, from, &to_dir.fd, to, AtFlags::empty()))?;
+    retry(|| rustix::fs::unlinkat(&from_dir.fd, from, AtFlags::empty()))
+}
+
+impl FsFile for File {
+    fn stat(&self) -> io::Result<Stat> {
+        Ok(stat_of(&retry(|| rustix::fs::fstat(&self.fd))?))
+    }
+
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        retry(|| rustix::io::pread(&self.fd, &mut *buf, offset))
+    }
+
+    fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        retry(|| rustix::io::pwrite(&self.fd, buf, offset))
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        retry(|| rustix::fs::ftruncate(&self.fd, len))
+    }
+
+    #[cfg(not(target_vendor = "apple"))]
+    fn sync(&self) -> io::Result<()> {
+        retry(|| rustix::fs::fsync(&self.fd))
+    }
+
+    #[cfg(target_vendor = "apple")]
+    fn sync(&self) -> io::Result<()> {
+        super::raw_unix::full_sync(self.fd.as_fd())
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        #[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "mode_t differs between systems"))]
+        let mode = Mode::from_raw_mode((mode & 0o7777).try_into().unwrap_or_default());
+        retry(|| rustix::fs::fchmod(&self.fd, mode))
+    }
+
+    fn set_owner(&self, uid: u32, gid: u32) -> io::Result<()> {
+        let (uid, gid) = (rustix::fs::Uid::from_raw(uid), rustix::fs::Gid::from_raw(gid));
+        retry(|| rustix::fs::fchown(&self.fd, Some(uid), Some(gid)))
+    }
+
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    fn list_xattrs(&self) -> io::Result<Vec<OsString>> {
+        // Nearly always there is nothing, or next to nothing, to list: one call then.
+        let mut buf = vec![0_u8; 256];
+        loop {
+            match retry(|| rustix::fs::flistxattr(&self.fd, &mut buf[..])) {
+                Ok(n) => {
+                    let names = buf[..n].split(|b| *b == 0).filter(|name| !name.is_empty());
+                    return Ok(names.map(|name| OsStr::from_bytes(name).to_owned()).collect());
+                }
+                Err(e) if e.raw_os_error() == Some(libc::ERANGE) && buf.len() < 1 << 20 => buf.resize(buf.len() * 4, 0),
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn list_xattrs(&self) -> io::Result<Vec<OsString>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    fn get_xattr(&self, name: &OsStr) -> io::Result<Option<Vec<u8>>> {
+        let mut buf = vec![0_u8; 256];
+        loop {
+            match retry(|| rustix::fs::fgetxattr(&self.fd, name, &mut buf[..])) {
+                Ok(n) => {
+                    buf.truncate(n);
+                    return Ok(Some(buf));
+                }
+                Err(e) => match e.raw_os_error() {
+                    Some(libc::ERANGE) if buf.len() < 1 << 20 => buf.resize(buf.len() * 8, 0),
+                    #[cfg(target_os = "linux")]
+                    Some(libc::ENODATA) => return Ok(None),
+                    #[cfg(target_vendor = "apple")]
+                    Some(libc::ENOATTR) => return Ok(None),
+                    _ if e.kind() == io::ErrorKind::Unsupported => return Ok(None),
+                    _ => return Err(e),
+                },
+            }
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn get_xattr(&self, _name: &OsStr) -> io::Result<Option<Vec<u8>>> {
+        Ok(None)
+    }
+
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    fn set_xattr(&self, name: &OsStr, value: &[u8]) -> io::Result<()> {
+        retry(|| rustix::fs::fsetxattr(&self.fd, name, value, XattrFlags::empty()))
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn set_xattr(&self, _name: &OsStr, _value: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn lock(&self, kind: LockKind) -> io::Result<()> {
+        retry(|| rustix::fs::flock(&self.fd, operation(kind, true)))
+    }
+
+    fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        match retry(|| rustix::fs::flock(&self.fd, operation(kind, false))) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn unlock(&self) -> io::Result<()> {
+        retry(|| rustix::fs::flock(&self.fd, FlockOperation::Unlock))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn lock_range(&self, start: u64, len: u64, kind: RangeKind) -> io::Result<()> {
+        use super::raw_unix::{RangeCommand, range_command};
+        range_command(self.fd.as_fd(), start, len, RangeCommand::Lock(kind)).map(drop)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn try_lock_range(&self, start: u64, len: u64, kind: RangeKind) -> io::Result<bool> {
+        use super::raw_unix::{RangeCommand, range_command};
+        range_command(self.fd.as_fd(), start, len, RangeCommand::TryLock(kind))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn unlock_range(&self, start: u64, len: u64) -> io::Result<()> {
+        use super::raw_unix::{RangeCommand, range_command};
+        range_command(self.fd.as_fd(), start, len, RangeCommand::Unlock).map(drop)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn range_is_locked(&self, start: u64, len: u64) -> io::Result<bool> {
+        use super::raw_unix::{RangeCommand, range_command};
+        range_command(self.fd.as_fd(), start, len, RangeCommand::Query)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn probe_writers(&self) -> io::Result<WriterProbe> {
+        Ok(super::raw_unix::probe_writers(self.fd.as_fd()))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn clone_from(&self, source: &dyn FsFile) -> io::Result<()> {
+        let Some(source) = source.as_any().downcast_ref::<File>() else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        match retry(|| rustix::fs::ioctl_ficlone(&self.fd, &source.fd)) {
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EINVAL | libc::EXDEV)) => {
+                Err(io::Error::new(io::ErrorKind::Unsupported, e))
+            }
+            other => other,
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn lock_range(&self, _start: u64, _len: u64, _kind: RangeKind) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn try_lock_range(&self, _start: u64, _len: u64, _kind: RangeKind) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn unlock_range(&self, _start: u64, _len: u64) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn range_is_locked(&self, _start: u64, _len: u64) -> io::Result<bool> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn probe_writers(&self) -> io::Result<WriterProbe> {
+        Ok(WriterProbe::Unknown)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn clone_from(&self, _source: &dyn FsFile) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn make_inheritable(&self) -> io::Result<u64> {
+        retry(|| rustix::io::fcntl_setfd(&self.fd, FdFlags::empty()))?;
+        Ok(u64::try_from(self.fd.as_raw_fd()).unwrap_or_default())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+fn operation(kind: LockKind, wait: bool) -> FlockOperation {
+    match (kind, wait) {
+        (LockKind::Shared, true) => FlockOperation::LockShared,
+        (LockKind::Shared, false) => FlockOperation::NonBlockingLockShared,
+        (LockKind::Exclusive, true) => FlockOperation::LockExclusive,
+        (LockKind::Exclusive, false) => FlockOperation::NonBlockingLockExclusive,
+    }
+}
+
+/// Timestamps of local Linux file systems come from a clock that ticks at least every 10 ms.
+const TICK: Duration = Duration::from_millis(20);
+/// FAT stores even seconds; servers have their own clocks (L11).
+const COARSE: Duration = Duration::from_millis(2100);
+
+#[cfg(target_os = "linux")]
+fn caps_of(dir: &OwnedFd) -> Caps {
+    use FsKind::{Local, Network, Unknown};
+    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "magic numbers are 32 bits, kept in a C long")]
+    let magic = rustix::fs::fstatfs(dir).map_or(0, |s| s.f_type as u32);
+    // statfs(2) and linux/magic.h
+    let (name, kind, folds, granule) = match magic {
+        0xEF53 => ("ext4", Local, false, TICK),
+        0x5846_5342 => ("xfs", Local, false, TICK),
+        0x9123_683E => ("btrfs", Local, false, TICK),
+        0x0102_1994 => ("tmpfs", Local, false, TICK),
+        0x8584_58F6 => ("ramfs", Local, false, TICK),
+        0xF2F5_2010 => ("f2fs", Local, false, TICK),
+        0x2FC1_2FC1 => ("zfs", Local, false, TICK),
+        0xCA45_1A4E => ("bcachefs", Local, false, TICK),
+        0x794C_7630 => ("overlayfs", Local, false, TICK),
+        0x4D44 => ("vfat", Local, true, COARSE),
+        0x2011_BAB0 => ("exfat", Local, true, COARSE),
+        0x7366_746E => ("ntfs3", Local, false, COARSE),
+        0x6969 => ("nfs", Network, false, COARSE),
+        0xFF53_4D42 => ("cifs", Network, true, COARSE),
+        0xFE53_4D42 | 0x517B => ("smb", Network, true, COARSE),
+        0x0102_1997 => ("9p", Network, false, COARSE),
+        0x00C3_6400 => ("ceph", Network, false, COARSE),
+        0x5346_414F | 0x6B41_4653 => ("afs", Network, false, COARSE),
+        0x6573_5546 => ("fuse", Unknown, false, COARSE),
+        _ => ("unknown", Unknown, false, COARSE),
+    };
+    // FS_CASEFOLD_FL of linux/fs.h: a directory of ext4, f2fs or tmpfs that folds case.
+    let casefold = || rustix::fs::ioctl_getflags(dir).is_ok_and(|flags| flags.bits() & 0x4000_0000 != 0);
+    Caps {
+        kind,
+        name,
+        case_insensitive: folds || casefold(),
+        timestamp_granule: granule,
+        // NFS turns flock into byte-range locks (L13): they would collide with ours.
+        range_locks: kind == Local,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn caps_of(dir: &OwnedFd) -> Caps {
+    #[cfg(target_vendor = "apple")]
+    let case_insensitive = super::raw_unix::is_case_insensitive(dir.as_fd());
+    #[cfg(not(target_vendor = "apple"))]
+    let case_insensitive = {
+        let _ = (dir, TICK);
+        false
+    };
+    Caps {
+        kind: FsKind::Unknown,
+        name: "unknown",
+        case_insensitive,
+        timestamp_granule: COARSE,
+        range_locks: false,
+    }
+}
