@@ -122,7 +122,7 @@ pub(super) fn start_of(pid: u32) -> io::Result<Option<u64>> {
     let Ok(pid) = libc::c_int::try_from(pid) else { return Ok(None) };
     // SAFETY: `proc_bsdinfo` is a plain C struct for which all-zero bytes are a valid value.
     let mut info: libc::proc_bsdinfo = unsafe { std::mem::zeroed() };
-    let size = size_of::<libc::proc_bsdinfo>() as libc::c_int;
+    let size = libc::c_int::try_from(size_of::<libc::proc_bsdinfo>()).unwrap_or_default();
     // SAFETY: the buffer is as large as `size` says and lives through the call.
     let n = unsafe { libc::proc_pidinfo(pid, libc::PROC_PIDTBSDINFO, 0, (&raw mut info).cast(), size) };
     if n == size {

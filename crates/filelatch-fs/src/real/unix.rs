@@ -20,7 +20,9 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, XattrFlags};
 use rustix::io::{Errno, FdFlags};
 
 use crate::fs::{Fs, FsDir, FsFile};
-use crate::types::{Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, RangeKind, Stat, Timestamp, WriterProbe};
+use crate::types::{
+    Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, RangeKind, Stat, Timestamp, WriterProbe,
+};
 
 /// Where the holder record starts in a lock file (P1; on Windows byte 0 is the locked byte and can't be read).
 pub const LOCK_RECORD_OFFSET: u64 = 0;
@@ -63,6 +65,7 @@ fn unify(errno: Errno) -> io::Error {
 
 #[expect(clippy::unnecessary_cast, reason = "the C types differ between systems")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the C types differ between systems")]
+#[cfg_attr(target_vendor = "apple", expect(clippy::cast_lossless, reason = "the C types differ between systems"))]
 fn stat_of(s: &rustix::fs::Stat) -> Stat {
     let kind = match FileType::from_raw_mode(s.st_mode as _) {
         FileType::RegularFile => FileKind::File,
@@ -440,7 +443,8 @@ fn operation(kind: LockKind, wait: bool) -> FlockOperation {
     }
 }
 
-/// Timestamps of local Linux file systems come from a clock that ticks at least every 10 ms.
+/// Timestamps of local Linux file systems come from a clock that ticks at least every 10 ms; APFS stores nanoseconds.
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
 const TICK: Duration = Duration::from_millis(20);
 /// FAT stores even seconds; servers have their own clocks (L11).
 const COARSE: Duration = Duration::from_millis(2100);
@@ -448,7 +452,11 @@ const COARSE: Duration = Duration::from_millis(2100);
 #[cfg(target_os = "linux")]
 fn caps_of(dir: &OwnedFd) -> Caps {
     use FsKind::{Local, Network, Unknown};
-    #[expect(clippy::cast_sign_loss, clippy::cast_possible_truncation, reason = "magic numbers are 32 bits, kept in a C long")]
+    #[expect(
+        clippy::cast_sign_loss,
+        clippy::cast_possible_truncation,
+        reason = "magic numbers are 32 bits, kept in a C long"
+    )]
     let magic = rustix::fs::fstatfs(dir).map_or(0, |s| s.f_type as u32);
     // statfs(2) and linux/magic.h
     let (name, kind, folds, granule) = match magic {
@@ -485,20 +493,27 @@ fn caps_of(dir: &OwnedFd) -> Caps {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(target_vendor = "apple")]
 fn caps_of(dir: &OwnedFd) -> Caps {
-    #[cfg(target_vendor = "apple")]
-    let case_insensitive = super::raw_unix::is_case_insensitive(dir.as_fd());
-    #[cfg(not(target_vendor = "apple"))]
-    let case_insensitive = {
-        let _ = (dir, TICK);
-        false
-    };
+    let (name, kind) = rustix::fs::fstatfs(dir).map_or(("unknown", FsKind::Unknown), |facts| {
+        let letters: String =
+            facts.f_fstypename.iter().take_while(|c| **c != 0).map(|c| c.cast_unsigned() as char).collect();
+        let name =
+            ["apfs", "hfs", "msdos", "exfat", "smbfs", "nfs", "afpfs", "webdav"].into_iter().find(|n| *n == letters);
+        let local = facts.f_flags & libc::MNT_LOCAL.cast_unsigned() != 0;
+        (name.unwrap_or("unknown"), if local { FsKind::Local } else { FsKind::Network })
+    });
     Caps {
-        kind: FsKind::Unknown,
-        name: "unknown",
-        case_insensitive,
-        timestamp_granule: COARSE,
+        kind,
+        name,
+        case_insensitive: super::raw_unix::is_case_insensitive(dir.as_fd()),
+        timestamp_granule: if name == "apfs" { TICK } else { COARSE },
         range_locks: false,
     }
+}
+
+#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+fn caps_of(_dir: &OwnedFd) -> Caps {
+    let (kind, name) = (FsKind::Unknown, "unknown");
+    Caps { kind, name, case_insensitive: false, timestamp_granule: COARSE, range_locks: false }
 }
