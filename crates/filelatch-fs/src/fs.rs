@@ -2,9 +2,11 @@
 //!
 //! # Invariants
 //! - Names are looked up relative to an open directory wherever a protocol runs, so a directory that is renamed or swapped
-//!   for a symlink while it runs can't divert it (on Windows the directory's handle is kept open without delete sharing).
+//!   for a symlink while it runs can't divert it. On Windows too, and the open directory keeps nobody from renaming it; only
+//!   the target of a rename or link is a path there, which holds still as long as the source is open.
 //! - No verb follows a symbolic link in the last component.
-//! - `EINTR` is retried inside; every other error surfaces unchanged, once.
+//! - `EINTR` is retried inside, and on Windows, for about a second, a rename, link or removal that somebody is in the way of
+//!   (L35); every other error surfaces unchanged, once.
 //! - Durability is explicit: [`FsFile::sync`] for bytes and metadata of a file, [`FsDir::sync`] for names (L24).
 
 use std::ffi::{OsStr, OsString};
@@ -83,7 +85,7 @@ pub trait FsDir: Debug + Send + Sync + 'static {
     fn remove(&self, name: &OsStr) -> io::Result<()>;
 
     /// Makes creations, renames and removals of entries durable (fsync(2) of the directory). On Windows there is no such
-    /// call; NTFS journals names, and this does nothing.
+    /// call; renames are written through there, NTFS journals names, and this does nothing.
     fn sync(&self) -> io::Result<()>;
 
     /// Calls `each` for the entries until it answers false. The order is the system's; entries that come or go meanwhile
@@ -97,7 +99,8 @@ pub trait FsDir: Debug + Send + Sync + 'static {
 /// An open file.
 ///
 /// Whole-file locks belong to this open file (flock(2), `LockFileEx`): dropped with it, invisible to other opens of the same
-/// process except as conflicts.
+/// process except as conflicts. On Windows one open file serves one call after the other: while a thread waits for a lock,
+/// other threads' calls on the same open file wait with it.
 pub trait FsFile: Debug + Send + Sync + 'static {
     /// Facts of the inode.
     fn stat(&self) -> io::Result<Stat>;
@@ -163,7 +166,7 @@ pub trait FsFile: Debug + Send + Sync + 'static {
     fn clone_from(&self, source: &dyn FsFile) -> io::Result<()>;
 
     /// Lets programs that this process starts from now on inherit the open file, and with it the lock; answers its number
-    /// (the descriptor; on Windows the handle).
+    /// (the descriptor; on Windows the handle, and there the lock stays this process's own and ends with it).
     fn make_inheritable(&self) -> io::Result<u64>;
 
     /// The concrete file, for [`FsFile::clone_from`] of the same implementation.

@@ -6,8 +6,8 @@
 //! ([`sim`], feature `sim`) can cut the power before any of them and reopen every disk that could be left.
 //!
 //! # Non-promise
-//! No policy lives here: no retries (except `EINTR`), no waiting with a timeout, no choice of names. The seam does not know
-//! what a lock file or a version is.
+//! No policy lives here: no retries (except `EINTR`, and virus scanners in the way on Windows), no waiting with a timeout, no
+//! choice of names. The seam does not know what a lock file or a version is.
 //!
 //! # Layout
 //! - [`fs`](mod@fs): the traits of the file system, [`types`]: what they speak about.
