@@ -29,3 +29,5 @@ pub use windows_host::RealHost;
 
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, windows))]
+mod windows_tests;

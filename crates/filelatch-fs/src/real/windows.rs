@@ -136,7 +136,7 @@ fn timestamp(time: FILETIME) -> Timestamp {
 }
 
 /// The tag matters only for reparse points.
-fn kind_of(attributes: u32, tag: impl FnOnce() -> io::Result<u32>) -> io::Result<FileKind> {
+pub(super) fn kind_of(attributes: u32, tag: impl FnOnce() -> io::Result<u32>) -> io::Result<FileKind> {
     /// Bit of a tag: the entry stands for another name (`IsReparseTagNameSurrogate`): links, junctions, mount points.
     const NAME_SURROGATE: u32 = 0x2000_0000;
     /// `IO_REPARSE_TAG_AF_UNIX`, `IO_REPARSE_TAG_LX_FIFO`, `IO_REPARSE_TAG_LX_CHR`, `IO_REPARSE_TAG_LX_BLK`.
