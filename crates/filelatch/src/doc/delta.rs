@@ -1,0 +1,419 @@
+//! What changes in a document: an edit script by path, independent of any format.
+//!
+//! A [`Delta`] is always relative to the document as it was parsed. It is small (it mentions changed nodes only) and its
+//! inner nodes are shared: a savepoint is one reference count, and changing a delta that has a savepoint copies no more
+//! than the nodes on the way to the change.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::diff;
+use super::pointer::{self, Index, Token};
+use super::syntax::{NodeId, Shape, Syntax};
+use super::DocError;
+
+/// The change of one node.
+#[derive(Debug, Clone)]
+pub(super) enum Delta {
+    /// The node becomes this value.
+    Replace(Value),
+    /// The node stays an object; some of its fields change.
+    Object(ObjectDelta),
+    /// The node stays an array, with these elements. Old elements keep their order.
+    Array(Vec<Slot>),
+}
+
+/// The change of an object.
+#[derive(Debug, Clone, Default)]
+pub(super) struct ObjectDelta {
+    /// Fields the object has.
+    pub(super) changed: BTreeMap<String, Change>,
+    /// Fields the object does not have yet, in the order in which they are to be appended.
+    pub(super) added: Map<String, Value>,
+}
+
+/// The change of an existing field.
+#[derive(Debug, Clone)]
+pub(super) enum Change {
+    Edit(Arc<Delta>),
+    Remove,
+}
+
+/// One element of a changed array.
+#[derive(Debug, Clone)]
+pub(super) enum Slot {
+    /// The old element with this index, as it was.
+    Keep(usize),
+    /// The old element with this index, changed.
+    Edit(usize, Arc<Delta>),
+    /// An element that was not there.
+    New(Value),
+}
+
+/// What to do at a path.
+#[derive(Debug)]
+pub(super) enum Op {
+    /// Replace the node, add the field or append the element (`-` or the length).
+    Set(Value),
+    /// As JSON Patch's `add`: like `Set`, but into an array it inserts.
+    Insert(Value),
+    /// Take the field or element away.
+    Remove,
+}
+
+impl ObjectDelta {
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.added.is_empty()
+    }
+}
+
+impl Delta {
+    /// The value after the change, from the value before.
+    pub(super) fn apply(&self, old: Value) -> Value {
+        match (self, old) {
+            (Self::Replace(new), _) => new.clone(),
+            (Self::Object(delta), Value::Object(mut map)) => {
+                for (key, change) in &delta.changed {
+                    match change {
+                        Change::Remove => {
+                            map.shift_remove(key);
+                        }
+                        Change::Edit(delta) => {
+                            if let Some(value) = map.get_mut(key) {
+                                *value = delta.apply(value.take());
+                            }
+                        }
+                    }
+                }
+                map.extend(delta.added.iter().map(|(key, value)| (key.clone(), value.clone())));
+                Value::Object(map)
+            }
+            (Self::Array(slots), Value::Array(mut items)) => {
+                let mut take = |index: usize| items.get_mut(index).map_or(Value::Null, Value::take);
+                let new = slots.iter().map(|slot| match slot {
+                    Slot::Keep(index) => take(*index),
+                    Slot::Edit(index, delta) => delta.apply(take(*index)),
+                    Slot::New(value) => value.clone(),
+                });
+                Value::Array(new.collect())
+            }
+            (_, old) => old,
+        }
+    }
+
+    /// Whether the array keeps all `len` elements as they were.
+    fn is_identity(slots: &[Slot], len: usize) -> bool {
+        slots.len() == len && slots.iter().enumerate().all(|(i, slot)| matches!(slot, Slot::Keep(k) if *k == i))
+    }
+}
+
+/// What stands at a path after the changes so far.
+pub(super) enum Found<'d> {
+    /// An old node, and what changes inside of it.
+    Old(NodeId, Option<&'d Delta>),
+    /// Inside a new value.
+    New(&'d Value),
+}
+
+impl Found<'_> {
+    pub(super) fn to_value(&self, syntax: &dyn Syntax) -> Result<Value, DocError> {
+        match *self {
+            Self::Old(node, None) => syntax.value(node),
+            Self::Old(_, Some(Delta::Replace(value))) | Self::New(value) => Ok(value.clone()),
+            Self::Old(node, Some(delta)) => Ok(delta.apply(syntax.value(node)?)),
+        }
+    }
+
+    /// What it is, without building its value.
+    pub(super) fn shape(&self, syntax: &dyn Syntax) -> Shape {
+        match *self {
+            Self::Old(_, Some(Delta::Replace(value))) | Self::New(value) => shape_of(value),
+            Self::Old(node, _) => syntax.shape(node),
+        }
+    }
+}
+
+fn shape_of(value: &Value) -> Shape {
+    match value {
+        Value::Object(_) => Shape::Object,
+        Value::Array(_) => Shape::Array,
+        _ => Shape::Scalar,
+    }
+}
+
+/// Follows a path.
+pub(super) fn find<'d>(
+    syntax: &dyn Syntax,
+    delta: Option<&'d Delta>,
+    path: &[Token<'_>],
+) -> Result<Option<Found<'d>>, DocError> {
+    let mut at = Found::Old(syntax.root(), delta);
+    for token in path {
+        let next = match at {
+            Found::New(value) | Found::Old(_, Some(Delta::Replace(value))) => child(value, token).map(Found::New),
+            Found::Old(node, delta) => match syntax.shape(node) {
+                Shape::Scalar => None,
+                Shape::Object => match delta {
+                    Some(Delta::Object(object)) => match object.changed.get(token.as_ref()) {
+                        Some(Change::Remove) => None,
+                        Some(Change::Edit(delta)) => {
+                            syntax.field(node, token)?.map(|child| Found::Old(child, Some(delta.as_ref())))
+                        }
+                        None => match object.added.get(token.as_ref()) {
+                            Some(value) => Some(Found::New(value)),
+                            None => syntax.field(node, token)?.map(|child| Found::Old(child, None)),
+                        },
+                    },
+                    _ => syntax.field(node, token)?.map(|child| Found::Old(child, None)),
+                },
+                Shape::Array => match (delta, pointer::index(token)) {
+                    (Some(Delta::Array(slots)), Some(Index::At(index))) => match slots.get(index) {
+                        None => None,
+                        Some(Slot::New(value)) => Some(Found::New(value)),
+                        Some(Slot::Keep(old)) => syntax.item(node, *old).map(|child| Found::Old(child, None)),
+                        Some(Slot::Edit(old, delta)) => {
+                            syntax.item(node, *old).map(|child| Found::Old(child, Some(delta.as_ref())))
+                        }
+                    },
+                    (_, Some(Index::At(index))) => syntax.item(node, index).map(|child| Found::Old(child, None)),
+                    _ => None,
+                },
+            },
+        };
+        match next {
+            Some(next) => at = next,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(at))
+}
+
+fn child<'v>(value: &'v Value, token: &str) -> Option<&'v Value> {
+    match value {
+        Value::Object(map) => map.get(token),
+        Value::Array(items) => match pointer::index(token)? {
+            Index::At(index) => items.get(index),
+            Index::End => None,
+        },
+        _ => None,
+    }
+}
+
+/// Adds one more change at a path to what has changed so far.
+pub(super) fn change(
+    syntax: &dyn Syntax,
+    delta: &mut Option<Arc<Delta>>,
+    path: &[Token<'_>],
+    op: Op,
+) -> Result<(), DocError> {
+    let walk = Walk { syntax, path };
+    walk.node(syntax.root(), delta, 0, op)
+}
+
+struct Walk<'a> {
+    syntax: &'a dyn Syntax,
+    path: &'a [Token<'a>],
+}
+
+impl Walk<'_> {
+    fn error(&self, depth: usize, message: impl Into<String>) -> DocError {
+        let at = pointer::join(&self.path[..depth.min(self.path.len())]);
+        let message = message.into();
+        let message = if at.is_empty() { format!("the document {message}") } else { format!("`{at}` {message}") };
+        pointer::error(pointer::join(self.path), message)
+    }
+
+    fn node(&self, node: NodeId, delta: &mut Option<Arc<Delta>>, depth: usize, op: Op) -> Result<(), DocError> {
+        let Some(token) = self.path.get(depth) else {
+            return match op {
+                Op::Set(new) | Op::Insert(new) => {
+                    *delta = diff::against(&self.syntax.value(node)?, new).map(Arc::new);
+                    Ok(())
+                }
+                Op::Remove => Err(self.error(depth, "cannot be removed as a whole")),
+            };
+        };
+        if let Some(shared) = delta
+            && matches!(shared.as_ref(), Delta::Replace(_))
+        {
+            if let Delta::Replace(value) = Arc::make_mut(shared) {
+                return self.value(value, depth, op);
+            }
+        }
+        match self.syntax.shape(node) {
+            Shape::Scalar => Err(self.error(depth, "is neither an object nor an array")),
+            Shape::Object => {
+                let shared = delta.get_or_insert_with(|| Arc::new(Delta::Object(ObjectDelta::default())));
+                let Delta::Object(object) = Arc::make_mut(shared) else {
+                    return Err(self.error(depth, "is not an object"));
+                };
+                let result = self.object(node, object, token, depth, op);
+                if object.is_empty() {
+                    *delta = None;
+                }
+                result
+            }
+            Shape::Array => {
+                let len = self.syntax.len(node);
+                let shared = delta.get_or_insert_with(|| Arc::new(Delta::Array((0..len).map(Slot::Keep).collect())));
+                let Delta::Array(slots) = Arc::make_mut(shared) else {
+                    return Err(self.error(depth, "is not an array"));
+                };
+                let result = self.array(node, slots, token, depth, op);
+                if Delta::is_identity(slots, len) {
+                    *delta = None;
+                }
+                result
+            }
+        }
+    }
+
+    fn object(
+        &self,
+        node: NodeId,
+        object: &mut ObjectDelta,
+        key: &str,
+        depth: usize,
+        op: Op,
+    ) -> Result<(), DocError> {
+        let last = depth + 1 == self.path.len();
+        if let Some(value) = object.added.get_mut(key) {
+            match op {
+                Op::Remove if last => {
+                    object.added.shift_remove(key);
+                }
+                Op::Set(new) | Op::Insert(new) if last => *value = new,
+                op => self.value(value, depth + 1, op)?,
+            }
+            return Ok(());
+        }
+        let Some(child) = self.syntax.field(node, key)? else {
+            return match op {
+                Op::Set(new) | Op::Insert(new) if last => {
+                    object.added.insert(key.to_owned(), new);
+                    Ok(())
+                }
+                _ => Err(self.error(depth + 1, "does not exist")),
+            };
+        };
+        let removed = matches!(object.changed.get(key), Some(Change::Remove));
+        if removed && !(last && matches!(op, Op::Set(_) | Op::Insert(_))) {
+            return Err(self.error(depth + 1, "does not exist"));
+        }
+        if last && matches!(op, Op::Remove) {
+            object.changed.insert(key.to_owned(), Change::Remove);
+            return Ok(());
+        }
+        let mut inner = match object.changed.remove(key) {
+            Some(Change::Edit(delta)) => Some(delta),
+            _ => None,
+        };
+        let result = self.node(child, &mut inner, depth + 1, op);
+        if let Some(inner) = inner {
+            object.changed.insert(key.to_owned(), Change::Edit(inner));
+        }
+        result
+    }
+
+    fn array(
+        &self,
+        node: NodeId,
+        slots: &mut Vec<Slot>,
+        token: &str,
+        depth: usize,
+        op: Op,
+    ) -> Result<(), DocError> {
+        let last = depth + 1 == self.path.len();
+        let index = match pointer::index(token) {
+            Some(Index::At(index)) => index,
+            Some(Index::End) => slots.len(),
+            None => return Err(self.error(depth, format!("is an array; `{token}` is not an index"))),
+        };
+        match op {
+            Op::Insert(new) if last && index <= slots.len() => slots.insert(index, Slot::New(new)),
+            Op::Set(new) if last && index == slots.len() => slots.push(Slot::New(new)),
+            _ if index >= slots.len() => {
+                return Err(self.error(depth, format!("has {} elements; there is no `{token}`", slots.len())));
+            }
+            Op::Remove if last => {
+                slots.remove(index);
+            }
+            op => {
+                let (old, mut inner) = match &mut slots[index] {
+                    Slot::New(value) => match op {
+                        Op::Set(new) if last => {
+                            *value = new;
+                            return Ok(());
+                        }
+                        op => return self.value(value, depth + 1, op),
+                    },
+                    Slot::Keep(old) => (*old, None),
+                    Slot::Edit(old, delta) => (*old, Some(Arc::clone(delta))),
+                };
+                // The slot gives its reference away first, so that the delta inside is not copied needlessly.
+                slots[index] = Slot::Keep(old);
+                let Some(child) = self.syntax.item(node, old) else {
+                    return Err(self.error(depth + 1, "does not exist"));
+                };
+                let result = self.node(child, &mut inner, depth + 1, op);
+                if let Some(inner) = inner {
+                    slots[index] = Slot::Edit(old, inner);
+                }
+                result?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same inside a value that is new anyway.
+    fn value(&self, value: &mut Value, depth: usize, op: Op) -> Result<(), DocError> {
+        let Some(token) = self.path.get(depth) else {
+            return match op {
+                Op::Set(new) | Op::Insert(new) => {
+                    *value = new;
+                    Ok(())
+                }
+                Op::Remove => Err(self.error(depth, "cannot be removed as a whole")),
+            };
+        };
+        let last = depth + 1 == self.path.len();
+        match value {
+            Value::Object(map) => match op {
+                Op::Set(new) | Op::Insert(new) if last => {
+                    map.insert(token.clone().into_owned(), new);
+                    Ok(())
+                }
+                Op::Remove if last => map
+                    .shift_remove(token.as_ref())
+                    .map(drop)
+                    .ok_or_else(|| self.error(depth + 1, "does not exist")),
+                op => match map.get_mut(token.as_ref()) {
+                    Some(child) => self.value(child, depth + 1, op),
+                    None => Err(self.error(depth + 1, "does not exist")),
+                },
+            },
+            Value::Array(items) => {
+                let index = match pointer::index(token) {
+                    Some(Index::At(index)) => index,
+                    Some(Index::End) => items.len(),
+                    None => return Err(self.error(depth, format!("is an array; `{token}` is not an index"))),
+                };
+                match op {
+                    Op::Insert(new) if last && index <= items.len() => items.insert(index, new),
+                    Op::Set(new) if last && index == items.len() => items.push(new),
+                    _ if index >= items.len() => {
+                        return Err(self.error(depth, format!("has {} elements; there is no `{token}`", items.len())));
+                    }
+                    Op::Remove if last => {
+                        items.remove(index);
+                    }
+                    op => return self.value(&mut items[index], depth + 1, op),
+                }
+                Ok(())
+            }
+            _ => Err(self.error(depth, "is neither an object nor an array")),
+        }
+    }
+}

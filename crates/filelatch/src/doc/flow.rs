@@ -1,0 +1,295 @@
+//! Bracketed lists with commas, as JSON, TOML arrays and inline tables, and YAML flow collections have them: items are
+//! inserted and removed without touching the items that stay.
+//!
+//! The text between two items (a *gap*) holds white space, comments and at most one comma. It is split into the *tail* of
+//! the item before (the comma and what follows on its line, so that a comment goes with its item) and the *head* of the item
+//! after (line breaks, indentation, comments on lines of their own).
+//!
+//! ```text
+//! [
+//!   1, // one          tail of `1`: `, // one`
+//!   // even            head of `2`: newline, comment, newline, indentation
+//!   2
+//! ]
+//! ```
+
+use std::ops::Range;
+
+use super::splice::Splices;
+
+/// How comments look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comments {
+    /// `// …` and `/* … */`.
+    Slashes,
+    /// `# …`.
+    Hash,
+}
+
+/// A bracketed list in a text.
+#[derive(Debug)]
+pub(super) struct List<'t> {
+    pub(super) text: &'t str,
+    pub(super) comments: Comments,
+    /// What is between the brackets.
+    pub(super) inside: Range<usize>,
+    /// The items in order, each from the first byte of its key or value to its last.
+    pub(super) items: Vec<Range<usize>>,
+    /// How items look that are put in, if the old ones do not tell.
+    pub(super) layout: Layout,
+    /// The line ending of the text.
+    pub(super) eol: &'static str,
+}
+
+/// White space for new items.
+#[derive(Debug, Clone)]
+pub(super) enum Layout {
+    /// All on one line: what stands between a bracket and an item, and behind a comma.
+    Line { pad: &'static str, gap: &'static str },
+    /// One item per line: indentation of the items and of the closing bracket.
+    Lines { items: String, close: String },
+}
+
+/// An item of the new list.
+#[derive(Debug)]
+pub(super) enum Piece {
+    /// The old item with this index.
+    Keep(usize),
+    /// A new item.
+    New(String),
+}
+
+/// A gap, split.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gap<'t> {
+    /// Behind the item, before the comma, on its line.
+    before_comma: &'t str,
+    comma: bool,
+    /// Behind the comma, on its line.
+    behind_comma: &'t str,
+    /// The rest.
+    head: &'t str,
+}
+
+impl<'t> List<'t> {
+    /// Whether the items stand on lines of their own.
+    pub(super) fn is_multiline(&self) -> bool {
+        match self.items.first() {
+            Some(first) => self.text[self.inside.start..first.start].contains('\n'),
+            None => false,
+        }
+    }
+
+    /// The indentation of items on lines of their own.
+    pub(super) fn item_indent(&self) -> Option<&'t str> {
+        let last = self.items.last()?;
+        self.is_multiline().then(|| super::splice::indent_of(self.text, last.start))
+    }
+
+    /// Rewrites the list. Old items that `pieces` does not mention disappear; the text of those it keeps is not touched, so
+    /// it may be edited by other splices.
+    pub(super) fn rewrite(&self, pieces: Vec<Piece>, out: &mut Splices) {
+        if self.items.is_empty() || pieces.is_empty() {
+            self.rewrite_whole(pieces, out);
+            return;
+        }
+        let gaps: Vec<Gap<'t>> = (0..=self.items.len()).map(|i| self.split(i)).collect();
+        let trailing_comma = gaps[self.items.len()].comma;
+        let mut previous = None;
+        let mut fresh: Vec<String> = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::New(text) => fresh.push(text),
+                Piece::Keep(index) => {
+                    self.segment(&gaps, previous, Some(index), std::mem::take(&mut fresh), true, out);
+                    previous = Some(index);
+                }
+            }
+        }
+        let comma = !fresh.is_empty() || trailing_comma;
+        self.segment(&gaps, previous, None, fresh, comma, out);
+    }
+
+    /// Rewrites what stands between two items that stay (`None`: the bracket).
+    fn segment(
+        &self,
+        gaps: &[Gap<'t>],
+        from: Option<usize>,
+        to: Option<usize>,
+        fresh: Vec<String>,
+        comma_after_from: bool,
+        out: &mut Splices,
+    ) {
+        let first_gone = from.map_or(0, |i| i + 1);
+        let end_gone = to.unwrap_or(self.items.len());
+        if fresh.is_empty() && first_gone == end_gone {
+            return;
+        }
+        let start = from.map_or(self.inside.start, |i| self.items[i].end);
+        let end = to.map_or(self.inside.end, |i| self.items[i].start);
+        let trailing_comma = gaps[self.items.len()].comma;
+        let mut text = String::new();
+
+        // The tail of the item before. A comma it needs and lacks goes right behind the item, before any comment.
+        let tail = gaps[first_gone];
+        let comma = from.is_some() && comma_after_from;
+        if comma && !tail.comma {
+            text.push(',');
+        }
+        text.push_str(tail.before_comma);
+        if comma && tail.comma {
+            text.push(',');
+        }
+        text.push_str(tail.behind_comma);
+
+        // Comments on lines of their own outlive the item below them.
+        for head in (first_gone..end_gone).map(|i| gaps[i].head) {
+            if !head.trim().is_empty() {
+                text.push_str(head.trim_end());
+            }
+        }
+        let template = self.template(gaps);
+        let count = fresh.len();
+        for (k, item) in fresh.into_iter().enumerate() {
+            let very_first = from.is_none() && k == 0;
+            let head = if very_first && gaps[0].head.trim().is_empty() { gaps[0].head } else { &template };
+            self.push_head(&mut text, head);
+            text.push_str(&item);
+            if k + 1 < count || to.is_some() || trailing_comma {
+                text.push(',');
+            }
+        }
+
+        let head = gaps[end_gone].head;
+        let blank = head.trim().is_empty();
+        let head = match to {
+            Some(0) if count > 0 && blank => &template,
+            Some(index) if index > 0 && from.is_none() && count == 0 && blank => gaps[0].head,
+            _ => head,
+        };
+        self.push_head(&mut text, head);
+        out.replace(start..end, text);
+    }
+
+    /// White space before an item that has a neighbour to its left.
+    fn template(&self, gaps: &[Gap<'t>]) -> String {
+        if let Some(indent) = self.item_indent() {
+            return format!("{}{indent}", self.eol);
+        }
+        match gaps[1..self.items.len()].last().map(|gap| gap.head) {
+            Some(head) if head.bytes().all(|b| b == b' ') => head.to_owned(),
+            _ => match &self.layout {
+                Layout::Line { gap, .. } => (*gap).to_owned(),
+                Layout::Lines { .. } => " ".to_owned(),
+            },
+        }
+    }
+
+    /// A list that was empty, or becomes it.
+    fn rewrite_whole(&self, pieces: Vec<Piece>, out: &mut Splices) {
+        let old = &self.text[self.inside.clone()];
+        let comments: Vec<Gap<'t>> = (0..=self.items.len()).map(|i| self.split(i)).collect();
+        let mut text = String::new();
+        if !old.trim().is_empty() {
+            text.push_str(comments[0].before_comma.trim_end());
+            for gap in &comments {
+                if !gap.head.trim().is_empty() {
+                    text.push_str(gap.head.trim_end());
+                }
+            }
+        }
+        let fresh: Vec<String> = pieces
+            .into_iter()
+            .filter_map(|piece| match piece {
+                Piece::New(text) => Some(text),
+                Piece::Keep(_) => None,
+            })
+            .collect();
+        if fresh.is_empty() {
+            if !text.is_empty() {
+                // The comments that stay need the closing bracket where it was.
+                let head = comments.last().map_or("", |gap| gap.head);
+                self.push_head(&mut text, &head[head.trim_end().len()..]);
+            }
+            out.replace(self.inside.clone(), text);
+            return;
+        }
+        match &self.layout {
+            Layout::Line { pad, gap } => {
+                self.push_head(&mut text, pad);
+                text.push_str(&fresh.join(&format!(",{gap}")));
+                text.push_str(pad);
+            }
+            Layout::Lines { items, close } => {
+                for (k, item) in fresh.iter().enumerate() {
+                    if k > 0 {
+                        text.push(',');
+                    }
+                    text.push_str(self.eol);
+                    text.push_str(items);
+                    text.push_str(item);
+                }
+                text.push_str(self.eol);
+                text.push_str(close);
+            }
+        }
+        out.replace(self.inside.clone(), text);
+    }
+
+    /// Appends the white space before an item; behind a line comment that must begin with a line break.
+    fn push_head(&self, text: &mut String, head: &str) {
+        let line = &text[text.rfind('\n').map_or(0, |at| at + 1)..];
+        if !head.trim_start_matches([' ', '\t', '\r']).starts_with('\n') && self.ends_in_line_comment(line) {
+            text.push_str(self.eol);
+        }
+        text.push_str(head);
+    }
+
+    fn ends_in_line_comment(&self, line: &str) -> bool {
+        match self.comments {
+            Comments::Hash => line.contains('#'),
+            Comments::Slashes => line.contains("//") && !line.trim_end().ends_with("*/"),
+        }
+    }
+
+    /// Splits the gap before item `index`.
+    fn split(&self, index: usize) -> Gap<'t> {
+        let start = if index == 0 { self.inside.start } else { self.items[index - 1].end };
+        let end = self.items.get(index).map_or(self.inside.end, |item| item.start);
+        let gap = &self.text[start..end];
+        let Some(comma) = self.find(gap, b',') else {
+            let tail = self.tail_len(gap);
+            return Gap { before_comma: &gap[..tail], comma: false, behind_comma: "", head: &gap[tail..] };
+        };
+        let behind = &gap[comma + 1..];
+        let tail = self.tail_len(behind);
+        Gap { before_comma: &gap[..comma], comma: true, behind_comma: &behind[..tail], head: &behind[tail..] }
+    }
+
+    /// How much of the text stands on the line it begins on; nothing if the line does not end in it.
+    fn tail_len(&self, text: &str) -> usize {
+        match self.find(text, b'\n') {
+            Some(newline) => text[..newline].strip_suffix('\r').map_or(newline, str::len),
+            None => 0,
+        }
+    }
+
+    /// The first `wanted` outside of comments. A line break that ends a line comment is outside.
+    fn find(&self, text: &str, wanted: u8) -> Option<usize> {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            let rest = &text[at..];
+            if bytes[at] == wanted {
+                return Some(at);
+            }
+            at += match self.comments {
+                Comments::Hash if rest.starts_with('#') => rest.find('\n').unwrap_or(rest.len()),
+                Comments::Slashes if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+                Comments::Slashes if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+                _ => 1,
+            };
+        }
+        None
+    }
+}

@@ -1,0 +1,10 @@
+//! JSON, with comments where the file has them.
+
+mod edit;
+mod print;
+mod scan;
+mod syntax;
+mod verify;
+
+pub(super) use print::print_document;
+pub(super) use syntax::JsonSyntax;

@@ -1,0 +1,331 @@
+//! One pass over a JSON text: checks the grammar and notes where every node is.
+//!
+//! The result is a flat list of nodes in document order; each knows where its successor is, so that a path is followed by
+//! hops and never by recursion. Nothing is decoded: strings and numbers stay ranges of the text.
+
+use super::super::{DocError, Format, MAX_DEPTH};
+
+/// What a node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Null,
+    True,
+    False,
+    Number,
+    /// A string without escapes: its value is its text.
+    Plain,
+    /// A string with escapes.
+    Escaped,
+    /// Followed by its members: key, value, key, value.
+    Object,
+    /// Followed by its elements.
+    Array,
+}
+
+/// A node: a range of the text, and where in the list the next node behind it (and all it holds) is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Node {
+    pub(super) kind: Kind,
+    pub(super) start: u32,
+    pub(super) end: u32,
+    pub(super) next: u32,
+    /// Number of members or elements.
+    pub(super) count: u32,
+}
+
+/// What a scan found.
+#[derive(Debug)]
+pub(super) struct Scan {
+    pub(super) nodes: Vec<Node>,
+    /// Whether there are comments or trailing commas, so that strict parsers would refuse the text.
+    pub(super) relaxed: bool,
+}
+
+/// Scans a text. It must be shorter than 4 GiB.
+pub(super) fn scan(text: &str, format: Format) -> Result<Scan, DocError> {
+    let mut scanner = Scanner {
+        text,
+        bytes: text.as_bytes(),
+        at: 0,
+        nodes: Vec::with_capacity(text.len() / 16 + 4),
+        relaxed: false,
+        format,
+    };
+    scanner.document()?;
+    Ok(Scan { nodes: scanner.nodes, relaxed: scanner.relaxed })
+}
+
+struct Scanner<'t> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    nodes: Vec<Node>,
+    relaxed: bool,
+    format: Format,
+}
+
+impl Scanner<'_> {
+    #[cold]
+    fn error<T>(&self, at: usize, message: impl Into<String>) -> Result<T, DocError> {
+        Err(DocError::parse(self.format, self.text, at, message))
+    }
+
+    /// An error about what stands here instead of what is wanted.
+    #[cold]
+    fn expected<T>(&self, wanted: &str) -> Result<T, DocError> {
+        match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
+            None => self.error(self.at, format!("the document ends where {wanted} is expected")),
+            Some(c) => self.error(self.at, format!("found `{c}` where {wanted} is expected")),
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn document(&mut self) -> Result<(), DocError> {
+        self.trivia()?;
+        if self.at == self.bytes.len() {
+            return self.error(self.at, "empty document; a JSON document has at least one value");
+        }
+        let mut open: Vec<u32> = Vec::new();
+        'value: loop {
+            // A value is due.
+            let node = self.nodes.len();
+            match self.peek() {
+                Some(bracket @ (b'{' | b'[')) => {
+                    if open.len() == MAX_DEPTH {
+                        return self.error(self.at, format!("nested more than {MAX_DEPTH} levels deep"));
+                    }
+                    let kind = if bracket == b'{' { Kind::Object } else { Kind::Array };
+                    self.push(kind, self.at, self.at);
+                    open.push(as_u32(node));
+                    self.at += 1;
+                    self.trivia()?;
+                    let close = if bracket == b'{' { b'}' } else { b']' };
+                    if self.peek() != Some(close) {
+                        if kind == Kind::Object {
+                            self.key()?;
+                        }
+                        continue 'value;
+                    }
+                }
+                Some(b'"') => self.string()?,
+                Some(b'-' | b'0'..=b'9') => self.number()?,
+                Some(b't') => self.word("true", Kind::True)?,
+                Some(b'f') => self.word("false", Kind::False)?,
+                Some(b'n') => self.word("null", Kind::Null)?,
+                Some(b'\'') => return self.error(self.at, "single quotes are not JSON; use double quotes"),
+                _ => return self.expected("a value"),
+            }
+            // A value, or the opening of an empty collection, is behind us.
+            let mut just_opened = open.last().is_some_and(|&top| top as usize == node);
+            loop {
+                let Some(&top) = open.last() else {
+                    break 'value;
+                };
+                let is_object = self.nodes[top as usize].kind == Kind::Object;
+                if !just_opened {
+                    self.nodes[top as usize].count += 1;
+                    self.trivia()?;
+                    if self.peek() == Some(b',') {
+                        self.at += 1;
+                        self.trivia()?;
+                        let close = if is_object { b'}' } else { b']' };
+                        if self.peek() != Some(close) {
+                            if is_object {
+                                self.key()?;
+                            }
+                            continue 'value;
+                        }
+                        self.relaxed = true;
+                    }
+                }
+                just_opened = false;
+                match (self.peek(), is_object) {
+                    (Some(b'}'), true) | (Some(b']'), false) => self.at += 1,
+                    (_, true) => return self.expected("`,` or `}`"),
+                    (_, false) => return self.expected("`,` or `]`"),
+                }
+                open.pop();
+                let next = as_u32(self.nodes.len());
+                let node = &mut self.nodes[top as usize];
+                node.end = as_u32(self.at);
+                node.next = next;
+            }
+        }
+        self.trivia()?;
+        if self.at < self.bytes.len() {
+            return self.expected("the end of the document");
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, kind: Kind, start: usize, end: usize) {
+        let next = as_u32(self.nodes.len() + 1);
+        self.nodes.push(Node { kind, start: as_u32(start), end: as_u32(end), next, count: 0 });
+    }
+
+    fn key(&mut self) -> Result<(), DocError> {
+        if self.peek() != Some(b'"') {
+            return self.expected("a key in double quotes");
+        }
+        self.string()?;
+        self.trivia()?;
+        if self.peek() != Some(b':') {
+            return self.expected("`:`");
+        }
+        self.at += 1;
+        self.trivia()
+    }
+
+    #[inline]
+    fn trivia(&mut self) -> Result<(), DocError> {
+        loop {
+            match self.peek() {
+                Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
+                Some(b'/') => self.comment()?,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    #[cold]
+    fn comment(&mut self) -> Result<(), DocError> {
+        let rest = &self.text[self.at..];
+        let len = if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            match rest.find("*/") {
+                Some(end) => end + 2,
+                None => return self.error(self.at, "this comment is never closed"),
+            }
+        } else {
+            return self.expected("a comment (`//` or `/*`) or a value");
+        };
+        self.relaxed = true;
+        self.at += len;
+        Ok(())
+    }
+
+    fn word(&mut self, word: &str, kind: Kind) -> Result<(), DocError> {
+        if !self.bytes[self.at..].starts_with(word.as_bytes()) {
+            return self.expected("a value");
+        }
+        self.push(kind, self.at, self.at + word.len());
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn string(&mut self) -> Result<(), DocError> {
+        let start = self.at;
+        let mut kind = Kind::Plain;
+        self.at += 1;
+        loop {
+            self.at += plain_len(&self.bytes[self.at..]);
+            match self.peek() {
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    kind = Kind::Escaped;
+                    self.escape()?;
+                }
+                None => return self.error(start, "this string is never closed"),
+                Some(b'\n' | b'\r') => {
+                    return self.error(self.at, "a line break inside a string; write `\\n`, or close the string");
+                }
+                Some(_) => return self.error(self.at, "a control character inside a string; write it as `\\u00XX`"),
+            }
+        }
+        self.at += 1;
+        self.push(kind, start, self.at);
+        Ok(())
+    }
+
+    fn escape(&mut self) -> Result<(), DocError> {
+        let len = match self.bytes.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+            Some(b'u') => {
+                let digits = self.bytes.get(self.at + 2..self.at + 6);
+                if !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit)) {
+                    return self.error(self.at, "`\\u` must be followed by four hexadecimal digits");
+                }
+                6
+            }
+            _ => return self.error(self.at, "unknown escape in a string"),
+        };
+        self.at += len;
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), DocError> {
+        let start = self.at;
+        if self.peek() == Some(b'-') {
+            self.at += 1;
+        }
+        let whole = self.digits();
+        if whole == 0 {
+            return self.expected("a digit");
+        }
+        if whole > 1 && self.bytes[self.at - whole] == b'0' {
+            return self.error(start, "a number cannot begin with `0`");
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            if self.digits() == 0 {
+                return self.expected("a digit");
+            }
+        }
+        if let Some(b'e' | b'E') = self.peek() {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.peek() {
+                self.at += 1;
+            }
+            if self.digits() == 0 {
+                return self.expected("a digit");
+            }
+        }
+        self.push(Kind::Number, start, self.at);
+        Ok(())
+    }
+
+    fn digits(&mut self) -> usize {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        self.at - start
+    }
+}
+
+/// Offsets fit: texts of 4 GiB and more are refused before they are scanned.
+#[expect(clippy::cast_possible_truncation, reason = "texts of 4 GiB and more are refused before they are scanned")]
+fn as_u32(offset: usize) -> u32 {
+    offset as u32
+}
+
+/// How many bytes of a string are neither quote, backslash nor control character; eight at a time.
+#[inline]
+fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // A byte below `n` (at most 0x80) borrows into its high bit; see "Bit Twiddling Hacks", haszero and hasless.
+    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGHS;
+
+    let mut len = 0;
+    let mut chunks = bytes.chunks_exact(8);
+    for chunk in &mut chunks {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(chunk);
+        let word = u64::from_le_bytes(eight);
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let special = below(word, 0x20) | quote | backslash;
+        if special != 0 {
+            // Borrows spread towards higher bytes only, so the lowest hit is exact.
+            return len + special.trailing_zeros() as usize / 8;
+        }
+        len += 8;
+    }
+    let is_special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
+    len + chunks.remainder().iter().position(is_special).unwrap_or(chunks.remainder().len())
+}

@@ -1,0 +1,73 @@
+//! The seam between documents and their formats.
+
+use serde_json::Value;
+
+use super::delta::Delta;
+use super::{DocError, Format};
+
+/// How deep objects and arrays may nest. Recursion over a document is bounded by this.
+pub const MAX_DEPTH: usize = 127;
+
+/// A node of a parsed document; its meaning belongs to the [`Syntax`] that gave it out.
+pub(super) type NodeId = usize;
+
+/// What a node is, as far as navigation cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Scalar,
+    Object,
+    Array,
+}
+
+/// A parsed text: it can be navigated, and it can turn a [`Delta`] into a new text.
+pub(super) trait Syntax: std::fmt::Debug + Send + Sync {
+    /// The text, without byte order mark.
+    fn text(&self) -> &str;
+
+    /// The whole document.
+    fn root(&self) -> NodeId;
+
+    /// What the node is.
+    fn shape(&self, node: NodeId) -> Shape;
+
+    /// The value under a key. A key that stands twice is an error.
+    fn field(&self, object: NodeId, key: &str) -> Result<Option<NodeId>, DocError>;
+
+    /// The element at an index.
+    fn item(&self, array: NodeId, index: usize) -> Option<NodeId>;
+
+    /// The number of elements of an array.
+    fn len(&self, array: NodeId) -> usize;
+
+    /// The value of the node and everything in it.
+    fn value(&self, node: NodeId) -> Result<Value, DocError>;
+
+    /// The text after the change. It is not trusted before [`Syntax::verify`] has agreed.
+    fn edit(&self, delta: &Delta) -> Result<String, DocError>;
+
+    /// Parses `new` with a parser other than the editor's and checks that it is this document plus the change.
+    fn verify(&self, new: &str, delta: &Delta) -> Result<(), DocError>;
+}
+
+/// Parses a text, byte order mark removed.
+pub(super) fn parse(text: String, format: Format) -> Result<Box<dyn Syntax>, DocError> {
+    if u32::try_from(text.len()).is_err() {
+        return Err(DocError::TooLarge { bytes: text.len() });
+    }
+    Ok(match format {
+        Format::Json | Format::Jsonc => Box::new(super::json::JsonSyntax::parse(text, format)?),
+        Format::Yaml => Box::new(super::yaml::YamlSyntax::parse(text)?),
+        Format::Toml => Box::new(super::toml::TomlSyntax::parse(text)?),
+        Format::Text => Box::new(super::text::TextSyntax::new(text)),
+    })
+}
+
+/// The text of a new document with this value.
+pub(super) fn print(value: &Value, format: Format) -> Result<String, DocError> {
+    match format {
+        Format::Json | Format::Jsonc => Ok(super::json::print_document(value)),
+        Format::Yaml => super::yaml::print_document(value),
+        Format::Toml => super::toml::print_document(value),
+        Format::Text => super::text::print_document(value),
+    }
+}

@@ -1,0 +1,10 @@
+//! TOML.
+
+mod edit;
+mod print;
+mod scan;
+mod syntax;
+mod verify;
+
+pub(super) use print::print_document;
+pub(super) use syntax::TomlSyntax;

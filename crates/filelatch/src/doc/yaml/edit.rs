@@ -1,0 +1,515 @@
+//! Turning a change into splices of a YAML text.
+
+use std::ops::Range;
+
+use serde_json::Value;
+
+use super::super::delta::{Change, Delta, ObjectDelta, Slot};
+use super::super::flow::{Comments, Layout, List, Piece};
+use super::super::pointer::Path;
+use super::super::splice::{Position, Splices, eol, line_end, line_start, whole_lines, with_eol};
+use super::super::syntax::Syntax;
+use super::super::{DocError, Format};
+use super::YamlSyntax;
+use super::print::{Style, flow_entry, inline, is_block, literal};
+use super::tree::{Entry, Id, Item, Kind, Node, Style as Quoting};
+
+/// The text after the change.
+pub(super) fn edit(syntax: &YamlSyntax, delta: &Delta) -> Result<String, DocError> {
+    let mut editor = Editor {
+        syntax,
+        text: &syntax.text,
+        eol: eol(&syntax.text),
+        style: detect(syntax),
+        at: Path::default(),
+        splices: Splices::default(),
+    };
+    editor.node(syntax.root(), delta, Parent::Document)?;
+    editor.splices.apply(&syntax.text, Format::Yaml)
+}
+
+struct Editor<'s> {
+    syntax: &'s YamlSyntax,
+    text: &'s str,
+    eol: &'static str,
+    style: Style,
+    at: Path,
+    splices: Splices,
+}
+
+/// Where a node stands; block collections carry their column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parent {
+    Document,
+    Mapping(usize),
+    Sequence(usize),
+    Flow,
+    /// The value of a key without colon in a flow mapping.
+    FlowBare,
+}
+
+impl<'s> Editor<'s> {
+    fn get(&self, id: Id) -> &'s Node {
+        self.syntax.node(id)
+    }
+
+    fn below<R>(&mut self, step: &str, inside: impl FnOnce(&mut Self) -> R) -> R {
+        let outer = std::mem::take(&mut self.at);
+        let mut here = outer.clone();
+        here.with_key(step, |at| self.at = at.clone());
+        let result = inside(self);
+        self.at = outer;
+        result
+    }
+
+    fn shared(&self, message: impl Into<String>) -> DocError {
+        DocError::Shared { pointer: self.at.as_str().to_owned(), message: message.into() }
+    }
+
+    fn line(&self, at: usize) -> usize {
+        Position::of(self.text, at).line
+    }
+
+    /// Refuses if another place refers to this node, so that a change would show there.
+    fn must_be_alone(&self, id: Id) -> Result<(), DocError> {
+        let Some(anchor) = &self.get(id).anchor else {
+            return Ok(());
+        };
+        let user = self.syntax.nodes().iter().find(|node| matches!(node.kind, Kind::Alias { target } if target == id));
+        match user {
+            Some(user) => Err(self.shared(format!(
+                "it carries the anchor `&{}`, which is used again at line {}",
+                anchor,
+                self.line(user.start)
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses if something in this range is referred to from outside of it.
+    fn must_be_unused(&self, range: &Range<usize>) -> Result<(), DocError> {
+        for alias in self.syntax.nodes() {
+            let Kind::Alias { target } = alias.kind else {
+                continue;
+            };
+            if range.contains(&self.get(target).start) && !range.contains(&alias.start) {
+                let name = self.get(target).anchor.as_ref().map_or("", |anchor| anchor);
+                let line = self.line(alias.start);
+                return Err(self.shared(format!("it holds the anchor `&{name}`, which is used again at line {line}")));
+            }
+        }
+        Ok(())
+    }
+
+    fn node(&mut self, id: Id, delta: &Delta, parent: Parent) -> Result<(), DocError> {
+        self.must_be_alone(id)?;
+        match (&self.get(id).kind, delta) {
+            (_, Delta::Replace(value)) => self.replace(id, value, parent),
+            (Kind::Alias { .. }, _) => {
+                let name = &self.text[self.get(id).start..self.get(id).end];
+                Err(self.shared(format!("it is the alias `{name}`, and the anchor would change with it")))
+            }
+            (Kind::Mapping { entries, flow }, Delta::Object(delta)) => self.mapping(id, entries, *flow, delta, parent),
+            (Kind::Sequence { items, flow }, Delta::Array(slots)) => self.sequence(id, items, *flow, slots, parent),
+            _ => Err(DocError::VerifyFailed { format: Format::Yaml, message: "a change that does not fit".to_owned() }),
+        }
+    }
+
+    // ── Whole nodes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn replace(&mut self, id: Id, value: &Value, parent: Parent) -> Result<(), DocError> {
+        let node = self.get(id);
+        self.must_be_unused(&(node.start..node.end))?;
+        if node.tag.as_deref().is_some_and(|tag| tag.starts_with("!!")) && !value.is_string() {
+            return Err(DocError::Unrepresentable {
+                format: Format::Yaml,
+                pointer: self.at.as_str().to_owned(),
+                message: format!("this value behind the tag `{}`", node.tag.as_deref().unwrap_or_default()),
+            });
+        }
+        let quoting = match &node.kind {
+            Kind::Scalar { style, .. } => *style,
+            _ => Quoting::Plain,
+        };
+        let is_empty = matches!(&node.kind, Kind::Scalar { style: Quoting::Empty, .. });
+        if let Parent::Flow | Parent::FlowBare = parent {
+            let text = inline(value, true, quoting);
+            let lead = match (is_empty, parent) {
+                (true, Parent::FlowBare) => ": ",
+                (true, _) => " ",
+                _ => "",
+            };
+            self.splices.replace(node.start..node.end, format!("{lead}{text}"));
+            return Ok(());
+        }
+        let was_block = matches!(&node.kind, Kind::Mapping { flow: false, .. } | Kind::Sequence { flow: false, .. });
+        let (text, whole) = self.replacement(value, quoting, parent, was_block || is_empty);
+        // A new block begins on a line of its own (or directly behind its dash), so it replaces the white space as well.
+        let start = if whole { node.props_end } else { node.start };
+        let text = if is_empty && matches!(parent, Parent::Document) { self.behind_comments(node.end, &text) } else { text };
+        self.splices.replace(start..node.end, with_eol(text, self.eol));
+        Ok(())
+    }
+
+    /// The text of a new value in block context, and whether it brings the white space before it along.
+    fn replacement(&self, value: &Value, quoting: Quoting, parent: Parent, whole: bool) -> (String, bool) {
+        let column = match parent {
+            Parent::Mapping(column) | Parent::Sequence(column) => column,
+            _ => 0,
+        };
+        let text = value.as_str();
+        let is_text_block = matches!(quoting, Quoting::Literal | Quoting::Folded);
+        if let Some(block) = text.filter(|_| is_text_block).and_then(|text| literal(text, column + self.style.indent)) {
+            return (block, false);
+        }
+        match parent {
+            Parent::Document if is_block(value) => (self.style.block(value, 0), false),
+            Parent::Mapping(column) if is_block(value) => (self.style.value(value, column), true),
+            Parent::Sequence(column) if is_block(value) => (self.style.item_value(value, column), true),
+            _ => {
+                let text = match text.filter(|_| matches!(quoting, Quoting::Plain | Quoting::Empty)) {
+                    Some(text) => literal(text, column + self.style.indent).filter(|_| parent != Parent::Document),
+                    None => None,
+                };
+                let text = text.unwrap_or_else(|| inline(value, false, quoting));
+                let lead = if whole && parent != Parent::Document { " " } else { "" };
+                (format!("{lead}{text}"), whole)
+            }
+        }
+    }
+
+    /// A value put into a document of nothing but comments.
+    fn behind_comments(&self, at: usize, text: &str) -> String {
+        let line = &self.text[line_start(self.text, at)..at];
+        let lead = if line.trim().is_empty() { "" } else { "\n" };
+        let tail = if self.text[at..].contains('\n') { "" } else { "\n" };
+        format!("{lead}{text}{tail}")
+    }
+
+    // ── Mappings ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn mapping(
+        &mut self,
+        id: Id,
+        entries: &'s [Entry],
+        flow: bool,
+        delta: &ObjectDelta,
+        parent: Parent,
+    ) -> Result<(), DocError> {
+        let column = self.get(id).column;
+        let mut gone = vec![false; entries.len()];
+        let mut overrides: Vec<(String, Value)> = Vec::new();
+        for (name, change) in &delta.changed {
+            let Some(field) = self.syntax.find(id, name)? else {
+                continue;
+            };
+            let own = entries.iter().position(|entry| entry.key == field.key).filter(|_| !field.merged);
+            self.below(name, |editor| match (change, own) {
+                (Change::Remove, Some(index)) => {
+                    let entry = &entries[index];
+                    let end = editor.get(entry.value).end;
+                    gone[index] = true;
+                    editor.must_be_unused(&(entry.start..end))?;
+                    // A merged field would come to light.
+                    match editor.syntax.find_merged(id, name)? {
+                        true => Err(editor.shared("removing it would bring the field of a merge key (`<<`) to light")),
+                        false => Ok(()),
+                    }
+                }
+                (Change::Remove, None) => Err(editor.shared("it comes from a merge key (`<<`) and cannot be removed here")),
+                (Change::Edit(delta), Some(index)) => {
+                    let inner = match (flow, entries[index].has_colon) {
+                        (false, _) => Parent::Mapping(column),
+                        (true, true) => Parent::Flow,
+                        (true, false) => Parent::FlowBare,
+                    };
+                    editor.node(entries[index].value, delta, inner)
+                }
+                (Change::Edit(delta), None) => {
+                    // A field of its own hides the merged one.
+                    overrides.push((name.clone(), delta.apply(editor.syntax.value(field.value)?)));
+                    Ok(())
+                }
+            })?;
+        }
+        let added: Vec<(&str, &Value)> = overrides
+            .iter()
+            .map(|(name, value)| (name.as_str(), value))
+            .chain(delta.added.iter().map(|(name, value)| (name.as_str(), value)))
+            .collect();
+        if added.is_empty() && !gone.contains(&true) {
+            return Ok(());
+        }
+        if flow {
+            let items = entries.iter().map(|entry| entry.start..self.entry_end(entry)).collect();
+            let kept = (0..entries.len()).filter(|&index| !gone[index]).map(Piece::Keep);
+            let new = added.iter().map(|(name, value)| Piece::New(flow_entry(name, value)));
+            return self.rewrite_flow(id, '{', items, kept.chain(new).collect());
+        }
+        let ranges: Vec<Range<usize>> = entries.iter().map(|entry| entry.start..self.entry_end(entry)).collect();
+        self.block(id, &ranges, &gone, parent, "{}", || added.iter().map(|(k, v)| self.style.entry(k, v, column)).collect())
+            .into_iter()
+            .for_each(|(range, text)| self.splices.replace(range, text));
+        if gone.iter().all(|&gone| gone) {
+            return Ok(());
+        }
+        let Some(last) = (0..entries.len()).rev().find(|&index| !gone[index]) else {
+            return Ok(());
+        };
+        let name = self.syntax.key(entries[last].key).unwrap_or_default();
+        let inner = match delta.changed.get(name) {
+            Some(Change::Edit(delta)) => Some(delta.as_ref()),
+            _ => None,
+        };
+        let at = line_end(self.text, self.tail(entries[last].value, inner));
+        for (name, value) in added {
+            let line = format!("\n{}{}", " ".repeat(column), self.style.entry(name, value, column));
+            self.splices.insert(at, with_eol(line, self.eol));
+        }
+        Ok(())
+    }
+
+    fn entry_end(&self, entry: &Entry) -> usize {
+        let value = self.get(entry.value);
+        if entry.has_colon { value.end } else { self.get(entry.key).end }
+    }
+
+    // ── Sequences ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn sequence(
+        &mut self,
+        id: Id,
+        items: &'s [Item],
+        flow: bool,
+        slots: &[Slot],
+        parent: Parent,
+    ) -> Result<(), DocError> {
+        let column = self.get(id).column;
+        let mut gone = vec![true; items.len()];
+        for slot in slots {
+            if let Slot::Keep(index) | Slot::Edit(index, _) = slot {
+                gone[*index] = false;
+            }
+        }
+        for (index, item) in items.iter().enumerate().filter(|(index, _)| gone[*index]) {
+            let end = self.get(item.value).end;
+            self.below(&index.to_string(), |editor| editor.must_be_unused(&(item.start..end)))?;
+        }
+        let inner = if flow { Parent::Flow } else { Parent::Sequence(column) };
+        if flow {
+            let mut pieces = Vec::with_capacity(slots.len());
+            for slot in slots {
+                pieces.push(match slot {
+                    Slot::Keep(index) => Piece::Keep(*index),
+                    Slot::Edit(index, delta) => {
+                        self.below(&index.to_string(), |editor| editor.node(items[*index].value, delta, inner))?;
+                        Piece::Keep(*index)
+                    }
+                    Slot::New(value) => Piece::New(inline(value, true, self.quoting(items, value))),
+                });
+            }
+            let structural = pieces.len() != items.len() || slots.iter().any(|slot| matches!(slot, Slot::New(_)));
+            if structural {
+                let ranges = items.iter().map(|item| item.start..self.get(item.value).end).collect();
+                self.rewrite_flow(id, '[', ranges, pieces)?;
+            }
+            return Ok(());
+        }
+        let ranges: Vec<Range<usize>> = items.iter().map(|item| item.start..self.get(item.value).end).collect();
+        let new_items = || {
+            let new = slots.iter().filter_map(|slot| match slot {
+                Slot::New(value) => Some(self.new_item(items, value, column)),
+                _ => None,
+            });
+            new.collect()
+        };
+        self.block(id, &ranges, &gone, parent, "[]", new_items)
+            .into_iter()
+            .for_each(|(range, text)| self.splices.replace(range, text));
+        if gone.iter().all(|&gone| gone) {
+            return Ok(());
+        }
+        let mut previous: Option<usize> = None;
+        for slot in slots {
+            match slot {
+                Slot::Keep(index) => previous = Some(self.get(items[*index].value).end),
+                Slot::Edit(index, delta) => {
+                    self.below(&index.to_string(), |editor| editor.node(items[*index].value, delta, inner))?;
+                    previous = Some(self.tail(items[*index].value, Some(delta)));
+                }
+                Slot::New(value) => {
+                    let item = self.new_item(items, value, column);
+                    let pad = " ".repeat(column);
+                    let (at, text) = match previous {
+                        Some(end) => (line_end(self.text, end), format!("\n{pad}{item}")),
+                        None => self.before_first(items[0].start, &pad, &item),
+                    };
+                    self.splices.insert(at, with_eol(text, self.eol));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A new item, quoted like its neighbours.
+    fn new_item(&self, items: &[Item], value: &Value, column: usize) -> String {
+        match (value, self.quoting(items, value)) {
+            (Value::String(_), quoting @ (Quoting::Single | Quoting::Double)) => {
+                format!("- {}", inline(value, false, quoting))
+            }
+            _ => self.style.item(value, column),
+        }
+    }
+
+    fn quoting(&self, items: &[Item], value: &Value) -> Quoting {
+        let last = items.last().filter(|_| value.as_str().is_some_and(|text| !text.contains('\n')));
+        match last.map(|item| &self.get(item.value).kind) {
+            Some(Kind::Scalar { style: style @ (Quoting::Single | Quoting::Double), .. }) => *style,
+            _ => Quoting::Plain,
+        }
+    }
+
+    /// Where an item goes that becomes the first one: above the comments of the one that was.
+    fn before_first(&self, first: usize, pad: &str, item: &str) -> (usize, String) {
+        let line = line_start(self.text, first);
+        if !self.text[line..first].trim().is_empty() {
+            return (first, format!("{item}\n{pad}"));
+        }
+        let mut at = line;
+        while at > 0 {
+            let above = line_start(self.text, at - 1);
+            if !self.text[above..at].trim_start().starts_with('#') {
+                break;
+            }
+            at = above;
+        }
+        (at, format!("{pad}{item}\n"))
+    }
+
+    // ── Both ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    /// Removes children of a block collection; if none stays, writes it anew with `new` children, or as empty.
+    fn block(
+        &self,
+        id: Id,
+        ranges: &[Range<usize>],
+        gone: &[bool],
+        parent: Parent,
+        empty: &str,
+        new: impl FnOnce() -> Vec<String>,
+    ) -> Vec<(Range<usize>, String)> {
+        let node = self.get(id);
+        if gone.iter().all(|&gone| gone) {
+            let lines = new();
+            if lines.is_empty() {
+                let lead = if parent == Parent::Document && node.props_end == node.from { "" } else { " " };
+                let start = if lead.is_empty() { node.start } else { node.props_end };
+                return vec![(start..node.end, format!("{lead}{empty}"))];
+            }
+            let text = lines.join(&format!("\n{}", " ".repeat(node.column)));
+            return vec![(node.start..node.end, with_eol(text, self.eol))];
+        }
+        let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
+        let first_kept = gone.iter().position(|&gone| !gone).unwrap_or(0);
+        let mut index = 0;
+        // The first child may share its line with what is before the collection (`- name: x`).
+        let line = line_start(self.text, ranges[0].start);
+        if first_kept > 0 && !self.text[line..ranges[0].start].trim().is_empty() {
+            cuts.push((ranges[0].start..ranges[first_kept].start, String::new()));
+            index = first_kept;
+        }
+        for index in index..ranges.len() {
+            if gone[index] {
+                let range = whole_lines(self.text, ranges[index].start, ranges[index].end);
+                cuts.push((range, String::new()));
+            }
+        }
+        merge_cuts(cuts)
+    }
+
+    /// Where the part of a node that stays ends: new siblings go behind that line.
+    fn tail(&self, id: Id, delta: Option<&Delta>) -> usize {
+        let node = self.get(id);
+        match (&node.kind, delta) {
+            (Kind::Mapping { flow: false, entries }, Some(Delta::Object(delta))) => {
+                let change = |entry: &Entry| delta.changed.get(self.syntax.key(entry.key).unwrap_or_default());
+                let last = entries.iter().rev().find(|entry| !matches!(change(entry), Some(Change::Remove)));
+                last.map_or(node.end, |last| match change(last) {
+                    Some(Change::Edit(delta)) => self.tail(last.value, Some(delta)),
+                    _ => self.entry_end(last),
+                })
+            }
+            (Kind::Sequence { flow: false, items }, Some(Delta::Array(slots))) => {
+                let last = slots.iter().rev().find_map(|slot| match slot {
+                    Slot::Keep(index) => Some((index, None)),
+                    Slot::Edit(index, delta) => Some((index, Some(delta.as_ref()))),
+                    Slot::New(_) => None,
+                });
+                last.map_or(node.end, |(index, delta)| self.tail(items[*index].value, delta))
+            }
+            _ => node.end,
+        }
+    }
+
+    fn rewrite_flow(&mut self, id: Id, open: char, items: Vec<Range<usize>>, pieces: Vec<Piece>) -> Result<(), DocError> {
+        let node = self.get(id);
+        if !self.text[node.start..].starts_with(open) {
+            return Err(DocError::Unrepresentable {
+                format: Format::Yaml,
+                pointer: self.at.as_str().to_owned(),
+                message: "another field in a single pair (`[a: b]`)".to_owned(),
+            });
+        }
+        let pad = match items.first() {
+            Some(first) if open == '{' && self.text[node.start + 1..first.start] == *" " => " ",
+            _ => "",
+        };
+        let layout = Layout::Line { pad, gap: " " };
+        let inside = node.start + 1..node.end - 1;
+        let list = List { text: self.text, comments: Comments::Hash, inside, items, layout, eol: self.eol };
+        list.rewrite(pieces, &mut self.splices);
+        Ok(())
+    }
+}
+
+/// Joins ranges that overlap.
+fn merge_cuts(mut cuts: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
+    cuts.sort_by_key(|(range, _)| range.start);
+    let mut merged: Vec<(Range<usize>, String)> = Vec::with_capacity(cuts.len());
+    for (range, text) in cuts {
+        match merged.last_mut() {
+            Some((last, _)) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => merged.push((range, text)),
+        }
+    }
+    merged
+}
+
+/// How the file writes YAML: from its first nested mapping and its first list under a key.
+fn detect(syntax: &YamlSyntax) -> Style {
+    let mut style = Style::default();
+    let (mut indent, mut list_indent) = (None, None);
+    for node in syntax.nodes() {
+        let Kind::Mapping { flow: false, entries } = &node.kind else {
+            continue;
+        };
+        for entry in entries {
+            let inner = syntax.node(entry.value);
+            match inner.kind {
+                Kind::Mapping { flow: false, .. } if indent.is_none() && inner.column > node.column => {
+                    indent = Some(inner.column - node.column);
+                }
+                Kind::Sequence { flow: false, .. } if list_indent.is_none() => {
+                    list_indent = inner.column.checked_sub(node.column);
+                }
+                _ => {}
+            }
+        }
+        if indent.is_some() && list_indent.is_some() {
+            break;
+        }
+    }
+    style.indent = indent.unwrap_or(style.indent);
+    style.list_indent = list_indent.unwrap_or(style.list_indent);
+    style
+}

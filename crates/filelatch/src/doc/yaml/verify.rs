@@ -1,0 +1,68 @@
+//! The independent check of an edited YAML text.
+//!
+//! Two readers look at the old text and at the new one: `serde-saphyr`, which resolves scalars, aliases and merge keys by
+//! itself, and our own tree. Each must see what it saw before plus the change. That holds even where the two differ about
+//! the old text, as readers of YAML do.
+
+use serde_json::Value;
+
+use super::super::delta::Delta;
+use super::super::number::same_value;
+use super::super::syntax::Syntax;
+use super::super::{DocError, Format};
+use super::YamlSyntax;
+
+pub(super) fn verify(syntax: &YamlSyntax, new: &str, delta: &Delta) -> Result<(), DocError> {
+    let failed = |message: String| DocError::VerifyFailed { format: Format::Yaml, message };
+    let ours = YamlSyntax::parse(new.to_owned()).and_then(|new| new.value(new.root()));
+    let ours = ours.map_err(|error| failed(error.to_string()))?;
+    if ours != delta.apply(syntax.value(syntax.root())?) {
+        return Err(failed("another value than intended".to_owned()));
+    }
+    let old = match read(&syntax.text) {
+        Ok(old) => old,
+        // A reader that cannot make sense of the old text has no say about the new one.
+        Err(_) if syntax.text.trim().is_empty() => Value::Null,
+        Err(error) => return Err(failed(format!("the second reader refuses the text as it was: {error}"))),
+    };
+    let found = read(new).map_err(failed)?;
+    if agrees(&found, &delta.apply(old)) {
+        Ok(())
+    } else {
+        Err(failed("another value than intended, says the second reader".to_owned()))
+    }
+}
+
+/// What `serde-saphyr` reads.
+fn read(text: &str) -> Result<Value, String> {
+    let options = serde_saphyr::options! {
+        budget: None,
+        strict_booleans: true,
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
+        non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
+    };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+}
+
+/// Equal, except that numbers too large for the second reader may come back as floats or as their text.
+fn agrees(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Array(found), Value::Array(wanted)) => {
+            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| agrees(found, wanted))
+        }
+        (Value::Object(found), Value::Object(wanted)) => {
+            found.len() == wanted.len()
+                && wanted.iter().all(|(key, wanted)| found.get(key).is_some_and(|found| agrees(found, wanted)))
+        }
+        (Value::String(found), Value::Number(wanted)) => *found == wanted.to_string() && is_huge(found),
+        (Value::Number(found), Value::Number(wanted)) => {
+            same_value(&Value::Number(found.clone()), &Value::Number(wanted.clone()))
+                || (is_huge(&wanted.to_string()) && found.as_f64() == wanted.as_f64())
+        }
+        _ => found == wanted,
+    }
+}
+
+fn is_huge(number: &str) -> bool {
+    number.parse::<i64>().is_err() && number.parse::<u64>().is_err()
+}
