@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
+use super::DocError;
 use super::diff;
 use super::pointer::{self, Index, Token};
 use super::syntax::{NodeId, Shape, Syntax};
-use super::DocError;
 
 /// The change of one node.
 #[derive(Debug, Clone)]
@@ -270,14 +270,7 @@ impl Walk<'_> {
         }
     }
 
-    fn object(
-        &self,
-        node: NodeId,
-        object: &mut ObjectDelta,
-        key: &str,
-        depth: usize,
-        op: Op,
-    ) -> Result<(), DocError> {
+    fn object(&self, node: NodeId, object: &mut ObjectDelta, key: &str, depth: usize, op: Op) -> Result<(), DocError> {
         let last = depth + 1 == self.path.len();
         if let Some(value) = object.added.get_mut(key) {
             match op {
@@ -317,14 +310,7 @@ impl Walk<'_> {
         result
     }
 
-    fn array(
-        &self,
-        node: NodeId,
-        slots: &mut Vec<Slot>,
-        token: &str,
-        depth: usize,
-        op: Op,
-    ) -> Result<(), DocError> {
+    fn array(&self, node: NodeId, slots: &mut Vec<Slot>, token: &str, depth: usize, op: Op) -> Result<(), DocError> {
         let last = depth + 1 == self.path.len();
         let index = match pointer::index(token) {
             Some(Index::At(index)) => index,
@@ -385,10 +371,9 @@ impl Walk<'_> {
                     map.insert(token.clone().into_owned(), new);
                     Ok(())
                 }
-                Op::Remove if last => map
-                    .shift_remove(token.as_ref())
-                    .map(drop)
-                    .ok_or_else(|| self.error(depth + 1, "does not exist")),
+                Op::Remove if last => {
+                    map.shift_remove(token.as_ref()).map(drop).ok_or_else(|| self.error(depth + 1, "does not exist"))
+                }
                 op => match map.get_mut(token.as_ref()) {
                     Some(child) => self.value(child, depth + 1, op),
                     None => Err(self.error(depth + 1, "does not exist")),

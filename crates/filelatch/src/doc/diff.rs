@@ -151,10 +151,11 @@ fn common<V: AsValue>(old: &[Value], new: &[V], olds: Range, news: Range) -> Vec
 
 /// Matches what stands between equal elements: by identity where objects have one, else by position.
 fn gap<V: AsValue>(old: &[Value], new: &[V], olds: Range, news: Range, steps: &mut Vec<Step>) {
-    let by_identity = olds.len() != news.len() || news.clone().zip(olds.clone()).any(|(j, i)| {
-        let (a, b) = (identity(&old[i]), identity(new[j].as_value()));
-        a.is_some() && b.is_some() && a != b
-    });
+    let by_identity = olds.len() != news.len()
+        || news.clone().zip(olds.clone()).any(|(j, i)| {
+            let (a, b) = (identity(&old[i]), identity(new[j].as_value()));
+            a.is_some() && b.is_some() && a != b
+        });
     let mut i = olds.start;
     for j in news {
         let wanted = identity(new[j].as_value()).filter(|_| by_identity);

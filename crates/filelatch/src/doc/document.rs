@@ -58,7 +58,10 @@ impl Document {
         document.is_new = true;
         // The printer is believed no more than the editors are.
         if document.value().map_err(unreadable)? != value {
-            return Err(DocError::VerifyFailed { format, message: "the printed document has another value".to_owned() });
+            return Err(DocError::VerifyFailed {
+                format,
+                message: "the printed document has another value".to_owned(),
+            });
         }
         let whole = Delta::Replace(value.clone());
         document.syntax.verify(document.syntax.text(), &whole)?;

@@ -144,9 +144,12 @@ impl DocError {
             Self::Unrepresentable { format: Format::Toml, message, .. } if message.contains("null") => {
                 "TOML has no null: remove the key instead".to_owned()
             }
-            Self::Shared { .. } => "edit the anchor by hand, or replace the alias with a value of its own first".to_owned(),
+            Self::Shared { .. } => {
+                "edit the anchor by hand, or replace the alias with a value of its own first".to_owned()
+            }
             Self::VerifyFailed { .. } => {
-                "this is a bug in the editor or an unusual file; your file is unchanged; make this edit by hand".to_owned()
+                "this is a bug in the editor or an unusual file; your file is unchanged; make this edit by hand"
+                    .to_owned()
             }
             Self::TypeMismatch { .. } => "check the file against what the program expects".to_owned(),
             _ => return Vec::new(),

@@ -93,9 +93,6 @@ impl FromStr for Format {
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
         let lower = name.to_ascii_lowercase();
         let wanted = if lower == "yml" { "yaml" } else { &lower };
-        Self::ALL
-            .into_iter()
-            .find(|format| format.name() == wanted)
-            .ok_or_else(|| UnknownFormat(name.to_owned()))
+        Self::ALL.into_iter().find(|format| format.name() == wanted).ok_or_else(|| UnknownFormat(name.to_owned()))
     }
 }

@@ -46,9 +46,7 @@ pub(super) fn same_kind_value(a: &Value, b: &Value) -> bool {
         (Value::Number(a), Value::Number(b)) => {
             is_integer(&a.to_string()) == is_integer(&b.to_string()) && same_number(a, b)
         }
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_kind_value(a, b))
-        }
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_kind_value(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same_kind_value(a, b)))
         }

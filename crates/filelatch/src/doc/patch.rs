@@ -110,7 +110,11 @@ fn step(document: &mut Document, operation: &Value) -> Result<(), Step> {
         "test" => {
             let (wanted, found) = (value()?, existing(document, path)?);
             if !super::number::same_value(&wanted, &found) {
-                return Err(Step::Failed(format!("test failed: `{path}` is {}, not {}", short(&found), short(&wanted))));
+                return Err(Step::Failed(format!(
+                    "test failed: `{path}` is {}, not {}",
+                    short(&found),
+                    short(&wanted)
+                )));
             }
         }
         other => return Err(Step::Failed(format!("unknown operation `{other}`"))),

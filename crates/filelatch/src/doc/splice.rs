@@ -44,7 +44,10 @@ impl Splices {
             done = range.end;
         }
         let Some(rest) = text.get(done..) else {
-            return Err(DocError::VerifyFailed { format, message: format!("an edit ends behind the text, at byte {done}") });
+            return Err(DocError::VerifyFailed {
+                format,
+                message: format!("an edit ends behind the text, at byte {done}"),
+            });
         };
         out.push_str(rest);
         Ok(out)

@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::DocError;
 use super::diff::{self, Step};
 use super::number::same_value;
-use super::DocError;
 
 /// Reads a value into a type.
 pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, DocError> {
@@ -47,7 +47,11 @@ pub(super) fn overlay(document: Value, before: &Value, after: Value) -> Value {
     }
 }
 
-fn overlay_object(document: Map<String, Value>, before: &Map<String, Value>, mut after: Map<String, Value>) -> Map<String, Value> {
+fn overlay_object(
+    document: Map<String, Value>,
+    before: &Map<String, Value>,
+    mut after: Map<String, Value>,
+) -> Map<String, Value> {
     let mut result = Map::with_capacity(document.len());
     for (key, value) in document {
         match (before.get(&key), after.shift_remove(&key)) {

@@ -168,4 +168,3 @@ fn first_member(syntax: &JsonSyntax, mut node: NodeId) -> Option<(NodeId, NodeId
         }
     }
 }
-

@@ -7,8 +7,8 @@
 use std::fmt;
 
 use jsonc_parser::{JsonValue, ParseOptions};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use super::super::DocError;
@@ -25,10 +25,7 @@ pub(super) fn verify(syntax: &JsonSyntax, new: &str, delta: &Delta) -> Result<()
     }
     let mut deserializer = serde_json::Deserializer::from_str(new);
     let expected = Expected::Delta { syntax, node: syntax.root(), delta };
-    expected
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|error| failed(error.to_string()))
+    expected.deserialize(&mut deserializer).and_then(|()| deserializer.end()).map_err(|error| failed(error.to_string()))
 }
 
 /// What is to be found in the new text.
@@ -75,7 +72,9 @@ impl<'de> Visitor<'de> for Expected<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         let wanted = match self {
-            Self::Value(Value::Array(items)) | Self::Delta { delta: Delta::Replace(Value::Array(items)), .. } => items.len(),
+            Self::Value(Value::Array(items)) | Self::Delta { delta: Delta::Replace(Value::Array(items)), .. } => {
+                items.len()
+            }
             Self::Delta { delta: Delta::Array(slots), .. } => slots.len(),
             _ => return Err(A::Error::custom("found an array")),
         };
@@ -238,7 +237,11 @@ fn from_relaxed(value: JsonValue<'_>) -> Result<Value, String> {
         }
         JsonValue::Object(fields) => {
             let fields = fields.take_inner().into_iter();
-            Value::Object(fields.map(|(key, value)| Ok((key.into_owned(), from_relaxed(value)?))).collect::<Result<_, String>>()?)
+            Value::Object(
+                fields
+                    .map(|(key, value)| Ok((key.into_owned(), from_relaxed(value)?)))
+                    .collect::<Result<_, String>>()?,
+            )
         }
     })
 }

@@ -341,9 +341,7 @@ impl<'s> Editor<'s> {
                     let Some(fields) = value.as_object() else {
                         return Err(self.printer.cannot("a list of tables with something else in it"));
                     };
-                    self.below(&position.to_string(), |editor| {
-                        editor.printer.section(&mut text, path, fields, true)
-                    })?;
+                    self.below(&position.to_string(), |editor| editor.printer.section(&mut text, path, fields, true))?;
                     match previous {
                         Some(previous) => self.append_section(previous, &text),
                         None => self.prepend_section(items[0], &text),
@@ -410,7 +408,8 @@ impl<'s> Editor<'s> {
             };
             let at = line_start(self.text, at);
             let text = if dotted {
-                let value = Value::Object(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect());
+                let value =
+                    Value::Object(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect());
                 let (name, prefix) = self.dotted_name(&all, table, path);
                 format!("{}\n", self.printer.pair(&prefix, &name, &value)?)
             } else {
@@ -504,7 +503,9 @@ impl<'s> Editor<'s> {
         let name = path.last().cloned().unwrap_or_default();
         let depth = self.dotted_depth(table);
         let prefix = statements.first().map_or_else(String::new, |&i| match &self.syntax.statements[i] {
-            Statement::Pair { keys, .. } => keys[..depth - 1].iter().map(|part| format!("{}.", key(&part.name))).collect(),
+            Statement::Pair { keys, .. } => {
+                keys[..depth - 1].iter().map(|part| format!("{}.", key(&part.name))).collect()
+            }
             Statement::Header { .. } => String::new(),
         });
         (name, prefix)

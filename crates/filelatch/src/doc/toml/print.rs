@@ -126,11 +126,7 @@ impl Printer {
 
     fn number(&self, text: &str) -> Result<String, DocError> {
         let is_float = text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E'));
-        let fits = if is_float {
-            text.parse::<f64>().is_ok_and(f64::is_finite)
-        } else {
-            text.parse::<i64>().is_ok()
-        };
+        let fits = if is_float { text.parse::<f64>().is_ok_and(f64::is_finite) } else { text.parse::<i64>().is_ok() };
         if fits {
             return Ok(text.to_owned());
         }

@@ -43,7 +43,9 @@ impl Statement {
     pub(super) fn range(&self) -> Range<usize> {
         match self {
             Self::Header { range, .. } => range.clone(),
-            Self::Pair { keys, value } => keys.first().map_or(value.range.start, |key| key.range.start)..value.range.end,
+            Self::Pair { keys, value } => {
+                keys.first().map_or(value.range.start, |key| key.range.start)..value.range.end
+            }
         }
     }
 }
@@ -201,11 +203,7 @@ impl Scanner<'_> {
         Ok(Raw { range: start..self.at, kind })
     }
 
-    fn list(
-        &mut self,
-        close: u8,
-        mut item: impl FnMut(&mut Self) -> Result<(), ScanError>,
-    ) -> Result<(), ScanError> {
+    fn list(&mut self, close: u8, mut item: impl FnMut(&mut Self) -> Result<(), ScanError>) -> Result<(), ScanError> {
         self.at += 1;
         loop {
             self.blank();

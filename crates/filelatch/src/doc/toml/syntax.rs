@@ -80,7 +80,12 @@ impl TomlSyntax {
     }
 
     /// Adds a statement; returns the table it leaves open, and how deep that is.
-    fn add(&mut self, statement: &Statement, index: usize, section: (NodeId, usize)) -> Result<(NodeId, usize), DocError> {
+    fn add(
+        &mut self,
+        statement: &Statement,
+        index: usize,
+        section: (NodeId, usize),
+    ) -> Result<(NodeId, usize), DocError> {
         match statement {
             Statement::Pair { keys, value } => {
                 self.pair(section.0, keys, value, Some(index), section.1)?;

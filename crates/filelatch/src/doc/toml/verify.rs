@@ -41,7 +41,9 @@ fn from_item(item: &Item) -> Result<Value, String> {
         Item::None => Ok(Value::Null),
         Item::Value(value) => from_value(value),
         Item::Table(inner) => table(inner),
-        Item::ArrayOfTables(tables) => Ok(Value::Array(tables.iter().map(|inner| table(inner)).collect::<Result<_, _>>()?)),
+        Item::ArrayOfTables(tables) => {
+            Ok(Value::Array(tables.iter().map(|inner| table(inner)).collect::<Result<_, _>>()?))
+        }
     }
 }
 
@@ -52,7 +54,8 @@ fn from_value(value: &toml_edit::Value) -> Result<Value, String> {
         toml_edit::Value::Boolean(value) => Value::Bool(*value.value()),
         toml_edit::Value::Float(number) => {
             let number = *number.value();
-            let text = if number.is_nan() && number.is_sign_negative() { "-nan".to_owned() } else { number.to_string() };
+            let text =
+                if number.is_nan() && number.is_sign_negative() { "-nan".to_owned() } else { number.to_string() };
             Number::from_f64(number).map_or_else(|| Value::String(text.replace("NaN", "nan")), Value::Number)
         }
         toml_edit::Value::Datetime(datetime) => Value::String(datetime.display_repr().into_owned()),

@@ -146,7 +146,8 @@ impl<'s> Editor<'s> {
         let (text, whole) = self.replacement(value, quoting, parent, was_block || is_empty);
         // A new block begins on a line of its own (or directly behind its dash), so it replaces the white space as well.
         let start = if whole { node.props_end } else { node.start };
-        let text = if is_empty && matches!(parent, Parent::Document) { self.behind_comments(node.end, &text) } else { text };
+        let text =
+            if is_empty && matches!(parent, Parent::Document) { self.behind_comments(node.end, &text) } else { text };
         self.splices.replace(start..node.end, with_eol(text, self.eol));
         Ok(())
     }
@@ -216,7 +217,9 @@ impl<'s> Editor<'s> {
                         false => Ok(()),
                     }
                 }
-                (Change::Remove, None) => Err(editor.shared("it comes from a merge key (`<<`) and cannot be removed here")),
+                (Change::Remove, None) => {
+                    Err(editor.shared("it comes from a merge key (`<<`) and cannot be removed here"))
+                }
                 (Change::Edit(delta), Some(index)) => {
                     let inner = match (flow, entries[index].has_colon) {
                         (false, _) => Parent::Mapping(column),
@@ -247,9 +250,11 @@ impl<'s> Editor<'s> {
             return self.rewrite_flow(id, '{', items, kept.chain(new).collect());
         }
         let ranges: Vec<Range<usize>> = entries.iter().map(|entry| entry.start..self.entry_end(entry)).collect();
-        self.block(id, &ranges, &gone, parent, "{}", || added.iter().map(|(k, v)| self.style.entry(k, v, column)).collect())
-            .into_iter()
-            .for_each(|(range, text)| self.splices.replace(range, text));
+        self.block(id, &ranges, &gone, parent, "{}", || {
+            added.iter().map(|(k, v)| self.style.entry(k, v, column)).collect()
+        })
+        .into_iter()
+        .for_each(|(range, text)| self.splices.replace(range, text));
         if gone.iter().all(|&gone| gone) {
             return Ok(());
         }
@@ -451,7 +456,13 @@ impl<'s> Editor<'s> {
         }
     }
 
-    fn rewrite_flow(&mut self, id: Id, open: char, items: Vec<Range<usize>>, pieces: Vec<Piece>) -> Result<(), DocError> {
+    fn rewrite_flow(
+        &mut self,
+        id: Id,
+        open: char,
+        items: Vec<Range<usize>>,
+        pieces: Vec<Piece>,
+    ) -> Result<(), DocError> {
         let node = self.get(id);
         if !self.text[node.start..].starts_with(open) {
             return Err(DocError::Unrepresentable {

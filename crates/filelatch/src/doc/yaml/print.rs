@@ -24,7 +24,8 @@ impl Default for Style {
 /// A new document.
 #[expect(clippy::unnecessary_wraps, reason = "the printers of all formats have one signature")]
 pub(in super::super) fn print_document(value: &Value) -> Result<String, DocError> {
-    let mut text = if is_block(value) { Style::default().block(value, 0) } else { inline(value, false, Quoting::Plain) };
+    let mut text =
+        if is_block(value) { Style::default().block(value, 0) } else { inline(value, false, Quoting::Plain) };
     text.push('\n');
     Ok(text)
 }
@@ -132,7 +133,9 @@ pub(super) fn literal(text: &str, column: usize) -> Option<String> {
         1 => "",
         _ => return None,
     };
-    let unfit = |c: char| (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{FEFF}' | '\u{85}' | '\u{2028}' | '\u{2029}');
+    let unfit = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{FEFF}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+    };
     // Leading white space would need an indentation indicator; trailing white space is too easily lost.
     let fits = text.contains('\n')
         && !body.is_empty()

@@ -64,14 +64,30 @@ fn resolve_number(text: &str) -> Option<Number> {
 
 /// Whether a string can be written without quotes, so that every reader, of YAML 1.1 as well, takes it for this string.
 pub(super) fn is_safe_plain(text: &str, in_flow: bool) -> bool {
-    const WORDS: [&str; 12] =
-        ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "<<", "="];
+    const WORDS: [&str; 12] = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~", "<<", "="];
     let Some(first) = text.chars().next() else {
         return false;
     };
     let indicator = matches!(
         first,
-        '-' | '?' | ':' | ',' | '[' | ']' | '{' | '}' | '#' | '&' | '*' | '!' | '|' | '>' | '\'' | '"' | '%' | '@' | '`'
+        '-' | '?'
+            | ':'
+            | ','
+            | '['
+            | ']'
+            | '{'
+            | '}'
+            | '#'
+            | '&'
+            | '*'
+            | '!'
+            | '|'
+            | '>'
+            | '\''
+            | '"'
+            | '%'
+            | '@'
+            | '`'
     );
     // A dash may begin a word if a letter follows: `-Wall`, `--flag`.
     let dashed = first == '-'
@@ -79,10 +95,12 @@ pub(super) fn is_safe_plain(text: &str, in_flow: bool) -> bool {
         && !text.starts_with("---");
     let number_like = matches!(first, '0'..='9' | '+' | '.' | '-')
         && text.bytes().all(|b| {
-            b.is_ascii_digit() || matches!(b, b'.' | b'_' | b':' | b'+' | b'-' | b'e' | b'E' | b'T' | b't' | b'Z' | b' ')
+            b.is_ascii_digit()
+                || matches!(b, b'.' | b'_' | b':' | b'+' | b'-' | b'e' | b'E' | b'T' | b't' | b'Z' | b' ')
         })
         && !is_version(text);
-    let prefixed = ["0x", "0o", "0b", "0X"].iter().any(|prefix| text.trim_start_matches(['-', '+']).starts_with(prefix));
+    let prefixed =
+        ["0x", "0o", "0b", "0X"].iter().any(|prefix| text.trim_start_matches(['-', '+']).starts_with(prefix));
     let dotted = text.trim_start_matches(['-', '+']).strip_prefix('.');
     let special = dotted.is_some_and(|word| matches!(word.to_ascii_lowercase().as_str(), "inf" | "nan"));
     let flow_unsafe = in_flow && text.contains([',', '[', ']', '{', '}']);

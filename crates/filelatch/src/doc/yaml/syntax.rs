@@ -55,7 +55,9 @@ impl YamlSyntax {
     /// The text of a key; `None` for keys JSON has no words for.
     pub(super) fn key(&self, id: Id) -> Option<&str> {
         match &self.node(self.target(id)).kind {
-            Kind::Scalar { text, style: Style::Empty } if text.is_empty() && self.node(id).tag.is_none() => Some("null"),
+            Kind::Scalar { text, style: Style::Empty } if text.is_empty() && self.node(id).tag.is_none() => {
+                Some("null")
+            }
             Kind::Scalar { text, .. } => Some(text),
             _ => None,
         }

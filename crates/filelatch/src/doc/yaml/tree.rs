@@ -88,7 +88,16 @@ pub(super) fn parse(text: &str) -> Result<Tree, DocError> {
             // Nothing but comments: null.
             let end = text.trim_end().len();
             let kind = Kind::Scalar { text: String::new(), style: Style::Empty };
-            tree.nodes.push(Node { kind, from: end, props_end: end, start: end, end, column: 0, anchor: None, tag: None });
+            tree.nodes.push(Node {
+                kind,
+                from: end,
+                props_end: end,
+                start: end,
+                end,
+                column: 0,
+                anchor: None,
+                tag: None,
+            });
         }
     }
     Ok(tree)
@@ -96,9 +105,9 @@ pub(super) fn parse(text: &str) -> Result<Tree, DocError> {
 
 fn scan_error(text: &str, error: &ScanError) -> DocError {
     let marker = error.marker();
-    let at = marker.byte_offset().unwrap_or_else(|| {
-        text.char_indices().nth(marker.index()).map_or(text.len(), |(at, _)| at)
-    });
+    let at = marker
+        .byte_offset()
+        .unwrap_or_else(|| text.char_indices().nth(marker.index()).map_or(text.len(), |(at, _)| at));
     let message = error.info();
     if message.contains("recursion limit") {
         return too_deep(text, at);
