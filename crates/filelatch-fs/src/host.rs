@@ -39,6 +39,11 @@ pub trait Host: Debug + Send + Sync + 'static {
     /// Wakes a parked thread; a call before the park makes the next park return at once.
     fn unpark(&self, thread: &Thread);
 
+    /// The user whose permissions this process has; 0 where there are no numbers.
+    fn uid(&self) -> u32 {
+        0
+    }
+
     /// This process's id; differs after a fork.
     fn pid(&self) -> u32;
 
@@ -48,6 +53,12 @@ pub trait Host: Debug + Send + Sync + 'static {
     /// Start time of a process of this machine and PID namespace, in the unit of [`ProcessFacts::start`]; `None` when there
     /// is no such process.
     fn start_of(&self, pid: u32) -> io::Result<Option<u64>>;
+
+    /// Name of the program that a process runs; `None` where the system does not tell.
+    fn program_of(&self, pid: u32) -> Option<String> {
+        let _ = pid;
+        None
+    }
 
     /// Random bits that no other process will draw.
     fn random(&self) -> u64;

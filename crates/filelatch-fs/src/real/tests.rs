@@ -95,7 +95,7 @@ fn lock_table_names_this_process() {
     put(&dir, "l", b"");
     let file = dir.open("l".as_ref(), Access::ReadWrite).unwrap();
     let id = file.stat().unwrap().id;
-    assert!(!RealFs.lock_table(id).unwrap().unwrap().is_held());
+    assert!(!RealFs.lock_table(id).unwrap().is_some_and(|table| table.is_held()));
     assert!(file.try_lock(LockKind::Exclusive).unwrap());
     let table = RealFs.lock_table(id).unwrap().unwrap();
     let holder = table.holders().next().expect("a holder");

@@ -43,6 +43,10 @@ impl Host for RealHost {
         thread.unpark();
     }
 
+    fn uid(&self) -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
+
     fn pid(&self) -> u32 {
         std::process::id()
     }
@@ -75,6 +79,12 @@ impl Host for RealHost {
                 _ => Ok(Some(0)),
             }
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn program_of(&self, pid: u32) -> Option<String> {
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        Some(name.trim_end().to_owned())
     }
 
     fn random(&self) -> u64 {

@@ -1,0 +1,401 @@
+//! The engine: one value, built from its parts, that every face of filelatch uses.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+
+use filelatch_fs::{Fs, Host, RealFs, RealHost};
+
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::file::LatchFile;
+use crate::guard::Guard;
+use crate::lock::helpers::Helpers;
+use crate::lock::owner::Owner;
+use crate::lock::resource::{Resource, locked};
+use crate::lock::sidecar::LockPath;
+use crate::lock::waits::Waits;
+use crate::lock::{LockOptions, Wait};
+use crate::parts::Parts;
+use crate::path::{Place, ResourceId};
+use crate::policy::Policy;
+use crate::workspace::{self, Initialized, Trusted, Workspace};
+use crate::write::{Leftover, sweep};
+
+/// Files whose lock file stays open although no handle refers to them.
+const RECENT: usize = 32;
+/// Largest file that is read into memory, unless the builder says otherwise.
+const READ_LIMIT: u64 = 1 << 30;
+
+/// Locks, versions and atomic writes for files that several programs change.
+///
+/// Cheap to clone; clones share locks, queues and caches. Two engines in one process exclude each other like two processes, but
+/// do not share a queue: use one. After a fork the child's first call starts afresh with nothing held (L21).
+///
+/// ```
+/// # fn main() -> Result<(), filelatch::Error> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let path = dir.path().join("state.json");
+/// let latch = filelatch::Filelatch::new();
+/// let state = latch.file(&path)?;
+/// state.write(b"{\"count\": 0}\n", &Default::default())?;
+/// state.update_value(&Default::default(), |value| {
+///     value["count"] = 1.into();
+///     Ok::<_, filelatch::Error>(())
+/// })?;
+/// assert_eq!(state.read()?.bytes(), b"{\"count\": 1}\n");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Filelatch {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    parts: Arc<Parts>,
+    trusted: Trusted,
+    defaults: Policy,
+    use_workspaces: bool,
+    runtime_dir: Option<PathBuf>,
+    read_limit: u64,
+    life: Life,
+}
+
+/// What one process has of an engine. A forked child begins another.
+#[derive(Debug)]
+struct Life {
+    pid: u32,
+    helpers: Arc<Helpers>,
+    waits: Waits,
+    files: Mutex<Files>,
+    child: OnceLock<Box<Life>>,
+}
+
+#[derive(Debug, Default)]
+struct Files {
+    entries: HashMap<ResourceId, Weak<Entry>>,
+    recent: VecDeque<Arc<Entry>>,
+    /// Length of `entries` at which dead ones are cleared out.
+    clear_at: usize,
+    inherited: Vec<String>,
+}
+
+/// Builds a [`Filelatch`] from parts.
+#[derive(Debug)]
+pub struct Builder {
+    fs: Arc<dyn Fs>,
+    host: Arc<dyn Host>,
+    session: Option<String>,
+    purpose: String,
+    trusted: Trusted,
+    defaults: Policy,
+    use_workspaces: bool,
+    runtime_dir: Option<PathBuf>,
+    read_limit: u64,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Builder {
+            fs: Arc::new(RealFs),
+            host: Arc::new(RealHost),
+            session: None,
+            purpose: String::new(),
+            trusted: Vec::new(),
+            defaults: Policy::default(),
+            use_workspaces: true,
+            runtime_dir: None,
+            read_limit: READ_LIMIT,
+        }
+    }
+}
+
+impl Builder {
+    /// The file system; the real one by default.
+    #[must_use]
+    pub fn fs(mut self, fs: Arc<dyn Fs>) -> Self {
+        self.fs = fs;
+        self
+    }
+
+    /// Clock and process facts; the real machine's by default.
+    #[must_use]
+    pub fn host(mut self, host: Arc<dyn Host>) -> Self {
+        self.host = host;
+        self
+    }
+
+    /// Who writes: shown to others as the author. `user@host#random` by default. Names of up to 12 bytes travel with the files;
+    /// longer ones are resolved through the workspace.
+    #[must_use]
+    pub fn session(mut self, name: impl Into<String>) -> Self {
+        self.session = Some(name.into());
+        self
+    }
+
+    /// What this program is doing, for those who wait for its locks: `deploy.py`.
+    #[must_use]
+    pub fn purpose(mut self, purpose: impl Into<String>) -> Self {
+        self.purpose = purpose.into();
+        self
+    }
+
+    /// Workspaces that are obeyed whoever owns them (P16), by the folder that holds `.filelatch`.
+    #[must_use]
+    pub fn trusted(mut self, roots: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.trusted.extend(roots);
+        self
+    }
+
+    /// How files are treated that no workspace says anything about.
+    #[must_use]
+    pub fn defaults(mut self, policy: Policy) -> Self {
+        self.defaults = policy;
+        self
+    }
+
+    /// Look for no workspaces: the defaults are for all files.
+    #[must_use]
+    pub fn without_workspaces(mut self) -> Self {
+        self.use_workspaces = false;
+        self
+    }
+
+    /// A directory of the user's own (`$XDG_RUNTIME_DIR/filelatch`, mode 0700) through which processes find deadlocks among each
+    /// other. Without one only those inside this process are found; the others end by timeout.
+    #[must_use]
+    pub fn runtime_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.runtime_dir = Some(dir.into());
+        self
+    }
+
+    /// Largest file that is read into memory, in bytes; 1 GiB by default. The streaming writer has no limit.
+    #[must_use]
+    pub fn read_limit(mut self, bytes: u64) -> Self {
+        self.read_limit = bytes.min(u64::MAX - 1);
+        self
+    }
+
+    /// The engine.
+    pub fn build(self) -> Filelatch {
+        let parts = Arc::new(Parts::new(self.fs, self.host, self.session, self.purpose));
+        let life = Life::new(&parts, self.runtime_dir.clone());
+        let inner = Inner {
+            parts,
+            trusted: self.trusted,
+            defaults: self.defaults,
+            use_workspaces: self.use_workspaces,
+            runtime_dir: self.runtime_dir,
+            read_limit: self.read_limit,
+            life,
+        };
+        Filelatch { inner: Arc::new(inner) }
+    }
+}
+
+impl Life {
+    fn new(parts: &Arc<Parts>, runtime_dir: Option<PathBuf>) -> Life {
+        Life {
+            pid: parts.host.pid(),
+            helpers: Arc::default(),
+            waits: Waits::new(Arc::clone(parts), runtime_dir),
+            files: Mutex::default(),
+            child: OnceLock::new(),
+        }
+    }
+
+    /// In a forked child: closes what was inherited. A mutex that another thread of the parent held at the fork stays locked
+    /// for ever here, so nothing is waited for.
+    fn close_after_fork(&self) {
+        let Ok(files) = self.files.try_lock() else { return };
+        for entry in files.entries.values().filter_map(Weak::upgrade) {
+            entry.resource.close_after_fork();
+        }
+    }
+}
+
+impl Default for Filelatch {
+    fn default() -> Self {
+        Filelatch::new()
+    }
+}
+
+impl Filelatch {
+    /// An engine on the real file system with the defaults.
+    pub fn new() -> Filelatch {
+        Builder::default().build()
+    }
+
+    /// An engine of other parts.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Who this engine writes as.
+    pub fn session(&self) -> &str {
+        &self.inner.parts.session
+    }
+
+    fn life(&self) -> &Life {
+        let pid = self.inner.parts.host.pid();
+        let mut life = &self.inner.life;
+        while life.pid != pid {
+            life = life.child.get_or_init(|| {
+                life.close_after_fork();
+                Box::new(Life::new(&self.inner.parts, self.inner.runtime_dir.clone()))
+            });
+        }
+        life
+    }
+
+    /// A handle on a file. The path is resolved now: symbolic links are followed, and the directory must exist; the file need
+    /// not. The workspace's policy for it is read now, too.
+    pub fn file(&self, path: impl AsRef<Path>) -> Result<LatchFile> {
+        let place = Place::resolve(&*self.inner.parts.fs, path.as_ref())?;
+        let entry = self.entry(place.clone())?;
+        Ok(LatchFile::new(self.clone(), place, entry))
+    }
+
+    /// A handle as from [`Filelatch::file`], for a file whose directories may have to be made first. Each new directory is made
+    /// durable, with its parent.
+    pub fn file_with_dirs(&self, path: impl AsRef<Path>) -> Result<LatchFile> {
+        let path = path.as_ref();
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            self.make_dirs(parent)?;
+        }
+        self.file(path)
+    }
+
+    fn make_dirs(&self, dir: &Path) -> Result<()> {
+        let fs = &self.inner.parts.fs;
+        let fail = |e| Error::io("create the directory", dir, e);
+        match fs.canonicalize(dir) {
+            Ok(_) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(fail(e)),
+        }
+        let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        self.make_dirs(parent)?;
+        match fs.create_dir(dir) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(fail(e)),
+            Ok(()) => (|| fs.open_dir(dir)?.sync())().and_then(|()| fs.open_dir(parent)?.sync()).map_err(fail),
+        }
+    }
+
+    pub(crate) fn entry(&self, place: Place) -> Result<Arc<Entry>> {
+        let inner = &*self.inner;
+        let workspace = match inner.use_workspaces {
+            true => Workspace::find(&inner.parts, place.dir.path(), &inner.trusted)?,
+            false => None,
+        };
+        let policy = match &workspace {
+            Some(workspace) => {
+                let relative = place.path.strip_prefix(&workspace.root).unwrap_or(&place.path);
+                workspace.policies.of(relative, inner.defaults)
+            }
+            None => inner.defaults,
+        };
+        let life = self.life();
+        let mut files = locked(&life.files);
+        if let Some(entry) = files.entries.get(&place.id).and_then(Weak::upgrade)
+            && entry.policy == policy
+        {
+            files.touch(&entry);
+            return Ok(entry);
+        }
+        let id = place.id.clone();
+        let lock = LockPath::of(&place, policy.lock_file);
+        let resource = Resource::new(Arc::clone(&inner.parts), Arc::clone(&life.helpers), place, lock);
+        let entry = Entry::new(resource, policy, workspace.map(Arc::new), inner.read_limit);
+        files.insert(id, &entry);
+        Ok(entry)
+    }
+
+    pub(crate) fn waits(&self) -> &Waits {
+        &self.life().waits
+    }
+
+    /// What an owner holds, by name; only asked by an owner that has to wait.
+    pub(crate) fn holdings(&self, owner: Owner) -> Vec<String> {
+        let files = locked(&self.life().files);
+        let held = files.entries.values().filter_map(Weak::upgrade).filter(|entry| entry.resource.is_held_by(owner));
+        held.map(|entry| entry.place().id.to_string()).chain(files.inherited.iter().cloned()).collect()
+    }
+
+    /// Says that this process was started by the holder of these locks, so that a circle through it is found (P3, P12).
+    pub fn inherit(&self, held: impl IntoIterator<Item = String>) {
+        locked(&self.life().files).inherited.extend(held);
+    }
+
+    /// Takes the exclusive locks of several files in one global order, so that such calls can't deadlock with each other. Two
+    /// spellings of one file are one lock. If one can't be had, none is held afterwards.
+    pub fn lock_all<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a Path>,
+        options: &LockOptions<'_>,
+    ) -> Result<Vec<Guard>> {
+        let mut files = paths.into_iter().map(|path| self.file(path)).collect::<Result<Vec<_>>>()?;
+        files.sort_by(|a, b| a.id().cmp(b.id()));
+        files.dedup_by(|a, b| a.id() == b.id());
+        let host = &self.inner.parts.host;
+        let began = host.monotonic();
+        let mut guards = Vec::with_capacity(files.len());
+        for file in &files {
+            let wait = options.wait.unwrap_or(file.policy().wait);
+            let left = match (wait, wait.limit()) {
+                (Wait::No, _) | (_, None) => wait,
+                (_, Some(limit)) => Wait::For(limit.saturating_sub(host.monotonic().saturating_sub(began))),
+            };
+            guards.push(file.lock(&options.clone().wait(left))?);
+        }
+        Ok(guards)
+    }
+
+    /// Makes a workspace: `.filelatch/` with a commented configuration. What exists is left alone.
+    pub fn init(&self, root: impl AsRef<Path>) -> Result<Initialized> {
+        workspace::init(&self.inner.parts, root.as_ref())
+    }
+
+    /// The folder of the workspace that a directory belongs to.
+    pub fn workspace_of(&self, dir: impl AsRef<Path>) -> Result<Option<PathBuf>> {
+        let dir = dir.as_ref();
+        let dir = self.inner.parts.fs.canonicalize(dir).map_err(|e| Error::io("find", dir, e))?;
+        Ok(Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)?.map(|workspace| workspace.root))
+    }
+
+    /// Temporary files that dead writers left in a directory, and those of living ones. Changes nothing.
+    pub fn leftovers(&self, dir: impl AsRef<Path>) -> Result<Vec<Leftover>> {
+        let dir = dir.as_ref();
+        let fail = |e| Error::io("list", dir, e);
+        let path = self.inner.parts.fs.canonicalize(dir).map_err(fail)?;
+        let open = self.inner.parts.fs.open_dir(&path).map_err(fail)?;
+        sweep::list(&*open).map_err(fail)
+    }
+}
+
+impl Files {
+    fn insert(&mut self, id: ResourceId, entry: &Arc<Entry>) {
+        self.entries.insert(id, Arc::downgrade(entry));
+        self.touch(entry);
+        // A million files one after another must not leave a million dead entries.
+        if self.entries.len() >= self.clear_at.max(2 * RECENT) {
+            self.entries.retain(|_, entry| entry.strong_count() > 0);
+            self.clear_at = self.entries.len() * 2;
+        }
+    }
+
+    fn touch(&mut self, entry: &Arc<Entry>) {
+        if self.recent.back().is_some_and(|last| Arc::ptr_eq(last, entry)) {
+            return;
+        }
+        self.recent.retain(|other| !Arc::ptr_eq(other, entry));
+        self.recent.push_back(Arc::clone(entry));
+        if self.recent.len() > RECENT {
+            self.recent.pop_front();
+        }
+    }
+}

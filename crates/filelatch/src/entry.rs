@@ -1,0 +1,262 @@
+//! Everything this process shares about one file: its lock, its cache, its queue of changes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::doc::Document;
+use crate::error::{Conflict, Error, Result};
+use crate::lock::resource::{Resource, Tenure, locked};
+use crate::parts::Parts;
+use crate::path::Place;
+use crate::policy::Policy;
+use crate::snapshot::{Cache, Content, Snapshot};
+use crate::update::combine::{Combiner, Ended};
+use crate::update::head::{Disk, Head};
+use crate::version::{Expect, Version};
+use crate::workspace::Workspace;
+use crate::write::current::{self, Current};
+use crate::write::publish::{Base, How, Published, Publisher, has_bytes};
+use crate::write::temp::Temp;
+use crate::write::{Author, Durability, sweep};
+
+/// Directory entries a sweep looks at before it gives up: a huge directory must not slow its first writer down.
+const SWEEP_LIMIT: usize = 4096;
+/// A parsed document larger than this is not kept for the next update.
+const KEEP_PARSED: usize = 4 << 20;
+
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) combiner: Combiner,
+    pub(crate) cache: Cache,
+    pub(crate) policy: Policy,
+    pub(crate) workspace: Option<Arc<Workspace>>,
+    pub(crate) read_limit: u64,
+    parsed: Mutex<Option<(Arc<Content>, Document)>>,
+    swept: AtomicBool,
+}
+
+impl Entry {
+    pub(crate) fn new(
+        resource: Resource,
+        policy: Policy,
+        workspace: Option<Arc<Workspace>>,
+        read_limit: u64,
+    ) -> Arc<Entry> {
+        Arc::new(Entry {
+            resource: Arc::new(resource),
+            combiner: Combiner::default(),
+            cache: Cache::default(),
+            policy,
+            workspace,
+            read_limit,
+            parsed: Mutex::new(None),
+            swept: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.resource.place
+    }
+
+    pub(crate) fn parts(&self) -> &Arc<Parts> {
+        &self.resource.parts
+    }
+
+    fn how(&self, durability: Durability) -> How {
+        How { durability, hard_links: self.policy.hard_links }
+    }
+
+    /// What is on disk, read for a change. Only under the lock.
+    pub(crate) fn read_head(&self) -> Result<Head> {
+        let disk = self.read_disk()?;
+        let known = disk.as_ref().and_then(|disk| {
+            let mut parsed = locked(&self.parsed);
+            parsed.take_if(|(content, _)| content.bytes == disk.content.bytes)
+        });
+        let mut head = Head::new(disk);
+        if let Some((_, document)) = known {
+            head.adopt(document);
+        }
+        Ok(head)
+    }
+
+    fn read_disk(&self) -> Result<Option<Disk>> {
+        let Some(current) = current::open(self.place())? else { return Ok(None) };
+        let bytes = current.read(self.place(), self.read_limit)?;
+        Ok(Some(Disk { current, content: Content::new(bytes) }))
+    }
+
+    /// Publishes a head.
+    pub(crate) fn publish_head(
+        &self,
+        tenure: Option<&Tenure>,
+        mut head: Head,
+        durability: Durability,
+        report_displaced: bool,
+    ) -> Result<Ended> {
+        let place = self.place();
+        let new = head.content(place)?;
+        let old = head.disk.as_ref().map(|disk| Arc::clone(&disk.content));
+        let Some(new) = new else {
+            return Ok(Ended::unchanged(None));
+        };
+        if let (Some(disk), Some(old)) = (&head.disk, &old)
+            && old.bytes == new.bytes
+        {
+            make_durable(place, &disk.current, durability)?;
+            let ended = Ended::unchanged(Some(new.version()));
+            self.keep_parsed(&new, head);
+            return Ok(ended);
+        }
+        let temp = self.prepare(&new.bytes, head.disk.is_some())?;
+        let base = match (&head.disk, head.depends_on_disk) {
+            (None, _) => Base::Absent,
+            (Some(disk), false) => Base::Unchecked(Some(&disk.current)),
+            (Some(disk), true) => Base::Bytes(&disk.current, &disk.content.bytes),
+        };
+        let published = self.publish(tenure, temp, &base, durability, report_displaced)?;
+        // Where nothing was compared, "absent" means "create or replace".
+        self.keep_parsed(&new, head);
+        Ok(Ended {
+            version: Some(published.version),
+            unchanged: false,
+            last: true,
+            superseded: false,
+            notices: published.notices,
+            displaced: published.displaced,
+        })
+    }
+
+    pub(crate) fn prepare(&self, bytes: &[u8], replaces: bool) -> Result<Temp> {
+        let fail = |e| Error::io("write a new version of", &self.place().spelled, e);
+        let mut temp = Temp::create(self.parts(), self.place(), replaces).map_err(fail)?;
+        temp.append(bytes).map_err(fail)?;
+        Ok(temp)
+    }
+
+    pub(crate) fn publish(
+        &self,
+        tenure: Option<&Tenure>,
+        temp: Temp,
+        base: &Base<'_>,
+        durability: Durability,
+        report_displaced: bool,
+    ) -> Result<Published> {
+        let publisher = Publisher {
+            parts: self.parts(),
+            place: self.place(),
+            resource: tenure.map(|tenure| &*tenure.resource),
+            how: self.how(durability),
+            report_displaced,
+        };
+        self.cache.forget();
+        if let Some(workspace) = &self.workspace {
+            // A name that can't be noted is shown as its id.
+            workspace.register_session(self.parts(), &self.parts().session).ok();
+        }
+        let published = publisher.publish(temp, base)?;
+        if tenure.is_some() && !self.swept.swap(true, Ordering::Relaxed) {
+            // Tidying up after the dead must not make a write of the living fail.
+            sweep::sweep(self.place(), SWEEP_LIMIT).ok();
+        }
+        Ok(published)
+    }
+
+    fn keep_parsed(&self, content: &Arc<Content>, head: Head) {
+        if content.bytes.len() <= KEEP_PARSED
+            && let Some(document) = head.into_document()
+        {
+            *locked(&self.parsed) = Some((Arc::clone(content), document));
+        }
+    }
+
+    /// The conflict of a change that may not be applied again.
+    pub(crate) fn foreign_change(&self, head: &mut Head) -> Error {
+        match head.version(self.place()) {
+            Ok(current) => self.conflict(&Expect::Any, current, head.disk.as_ref().map(|disk| &disk.current)),
+            Err(e) => e,
+        }
+    }
+
+    /// What was expected is not what is there.
+    pub(crate) fn conflict(&self, expected: &Expect, current: Option<Version>, file: Option<&Current>) -> Error {
+        let by = current.as_ref().zip(file).map(|(version, file)| file.author(version)).unwrap_or_default();
+        let at = current.as_ref().zip(file).map(|(version, file)| file.written_at(version));
+        Error::Conflict(Box::new(Conflict {
+            path: self.place().spelled.clone(),
+            expected: expected.clone(),
+            current,
+            last_modified_by: self.resolve(by),
+            last_modified_at: at,
+            kept: None,
+        }))
+    }
+
+    fn resolve(&self, author: Author) -> Author {
+        match &self.workspace {
+            Some(workspace) => workspace.resolve(self.parts(), author),
+            None => author,
+        }
+    }
+
+    /// Reads without a lock: a replaced file is whole, old or new.
+    pub(crate) fn read(&self) -> Result<Option<Snapshot>> {
+        let (parts, place) = (self.parts(), self.place());
+        match parts.fs.stat(&place.path) {
+            Ok(stat) => {
+                if let Some(snapshot) = self.cache.get(&stat) {
+                    return Ok(Some(snapshot));
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(Error::io("read", &place.spelled, e)),
+        }
+        let fail = |e| Error::io("read", &place.spelled, e);
+        // A program that writes in place may be at work: a file that changes while it is read is read again, a few times.
+        for attempt in 0.. {
+            let read_at = parts.host.now();
+            let Some(current) = current::open(place)? else { return Ok(None) };
+            let bytes = current.read(place, self.read_limit)?;
+            let after = current.file.stat().map_err(fail)?;
+            let quiet =
+                (after.size, after.mtime, after.ctime) == (current.stat.size, current.stat.mtime, current.stat.ctime);
+            if !quiet && attempt < 3 {
+                continue;
+            }
+            let content = Content::new(bytes);
+            let version = content.version();
+            let author = self.resolve(current.author(&version));
+            let snapshot = Snapshot::new(place.spelled.clone(), content, author, current.written_at(&version));
+            if quiet {
+                self.cache.put(&after, &snapshot, read_at, place.dir.caps().timestamp_granule);
+            }
+            return Ok(Some(snapshot));
+        }
+        Ok(None)
+    }
+}
+
+/// Unchanged bytes may still be in nobody's memory but the machine's: the caller was promised more.
+pub(crate) fn make_durable(place: &Place, current: &Current, durability: Durability) -> Result<()> {
+    let fail = |e| Error::io("make durable", &place.spelled, e);
+    if durability >= Durability::File {
+        current.file.sync().map_err(fail)?;
+    }
+    if durability == Durability::Full {
+        place.dir.sync().map_err(fail)?;
+    }
+    Ok(())
+}
+
+/// Do the bytes on disk equal these? Reads no more than needed.
+pub(crate) fn is_unchanged(place: &Place, current: &Current, bytes: &[u8]) -> Result<bool> {
+    has_bytes(&*current.file, bytes).map_err(|e| Error::io("read", &place.spelled, e))
+}
+
+impl Ended {
+    fn unchanged(version: Option<Version>) -> Ended {
+        let notices = Vec::new();
+        Ended { version, unchanged: true, last: true, superseded: false, notices, displaced: None }
+    }
+}

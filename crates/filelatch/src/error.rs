@@ -1,0 +1,388 @@
+//! What can go wrong, once, for every face: the command line, JSON and the web page render the same value.
+//!
+//! Every error says what happened ([`std::fmt::Display`]), which file ([`Error::path`]), a stable code for programs
+//! ([`Error::code`]) and what to do next ([`Error::hints`]). Unless a variant says otherwise, the file is as it was.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use crate::doc::DocError;
+use crate::lock::Holder;
+use crate::version::{Expect, Version};
+use crate::write::Author;
+
+/// The result of most calls.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused something.
+    #[error("cannot {action} `{}`: {}", path.display(), plain(source))]
+    Io {
+        /// What was tried, as a verb: `read`, `create`, `lock`…
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+
+    /// There is no such file.
+    #[error("`{}` does not exist", path.display())]
+    NotFound {
+        /// The file asked for.
+        path: PathBuf,
+    },
+
+    /// The path names something that can't be read and replaced as a file.
+    #[error("`{}` is {what}, not a regular file", path.display())]
+    NotAFile {
+        /// The path asked for.
+        path: PathBuf,
+        /// What it is instead: `a directory`, `a FIFO, socket or device`.
+        what: &'static str,
+    },
+
+    /// The file is larger than the limit for files that are held in memory.
+    #[error("`{}` is larger than the limit of {limit} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+
+    /// The lock was asked for without waiting, and somebody holds it.
+    #[error("`{}` is locked: {}", path.display(), held_by(holders))]
+    Locked {
+        /// The locked file.
+        path: PathBuf,
+        /// Who holds it, as far as the system tells.
+        holders: Vec<Holder>,
+    },
+
+    /// The lock was not had in time.
+    #[error("`{}` is still locked after {}: {}", path.display(), seconds(*waited), held_by(holders))]
+    Timeout {
+        /// The locked file.
+        path: PathBuf,
+        /// How long the call waited.
+        waited: Duration,
+        /// Who holds it, as far as the system tells.
+        holders: Vec<Holder>,
+    },
+
+    /// Waiting on would never end: each of a circle of owners waits for what the next one holds. This owner was chosen to
+    /// give up; the others go on.
+    #[error("deadlock on `{}`: {}", path.display(), cycle.join(", "))]
+    Deadlock {
+        /// What this owner waited for.
+        path: PathBuf,
+        /// The circle, one sentence for each owner.
+        cycle: Vec<String>,
+    },
+
+    /// The same owner asked again for what it holds. Waiting for oneself would never end.
+    #[error("`{}` is already locked by the same owner", path.display())]
+    Reentrant {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// The name of the lock file is taken by something that can't be one.
+    #[error("the lock file `{}` is {what}", path.display())]
+    BadLockFile {
+        /// The lock file's path.
+        path: PathBuf,
+        /// What it is: `a symbolic link`, `a directory`…
+        what: &'static str,
+    },
+
+    /// A guard was used in a process that did not take it (after a fork).
+    #[error("the lock on `{}` belongs to the parent process", path.display())]
+    Forked {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// The lock file promises an unfinished write that can't be completed, so nobody may go on.
+    #[error("`{}` has an unfinished write that cannot be completed: {problem}", path.display())]
+    Unrecovered {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        problem: String,
+    },
+
+    /// The file is not what the writer expected; nothing was written.
+    #[error("{0}")]
+    Conflict(Box<Conflict>),
+
+    /// The document can't be read or changed as asked.
+    #[error("`{}`: {source}", path.display())]
+    Document {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        source: DocError,
+    },
+
+    /// The new content is in place and visible, but the system failed to make it durable: a power cut may bring the old
+    /// content back. It is not rolled back (P5.8).
+    #[error("`{}` was replaced, but making it durable failed: {}", path.display(), plain(source))]
+    PublishedNotDurable {
+        /// The file.
+        path: PathBuf,
+        /// The version that is visible now.
+        version: Version,
+        /// The system's answer.
+        source: io::Error,
+    },
+
+    /// This writer's change was combined with others into one publish, and that failed. None of them was written.
+    #[error("`{}` was not written: {message}", path.display())]
+    BatchFailed {
+        /// The file.
+        path: PathBuf,
+        /// What the publish failed with.
+        message: String,
+        /// The code of that failure.
+        code: &'static str,
+    },
+
+    /// A configuration that can't be obeyed.
+    #[error("`{}`: {message}", path.display())]
+    Config {
+        /// The configuration file.
+        path: PathBuf,
+        /// What is wrong, with the line where it can be told.
+        message: String,
+    },
+
+    /// A thread of the library could not be started or has panicked.
+    #[error("cannot work on `{}`: {message}", path.display())]
+    Internal {
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        message: String,
+    },
+}
+
+/// The file on disk is not the one that the writer expected (VER-3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Conflict {
+    /// The file.
+    pub path: PathBuf,
+    /// What the writer expected; [`Expect::Any`] when it had read the current version itself and a foreign program wrote in
+    /// between.
+    pub expected: Expect,
+    /// What is there: a version, or `None` when the file does not exist.
+    pub current: Option<Version>,
+    /// Who wrote the current bytes.
+    pub last_modified_by: Author,
+    /// When the current bytes were written.
+    pub last_modified_at: Option<SystemTime>,
+    /// Where a version is kept that could be neither merged nor left in place.
+    pub kept: Option<PathBuf>,
+}
+
+impl std::fmt::Display for Conflict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.path.display();
+        match (&self.expected, &self.current) {
+            (Expect::Absent, Some(_)) => write!(f, "`{path}` exists already"),
+            (_, None) => write!(f, "`{path}` is gone"),
+            (Expect::Version(expected), Some(current)) => {
+                let (expected, current) = (expected.short(), current.short());
+                write!(f, "`{path}` changed since it was read (expected {expected}, disk has {current})")
+            }
+            (Expect::Prefix(expected), Some(current)) => {
+                write!(f, "`{path}` changed since it was read (expected {expected}, disk has {})", current.short())
+            }
+            (Expect::Any, Some(_)) => write!(f, "`{path}` was changed by another program at the same moment"),
+        }?;
+        match &self.last_modified_by {
+            Author::Session(session) if self.current.is_some() => write!(f, "; last written by {session}"),
+            Author::External if self.current.is_some() => f.write_str("; last written by another program"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
+        Error::Io { action, path: path.into(), source }
+    }
+
+    /// The same error for another caller that it hit too.
+    pub(crate) fn share(&self) -> Error {
+        let again = |e: &io::Error| io::Error::new(e.kind(), plain(e));
+        match self {
+            Error::Io { action, path, source } => Error::io(action, path, again(source)),
+            Error::PublishedNotDurable { path, version, source } => {
+                Error::PublishedNotDurable { path: path.clone(), version: *version, source: again(source) }
+            }
+            Error::Conflict(conflict) => Error::Conflict(conflict.clone()),
+            other => {
+                let message = other.to_string();
+                Error::BatchFailed { path: other.path().to_owned(), message, code: other.code() }
+            }
+        }
+    }
+
+    /// A stable word for programs (the `kind` of the command line's JSON).
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => "permission-denied",
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "disk-full",
+                io::ErrorKind::ReadOnlyFilesystem => "read-only",
+                _ => "io",
+            },
+            Error::NotFound { .. } => "not-found",
+            Error::NotAFile { .. } => "not-a-file",
+            Error::TooLarge { .. } => "too-large",
+            Error::Locked { .. } => "locked",
+            Error::Timeout { .. } => "timeout",
+            Error::Deadlock { .. } => "deadlock",
+            Error::Reentrant { .. } => "held-by-parent",
+            Error::BadLockFile { .. } => "bad-lock-file",
+            Error::Forked { .. } => "forked",
+            Error::Unrecovered { .. } => "unrecovered",
+            Error::Conflict(_) => "conflict",
+            Error::Document { source, .. } => match source {
+                DocError::Parse { .. } => "not-parseable",
+                DocError::NotUtf8 { .. } => "not-utf8",
+                DocError::DuplicateKey { .. } => "duplicate-key",
+                DocError::Unrepresentable { .. } => "unrepresentable",
+                DocError::PatchFailed { .. } => "patch-failed",
+                DocError::TypeMismatch { .. } => "type-mismatch",
+                _ => "document",
+            },
+            Error::PublishedNotDurable { .. } => "published-not-durable",
+            Error::BatchFailed { code, .. } => code,
+            Error::Config { .. } => "config",
+            Error::Internal { .. } => "internal",
+        }
+    }
+
+    /// The file that the error is about.
+    pub fn path(&self) -> &Path {
+        match self {
+            Error::Conflict(conflict) => &conflict.path,
+            Error::Io { path, .. }
+            | Error::NotFound { path }
+            | Error::NotAFile { path, .. }
+            | Error::TooLarge { path, .. }
+            | Error::Locked { path, .. }
+            | Error::Timeout { path, .. }
+            | Error::Deadlock { path, .. }
+            | Error::Reentrant { path }
+            | Error::BadLockFile { path, .. }
+            | Error::Forked { path }
+            | Error::Unrecovered { path, .. }
+            | Error::Document { path, .. }
+            | Error::PublishedNotDurable { path, .. }
+            | Error::BatchFailed { path, .. }
+            | Error::Config { path, .. }
+            | Error::Internal { path, .. } => path,
+        }
+    }
+
+    /// What to do next: short sentences, the likeliest first.
+    pub fn hints(&self) -> Vec<String> {
+        let hint = |text: &str| vec![text.to_owned()];
+        match self {
+            Error::Io { source, path, .. } => io_hints(source, path),
+            Error::NotFound { .. } => {
+                hint("check the path; `--create` or an expectation of \"absent\" makes a new file")
+            }
+            Error::Locked { .. } | Error::Timeout { .. } => {
+                hint("nothing was changed; try again, or wait longer with a larger timeout")
+            }
+            Error::Deadlock { .. } => vec![
+                "nothing was changed and this owner's wait is over; release what it holds and try again".to_owned(),
+                "lock several files in one call: they are then taken in one order and cannot deadlock".to_owned(),
+            ],
+            Error::Reentrant { .. } => vec![
+                "use the guard that is already held".to_owned(),
+                "a guard that was handed to another thread needs a lock scope of its own".to_owned(),
+            ],
+            Error::BadLockFile { path, .. } => {
+                vec![format!("nothing was changed; look at `{}` and move it away if it is not needed", path.display())]
+            }
+            Error::Unrecovered { .. } => hint("nothing was changed; `filelatch status` shows what is left"),
+            Error::Conflict(conflict) => conflict.hints(),
+            Error::Document { source, .. } => source.hints(),
+            Error::PublishedNotDurable { .. } => {
+                hint("the disk reported an error: check it; write the content again once it is healthy")
+            }
+            Error::BatchFailed { .. } => hint("the file still has its old content; try again"),
+            Error::TooLarge { .. } => hint("nothing was changed; raise the limit, or use the streaming writer"),
+            Error::NotAFile { .. } | Error::Forked { .. } | Error::Config { .. } | Error::Internal { .. } => Vec::new(),
+        }
+    }
+}
+
+impl Conflict {
+    fn hints(&self) -> Vec<String> {
+        let mut hints = match (&self.expected, &self.current) {
+            (Expect::Absent, Some(_)) => {
+                vec!["nothing was written; read the file and pass its version to replace it".to_owned()]
+            }
+            (_, None) => vec!["nothing was written; expect \"absent\" to create the file again".to_owned()],
+            _ => vec!["nothing was written; read the file again and apply the change to what is there now".to_owned()],
+        };
+        if let Some(kept) = &self.kept {
+            hints.push(format!("the other program's version is kept in `{}`", kept.display()));
+        }
+        hints
+    }
+}
+
+fn io_hints(source: &io::Error, path: &Path) -> Vec<String> {
+    let nothing = "nothing was changed";
+    match source.kind() {
+        io::ErrorKind::PermissionDenied => {
+            vec![format!("{nothing}; check the permissions of `{}` and of its directory", path.display())]
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            vec![format!("{nothing}; free some space and try again")]
+        }
+        io::ErrorKind::ReadOnlyFilesystem => vec![format!("{nothing}; the file system is mounted read-only")],
+        _ => Vec::new(),
+    }
+}
+
+/// The system's message without Rust's `(os error 13)`.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut chars = text.chars();
+    // Only the first letter: the rest may hold a name.
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+fn held_by(holders: &[Holder]) -> String {
+    match holders {
+        [] => "held by a program that keeps no record".to_owned(),
+        [one] => format!("held by {one}"),
+        [one, others @ ..] => format!("held by {one} and {} more", others.len()),
+    }
+}
+
+/// `1.5 s`, `200 ms`.
+pub(crate) fn seconds(time: Duration) -> String {
+    let millis = time.as_millis();
+    match millis {
+        0..1000 => format!("{millis} ms"),
+        _ if millis.is_multiple_of(1000) => format!("{} s", millis / 1000),
+        1000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
+        _ => format!("{} s", millis / 1000),
+    }
+}

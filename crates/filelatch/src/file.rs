@@ -1,0 +1,434 @@
+//! A handle on one file: read, lock, write, update.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use filelatch_fs::LockKind;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::doc::{Document, Format};
+use crate::engine::Filelatch;
+use crate::entry::{Entry, make_durable};
+use crate::error::{Error, Result};
+use crate::guard::{Guard, Held, SharedGuard};
+use crate::lock::acquire::{Request, acquire};
+use crate::lock::holder::{LockState, lock_state};
+use crate::lock::owner::Owner;
+use crate::lock::resource::{Resource, Tenure};
+use crate::lock::{IfUnavailable, LockOptions, Wait};
+use crate::path::{Place, ResourceId};
+use crate::policy::{Policy, Strategy};
+use crate::snapshot::Snapshot;
+use crate::update::combine::{Ended, Part, combine};
+use crate::update::head::{Head, doc_error};
+use crate::version::Expect;
+use crate::write::{Durability, current, in_place};
+use crate::write_path::{self, Written};
+use crate::writer::FileWriter;
+
+/// A handle on one file, from [`Filelatch::file`]. The file need not exist. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct LatchFile {
+    engine: Filelatch,
+    place: Place,
+    entry: Arc<Entry>,
+}
+
+/// Options of a write or update. The default: whatever is there is replaced, and the rest is as the policy says.
+#[derive(Clone, Debug, Default)]
+pub struct WriteOptions<'a> {
+    /// What must be there.
+    pub expect: Expect,
+    /// What to do when it is not; else the policy's.
+    pub strategy: Option<Strategy>,
+    /// What the write has survived when it returns; else the policy's.
+    pub durability: Option<Durability>,
+    /// How to wait for the lock; else as the policy says.
+    pub lock: LockOptions<'a>,
+    /// For documents: the format; else told from the name.
+    pub format: Option<Format>,
+    /// For documents: what a file that does not exist begins with; else it is an error.
+    pub create: Option<Value>,
+    /// Never apply a change twice: a foreign write in between is then a conflict.
+    pub run_once: bool,
+}
+
+impl<'a> WriteOptions<'a> {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What must be there for the write to happen.
+    #[must_use]
+    pub fn expect(mut self, expect: Expect) -> Self {
+        self.expect = expect;
+        self
+    }
+
+    /// What to do when the file is not what was expected.
+    #[must_use]
+    pub fn strategy(mut self, strategy: Strategy) -> Self {
+        self.strategy = Some(strategy);
+        self
+    }
+
+    /// What the write has survived when it returns.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
+    }
+
+    /// How to wait for the lock.
+    #[must_use]
+    pub fn lock(mut self, lock: LockOptions<'a>) -> Self {
+        self.lock = lock;
+        self
+    }
+
+    /// The document's format, where the name does not tell.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.format = Some(format);
+        self
+    }
+
+    /// Create the document with this value first if the file does not exist.
+    #[must_use]
+    pub fn create(mut self, value: Value) -> Self {
+        self.create = Some(value);
+        self
+    }
+
+    /// Never apply a change twice.
+    #[must_use]
+    pub fn run_once(mut self) -> Self {
+        self.run_once = true;
+        self
+    }
+}
+
+impl LatchFile {
+    pub(crate) fn new(engine: Filelatch, place: Place, entry: Arc<Entry>) -> Self {
+        LatchFile { engine, place, entry }
+    }
+
+    /// In a forked child the handle begins afresh.
+    fn entry(&self) -> Result<Arc<Entry>> {
+        if self.entry.resource.is_foreign_process() {
+            return self.engine.entry(self.place.clone());
+        }
+        Ok(Arc::clone(&self.entry))
+    }
+
+    /// The file, as it was asked for.
+    pub fn path(&self) -> &Path {
+        &self.place.spelled
+    }
+
+    /// The file's absolute path without symbolic links.
+    pub fn canonical_path(&self) -> &Path {
+        &self.place.path
+    }
+
+    /// The identity by which locks meet.
+    pub fn id(&self) -> &ResourceId {
+        &self.place.id
+    }
+
+    /// The lock file.
+    pub fn lock_path(&self) -> PathBuf {
+        self.entry.resource.lock.path.clone()
+    }
+
+    /// How the file is treated.
+    pub fn policy(&self) -> &Policy {
+        &self.entry.policy
+    }
+
+    /// Reads the file, without a lock: it is whole, some version that was published, and never older than what this engine has
+    /// written. A power cut may take back a version that was not durable yet; see [`LatchFile::read_durable`].
+    pub fn read(&self) -> Result<Snapshot> {
+        self.try_read()?.ok_or_else(|| Error::NotFound { path: self.place.spelled.clone() })
+    }
+
+    /// Reads the file; `None` when it does not exist.
+    pub fn try_read(&self) -> Result<Option<Snapshot>> {
+        self.entry()?.read()
+    }
+
+    /// Makes durable what is there, then reads it: what this returns survives a power cut.
+    pub fn read_durable(&self) -> Result<Snapshot> {
+        loop {
+            let Some(before) = current::open(&self.place)? else {
+                return Err(Error::NotFound { path: self.place.spelled.clone() });
+            };
+            make_durable(&self.place, &before, Durability::Full)?;
+            let snapshot = self.read()?;
+            // Replaced meanwhile: then it was not this version that was synced.
+            let after = current::open(&self.place)?;
+            if after.is_some_and(|after| after.stat.id == before.stat.id && after.stat.ctime == before.stat.ctime) {
+                return Ok(snapshot);
+            }
+        }
+    }
+
+    /// Takes the exclusive lock.
+    pub fn lock(&self, options: &LockOptions<'_>) -> Result<Guard> {
+        Ok(Guard::new(self.hold(LockKind::Exclusive, options)?))
+    }
+
+    /// Takes a shared lock: many readers at once, no writer among them.
+    pub fn lock_shared(&self, options: &LockOptions<'_>) -> Result<SharedGuard> {
+        Ok(SharedGuard::new(self.hold(LockKind::Shared, options)?))
+    }
+
+    /// Takes the exclusive lock if it can be had at once; [`Error::Locked`] otherwise.
+    pub fn try_lock(&self) -> Result<Guard> {
+        self.lock(&LockOptions::new().wait(Wait::No))
+    }
+
+    /// Runs `body` under the exclusive lock, once, and returns what it returns. Its error is passed on unchanged; the lock is
+    /// released in any case, also when it panics (LOCK-6, LOCK-12).
+    pub fn with_lock<T, E: From<Error>>(
+        &self,
+        options: &LockOptions<'_>,
+        body: impl FnOnce(&Guard) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let guard = self.lock(options)?;
+        body(&guard)
+    }
+
+    /// Does anybody hold the lock, in this process or another, by the system's word?
+    pub fn is_locked(&self) -> Result<bool> {
+        Ok(!self.lock_state()?.holders.is_empty())
+    }
+
+    /// Who holds the lock and how many wait.
+    pub fn lock_state(&self) -> Result<LockState> {
+        let resource = &self.entry.resource;
+        lock_state(&resource.parts, &resource.place, &resource.lock)
+    }
+
+    fn hold(&self, kind: LockKind, options: &LockOptions<'_>) -> Result<Held> {
+        let entry = self.entry()?;
+        let unlocked = |entry: Arc<Entry>, warning: String| Held { entry, tenure: None, warning: Some(warning) };
+        if !entry.policy.locks {
+            return Ok(unlocked(
+                entry,
+                "locks are switched off by configuration: nothing excludes other writers".to_owned(),
+            ));
+        }
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        match self.tenure(&entry, kind, wait, options) {
+            Ok(tenure) => {
+                let warning = (!tenure.enforced).then(|| {
+                    let dir = entry.place().dir.path().display();
+                    format!("`{dir}` cannot be written, so there is no lock: a writer with more rights is not kept out")
+                });
+                Ok(Held { entry, tenure: Some(tenure), warning })
+            }
+            Err(e) => {
+                let proceed = options.if_unavailable == IfUnavailable::Proceed
+                    || entry.policy.if_unavailable == IfUnavailable::Proceed;
+                let unavailable = matches!(e, Error::Locked { .. } | Error::Timeout { .. } | Error::Io { .. });
+                if proceed && unavailable {
+                    Ok(unlocked(entry, format!("going on without the lock: {e}")))
+                } else {
+                    Err(e)
+                }
+            }
+        }
+    }
+
+    /// Takes the lock and completes what a dead holder left unfinished.
+    fn tenure(&self, entry: &Entry, kind: LockKind, wait: Wait, options: &LockOptions<'_>) -> Result<Tenure> {
+        let owner = options.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
+        let resource: &Arc<Resource> = &entry.resource;
+        let take = |kind| {
+            acquire(
+                resource,
+                &Request {
+                    kind,
+                    owner,
+                    wait,
+                    on_wait: options.on_wait,
+                    waits: self.engine.waits(),
+                    holdings: &|| self.engine.holdings(owner),
+                },
+            )
+        };
+        loop {
+            let tenure = take(kind)?;
+            let Some(intent) = &tenure.intent else { return Ok(tenure) };
+            if kind == LockKind::Exclusive {
+                in_place::recover(resource, intent)?;
+                return Ok(tenure);
+            }
+            // A reader has to let go first: converting could silently drop its lock.
+            drop(tenure);
+            let exclusive = take(LockKind::Exclusive)?;
+            if let Some(intent) = &exclusive.intent {
+                in_place::recover(resource, intent)?;
+            }
+        }
+    }
+
+    /// Replaces the file's content, or creates it, under the exclusive lock.
+    ///
+    /// Nothing is written unless the file is what `options.expect` says ([`Error::Conflict`] otherwise, or as the strategy has
+    /// it). Writes of one process that wait for the same file share one publish.
+    pub fn write(&self, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Written> {
+        let mut decided = None;
+        let entry = self.entry()?;
+        let ended = self.combined(&entry, options, &mut |head| {
+            let result = write_path::decide(&entry, head, bytes, options);
+            let accepted = result.is_ok();
+            decided = Some(result);
+            accepted
+        })?;
+        match (decided, ended) {
+            (Some(Ok(decided)), Some(ended)) => Ok(decided.written(&entry, &ended)),
+            (Some(Err(e)), _) => Err(e),
+            _ => Err(self.unanswered()),
+        }
+    }
+
+    /// Reads, changes and writes under the lock: `change` is given the newest bytes (`None`: no such file) and answers the new
+    /// ones, or `None` to leave the file as it is.
+    ///
+    /// It may run more than once (see [`WriteOptions::run_once`]); an error of its own leaves the file as it is and is returned
+    /// unchanged. The answer comes when the change is durable.
+    pub fn update_bytes<E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        mut change: impl FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Written, E> {
+        let place = &self.place;
+        self.update_with(options, |head| {
+            let old = head.content(place)?;
+            if let Some(new) = change(old.as_ref().map(|content| &content.bytes[..]))? {
+                head.replace(new, true);
+            }
+            Ok(())
+        })
+        .map(|(written, ())| written)
+    }
+
+    /// Changes a document (JSON, YAML, TOML, text) by its nodes. Comments, order and formatting outside the changed nodes stay
+    /// byte for byte. As [`LatchFile::update_bytes`] otherwise.
+    pub fn update_document<R, E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        mut change: impl FnMut(&mut Document) -> Result<R, E>,
+    ) -> Result<(Written, R), E> {
+        let place = &self.place;
+        self.update_with(options, |head| {
+            head.with_document(place, options.format, options.create.as_ref(), &mut change)
+        })
+    }
+
+    /// Changes a document as a dynamic value. As [`LatchFile::update_document`] otherwise.
+    pub fn update_value<E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        mut change: impl FnMut(&mut Value) -> Result<(), E>,
+    ) -> Result<Written, E> {
+        let wrong = |source| Error::Document { path: self.place.spelled.clone(), source };
+        self.update_document(options, |document| {
+            let mut value = document.value().map_err(wrong)?.clone();
+            change(&mut value)?;
+            Ok::<_, E>(document.replace(value).map_err(wrong)?)
+        })
+        .map(|(written, ())| written)
+    }
+
+    /// Changes a document as a value of the caller's own type. Fields that the type does not know stay as they are.
+    pub fn update<T: Serialize + DeserializeOwned, R, E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        mut change: impl FnMut(&mut T) -> Result<R, E>,
+    ) -> Result<(Written, R), E> {
+        let wrong = |source| doc_error(&self.place, source);
+        self.update_document(options, |document| {
+            let mut value: T = document.read().map_err(wrong)?;
+            let result = change(&mut value)?;
+            document.write(&value).map_err(wrong)?;
+            Ok::<_, E>(result)
+        })
+    }
+
+    /// Reads a document as a value of the caller's own type.
+    pub fn read_as<T: DeserializeOwned>(&self) -> Result<T> {
+        let snapshot = self.read()?;
+        let format = Format::from_path(&self.place.path).unwrap_or(Format::Text);
+        let parsed = Document::parse(snapshot.bytes(), format).and_then(|document| document.read());
+        parsed.map_err(|source| doc_error(&self.place, source))
+    }
+
+    /// A writer for content of any size: what is written goes to a temporary file, and [`FileWriter::commit`] publishes it.
+    pub fn writer(&self, options: &WriteOptions<'_>) -> Result<FileWriter> {
+        FileWriter::new(self.clone(), self.entry()?, options)
+    }
+
+    fn update_with<R, E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        mut change: impl FnMut(&mut Head) -> Result<R, E>,
+    ) -> Result<(Written, R), E> {
+        let mut result = None;
+        let entry = self.entry()?;
+        let ended = self.combined(&entry, options, &mut |head| {
+            let changed = self.expected(&entry, head, &options.expect).map_err(E::from).and_then(|()| change(head));
+            let accepted = changed.is_ok();
+            result = Some(changed);
+            accepted
+        })?;
+        match (result, ended) {
+            (Some(Ok(result)), Some(ended)) => Ok((Written::of(&entry, &ended), result)),
+            (Some(Err(e)), _) => Err(e),
+            _ => Err(self.unanswered().into()),
+        }
+    }
+
+    fn expected(&self, entry: &Entry, head: &mut Head, expect: &Expect) -> Result<()> {
+        if *expect == Expect::Any {
+            return Ok(());
+        }
+        let current = head.version(&self.place)?;
+        if expect.admits(current.as_ref()) {
+            return Ok(());
+        }
+        let file = head.disk.as_ref().map(|disk| &disk.current);
+        Err(entry.conflict(expect, current, file))
+    }
+
+    fn combined(
+        &self,
+        entry: &Arc<Entry>,
+        options: &WriteOptions<'_>,
+        change: &mut dyn FnMut(&mut Head) -> bool,
+    ) -> Result<Option<Ended>> {
+        let strategy = options.strategy.unwrap_or(entry.policy.strategy);
+        let part = Part {
+            owner: options.lock.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner),
+            wait: options.lock.wait.unwrap_or(entry.policy.wait),
+            durability: options.durability.unwrap_or(entry.policy.durability),
+            newest_wins: strategy == Strategy::LastWriteWins,
+            once: options.run_once,
+            lock: &|wait| {
+                let lock = options.lock.clone().wait(wait);
+                self.hold(LockKind::Exclusive, &lock).map(|held| held.tenure)
+            },
+        };
+        combine(entry, &part, change)
+    }
+
+    fn unanswered(&self) -> Error {
+        let message = "the change was neither made nor refused".to_owned();
+        Error::Internal { path: self.place.spelled.clone(), message }
+    }
+}

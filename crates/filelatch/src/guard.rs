@@ -1,0 +1,178 @@
+//! Guards: what a held lock allows.
+//!
+//! Writing under a lock exists only on the exclusive [`Guard`]. A guard belongs to the process that took it: in a forked child it
+//! is inert and releases nothing (L21).
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::file::WriteOptions;
+use crate::lock::resource::Tenure;
+use crate::snapshot::Snapshot;
+use crate::update::head::Head;
+use crate::write_path::{self, Written};
+
+/// Whether a guard still protects what it was taken for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Validity {
+    /// It does.
+    Held,
+    /// It does not: this is another process than the one that took it.
+    Forked,
+    /// It never did: there was no lock to be had, and the caller chose to go on ([`Guard::warning`]).
+    Unenforced,
+}
+
+/// An exclusive lock on one file. Dropping it releases the lock at once.
+#[must_use = "dropping the guard releases the lock at once"]
+#[derive(Debug)]
+pub struct Guard {
+    held: Held,
+}
+
+/// A shared lock on one file: others may read, nobody may write. Dropping it releases the lock at once.
+#[must_use = "dropping the guard releases the lock at once"]
+#[derive(Debug)]
+pub struct SharedGuard {
+    held: Held,
+}
+
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) entry: Arc<Entry>,
+    /// `None`: the caller went on without a lock.
+    pub(crate) tenure: Option<Tenure>,
+    pub(crate) warning: Option<String>,
+}
+
+impl Held {
+    fn validity(&self) -> Validity {
+        match &self.tenure {
+            Some(tenure) if tenure.resource.is_foreign_process() => Validity::Forked,
+            Some(tenure) if tenure.enforced => Validity::Held,
+            _ => Validity::Unenforced,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        match self.validity() {
+            Validity::Forked => Err(Error::Forked { path: self.entry.place().spelled.clone() }),
+            Validity::Held | Validity::Unenforced => Ok(()),
+        }
+    }
+
+    fn read(&self) -> Result<Snapshot> {
+        self.check()?;
+        self.entry.read()?.ok_or_else(|| Error::NotFound { path: self.entry.place().spelled.clone() })
+    }
+}
+
+macro_rules! common {
+    ($guard:ty) => {
+        impl $guard {
+            pub(crate) fn new(held: Held) -> Self {
+                Self { held }
+            }
+
+            /// The locked file, as it was asked for.
+            pub fn path(&self) -> &Path {
+                &self.held.entry.place().spelled
+            }
+
+            /// The lock file.
+            pub fn lock_path(&self) -> &Path {
+                &self.held.entry.resource.lock.path
+            }
+
+            /// The resource's name on this machine, as nested programs are told of it.
+            pub fn resource_name(&self) -> String {
+                self.held.entry.place().id.to_string()
+            }
+
+            /// Does the lock still protect the file?
+            pub fn is_held(&self) -> bool {
+                self.held.validity() == Validity::Held
+            }
+
+            /// Whether, and if not why, the lock protects the file.
+            pub fn validity(&self) -> Validity {
+                self.held.validity()
+            }
+
+            /// The fencing token, which only leases have: a strict lock can't be lost while its process lives.
+            pub fn token(&self) -> Option<u64> {
+                None
+            }
+
+            /// Why there is no lock although there is a guard.
+            pub fn warning(&self) -> Option<&str> {
+                self.held.warning.as_deref()
+            }
+
+            /// Reads the file as it is under the lock.
+            pub fn read(&self) -> Result<Snapshot> {
+                self.held.read()
+            }
+
+            /// Releases the lock; the same as dropping, but says so.
+            pub fn release(self) {
+                drop(self);
+            }
+
+            /// Lets programs that this process starts from now on inherit the lock: it is then held until they have ended, too
+            /// (P12). Answers the descriptor's number; `None` when there is no lock.
+            pub fn make_inheritable(&self) -> Result<Option<u64>> {
+                match &self.held.tenure {
+                    Some(tenure) => tenure.resource.make_inheritable(),
+                    None => Ok(None),
+                }
+            }
+        }
+    };
+}
+
+common!(Guard);
+common!(SharedGuard);
+
+impl Guard {
+    /// Writes under the lock that is held. The same promises as [`LatchFile::write`](crate::LatchFile::write).
+    pub fn write(&self, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Written> {
+        self.held.check()?;
+        let entry = &self.held.entry;
+        let mut head = entry.read_head()?;
+        let decided = write_path::decide(entry, &mut head, bytes, options)?;
+        let ended = self.publish(head, options)?;
+        Ok(decided.written(entry, &ended))
+    }
+
+    /// Reads, changes and writes under the lock that is held; `change` answers the new bytes, or `None` to leave the file as it
+    /// is. It is given `None` when the file does not exist.
+    pub fn update_bytes<E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        change: impl FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
+    ) -> Result<Written, E> {
+        self.held.check()?;
+        let entry = &self.held.entry;
+        let mut head = entry.read_head()?;
+        let old = head.content(entry.place())?;
+        if let Some(new) = change(old.as_ref().map(|content| &content.bytes[..]))? {
+            head.replace(new, true);
+        }
+        let ended = self.publish(head, options)?;
+        Ok(Written::of(entry, &ended))
+    }
+
+    pub(crate) fn tenure(&self) -> Option<&Tenure> {
+        self.held.tenure.as_ref()
+    }
+
+    fn publish(&self, head: Head, options: &WriteOptions<'_>) -> Result<crate::update::combine::Ended> {
+        let entry = &self.held.entry;
+        let durability = options.durability.unwrap_or(entry.policy.durability);
+        entry.publish_head(self.held.tenure.as_ref(), head, durability, true)
+    }
+}

@@ -1,0 +1,155 @@
+//! The wait of a thread: from a request to a held lock or an error.
+
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use filelatch_fs::{Host, LockKind};
+
+use super::holder::lock_state;
+use super::options::{OnWait, Wait, Waiting};
+use super::owner::Owner;
+use super::resource::{Begin, Resource, Tenure, Ticket};
+use super::waits::{Edge, WaitNote, Waits};
+use crate::error::{Error, Result};
+
+/// When a wait is told of, and looked at for deadlocks, for the first time.
+const FIRST_LOOK: Duration = Duration::from_millis(200);
+/// Between later looks.
+const LATER_LOOKS: Duration = Duration::from_secs(1);
+/// Between the two looks that a deadlock must survive.
+const SECOND_LOOK: Duration = Duration::from_millis(20);
+/// How long a request that does not wait tries again while the lock passes from one holder to the next.
+const PASSING: Duration = Duration::from_millis(2);
+
+/// Everything about one request but the file.
+pub(crate) struct Request<'a> {
+    pub(crate) kind: LockKind,
+    pub(crate) owner: Owner,
+    pub(crate) wait: Wait,
+    pub(crate) on_wait: Option<OnWait<'a>>,
+    pub(crate) waits: &'a Waits,
+    /// What the owner holds already; asked only when it has to wait.
+    pub(crate) holdings: &'a dyn Fn() -> Vec<String>,
+}
+
+struct ThreadWaker {
+    thread: Thread,
+    host: Arc<dyn Host>,
+}
+
+impl Wake for ThreadWaker {
+    fn wake(self: Arc<Self>) {
+        self.host.unpark(&self.thread);
+    }
+}
+
+/// Takes the lock, waiting on the calling thread.
+pub(crate) fn acquire(resource: &Arc<Resource>, request: &Request<'_>) -> Result<Tenure> {
+    let may_wait = request.wait != Wait::No;
+    let host = &*resource.parts.host;
+    let mut began = None;
+    loop {
+        match resource.begin(request.kind, request.owner, may_wait)? {
+            Begin::Got(tenure) => return Ok(tenure),
+            Begin::Queued(ticket) => return wait(&ticket, request),
+            Begin::Passing if host.monotonic() - *began.get_or_insert_with(|| host.monotonic()) < PASSING => {
+                host.sleep(PASSING / 10);
+            }
+            Begin::Held | Begin::Passing => {
+                return Err(Error::Locked { path: spelled(resource), holders: holders(resource) });
+            }
+        }
+    }
+}
+
+fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
+    let host = Arc::clone(&ticket.resource().parts.host);
+    let waker = Waker::from(Arc::new(ThreadWaker { thread: std::thread::current(), host: Arc::clone(&host) }));
+    let mut watch = Watch::begin(ticket, request, host.monotonic());
+    loop {
+        if let Some(result) = ticket.poll(&waker) {
+            return result;
+        }
+        match watch.look(ticket, host.monotonic()) {
+            Look::Wait(time) => host.park(time),
+            Look::GiveUp(error) => {
+                // Leaving and being granted exclude each other: whoever is no longer in the queue has an answer.
+                if ticket.leave() {
+                    return Err(error);
+                }
+            }
+        }
+    }
+}
+
+/// What a wait does besides waiting: telling, looking for deadlocks, giving up. Shared by threads and tasks.
+pub(crate) struct Watch<'a> {
+    began: Duration,
+    deadline: Option<Duration>,
+    next_look: Duration,
+    note: Option<WaitNote<'a>>,
+    on_wait: Option<OnWait<'a>>,
+}
+
+pub(crate) enum Look {
+    /// Nothing to do for so long.
+    Wait(Option<Duration>),
+    /// Leave the queue with this error, unless the answer has come.
+    GiveUp(Error),
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn begin(ticket: &Ticket, request: &Request<'a>, now: Duration) -> Watch<'a> {
+        let resource = ticket.resource();
+        let facts = resource.parts.facts();
+        let note = request.waits.publish(Edge {
+            owner: request.owner.name(facts.pid, facts.start),
+            holds: (request.holdings)(),
+            waits: resource.place.id.to_string(),
+            path: resource.place.spelled.display().to_string(),
+            who: format!("pid {} ({})", facts.pid, resource.parts.purpose),
+        });
+        let deadline = request.wait.limit().map(|limit| now.saturating_add(limit));
+        Watch { began: now, deadline, next_look: now + FIRST_LOOK, note, on_wait: request.on_wait }
+    }
+
+    pub(crate) fn look(&mut self, ticket: &Ticket, now: Duration) -> Look {
+        let resource = ticket.resource();
+        if self.deadline.is_some_and(|deadline| now >= deadline) {
+            let waited = now - self.began;
+            return Look::GiveUp(Error::Timeout { path: spelled(resource), waited, holders: holders(resource) });
+        }
+        if now >= self.next_look {
+            if let Some(cycle) = self.note.as_ref().and_then(WaitNote::deadlock) {
+                return Look::GiveUp(Error::Deadlock { path: spelled(resource), cycle });
+            }
+            let suspects = self.note.as_ref().is_some_and(WaitNote::suspects);
+            if let Some(on_wait) = self.on_wait.filter(|_| !suspects) {
+                let elapsed = now - self.began;
+                on_wait(&Waiting { path: &resource.place.spelled, elapsed, holders: &holders(resource) });
+            }
+            self.next_look = now
+                + if suspects {
+                    SECOND_LOOK
+                } else if self.note.is_some() {
+                    FIRST_LOOK
+                } else {
+                    LATER_LOOKS
+                };
+        }
+        let looks = self.note.is_some() || self.on_wait.is_some();
+        let next = [self.deadline, looks.then_some(self.next_look)].into_iter().flatten().min();
+        Look::Wait(next.map(|next| next.saturating_sub(now)))
+    }
+}
+
+fn spelled(resource: &Resource) -> std::path::PathBuf {
+    resource.place.spelled.clone()
+}
+
+/// For messages: an empty list when the system does not answer.
+pub(crate) fn holders(resource: &Resource) -> Vec<super::Holder> {
+    lock_state(&resource.parts, &resource.place, &resource.lock).map(|state| state.holders).unwrap_or_default()
+}

@@ -1,0 +1,153 @@
+//! Who holds a lock, by the system's word and the record's (LOCK-7).
+
+use std::fmt;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use filelatch_fs::real::LOCK_RECORD_OFFSET;
+use filelatch_fs::{Access, FsFile, LockKind};
+
+use super::record::{Found, RECORD_LIMIT, Record};
+use super::sidecar::LockPath;
+use crate::error::{Error, Result};
+use crate::parts::{Parts, parse_rfc3339};
+use crate::path::Place;
+
+/// A holder of a lock. What is not known is absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// Process id, as this process numbers it. The process may have ended and left the lock to programs that it started.
+    pub pid: Option<u32>,
+    /// Name of its program, if the system tells.
+    pub program: Option<String>,
+    /// What it is doing, in its own words.
+    pub purpose: Option<String>,
+    /// The session that it writes as.
+    pub session: Option<String>,
+    /// Its machine.
+    pub host: Option<String>,
+    /// Since when, to a second.
+    pub since: Option<SystemTime>,
+    /// Shared locks have many holders.
+    pub shared: bool,
+    /// The system confirmed that this process holds the lock. Otherwise it is what the record says, which may be old.
+    pub confirmed: bool,
+    /// How long, when this was found out.
+    pub held_for: Option<Duration>,
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.pid, self.purpose.as_ref().or(self.program.as_ref())) {
+            (Some(pid), Some(what)) => write!(f, "pid {pid} ({what})")?,
+            (Some(pid), None) => write!(f, "pid {pid}")?,
+            (None, _) => f.write_str("a program that keeps no record")?,
+        }
+        if let Some(host) = &self.host {
+            write!(f, " on {host}")?;
+        }
+        if let Some(time) = self.held_for {
+            write!(f, " for {}", crate::error::seconds(time))?;
+        }
+        if !self.confirmed {
+            f.write_str(" (by its record; the system cannot confirm it)")?;
+        }
+        Ok(())
+    }
+}
+
+/// A file's lock as everybody sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LockState {
+    /// Who holds it; empty when it is free.
+    pub holders: Vec<Holder>,
+    /// How many wait, as far as the system tells.
+    pub waiting: usize,
+}
+
+/// Asks the system who holds the lock. Takes no lock where the system has a table; elsewhere tries a shared one for a moment.
+pub(crate) fn lock_state(parts: &Parts, place: &Place, lock: &LockPath) -> Result<LockState> {
+    let fail = |e| Error::io("examine the lock file", &lock.path, e);
+    let file = match place.dir.open(&lock.name, Access::Read) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(LockState::default()),
+        // Not readable (another owner's 0600): the table needs only its identity.
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            let id = place.dir.stat(&lock.name).map_err(fail)?.id;
+            let table = parts.fs.lock_table(id).map_err(fail)?.unwrap_or_default();
+            return Ok(from_table(parts, &table, None));
+        }
+        Err(e) => return Err(fail(e)),
+    };
+    let record = read_record(&*file).map_err(fail)?;
+    match parts.fs.lock_table(file.stat().map_err(fail)?.id).map_err(fail)? {
+        Some(table) => Ok(from_table(parts, &table, record.as_ref())),
+        None => by_probe(parts, &*file, record.as_ref()).map_err(fail),
+    }
+}
+
+fn read_record(file: &dyn FsFile) -> io::Result<Option<Record>> {
+    let mut head = [0; RECORD_LIMIT];
+    let len = file.read_at(&mut head, LOCK_RECORD_OFFSET)?;
+    Ok(match Record::find(&head[..len], len as u64) {
+        Found::Record(record) => Some(*record),
+        Found::Damaged | Found::Foreign => None,
+    })
+}
+
+fn from_table(parts: &Parts, table: &filelatch_fs::LockTable, record: Option<&Record>) -> LockState {
+    let facts = parts.facts();
+    let holders = table.holders().map(|entry| {
+        let exclusive = entry.kind == LockKind::Exclusive;
+        // A record speaks for an exclusive holder of this machine and PID namespace.
+        let record = record.filter(|r| {
+            exclusive
+                && entry.pid.is_some_and(|pid| r.pid == u64::from(pid))
+                && r.pidns == facts.pid_ns
+                && r.host == facts.host
+        });
+        let mut holder = record.map(|r| from_record(parts, r)).unwrap_or_default();
+        holder.pid = entry.pid;
+        holder.shared = !exclusive;
+        holder.confirmed = true;
+        holder.program = entry.pid.and_then(|pid| parts.host.program_of(pid));
+        holder
+    });
+    LockState { holders: holders.collect(), waiting: table.entries.iter().filter(|e| e.waiting).count() }
+}
+
+/// No table (or one that can't show everybody): a shared lock is refused exactly while somebody holds an exclusive one, and
+/// an exclusive one while anybody holds any.
+fn by_probe(parts: &Parts, file: &dyn FsFile, record: Option<&Record>) -> io::Result<LockState> {
+    let shared = file.try_lock(LockKind::Shared)?;
+    if shared {
+        file.unlock()?;
+    }
+    let free =
+        shared && file.try_lock(LockKind::Exclusive).inspect(|had| drop(had.then(|| file.unlock()))).unwrap_or(true);
+    if free {
+        return Ok(LockState::default());
+    }
+    let holder = match record.filter(|r| r.pid != 0 && !shared) {
+        Some(record) => from_record(parts, record),
+        None => Holder { shared, confirmed: true, ..Holder::default() },
+    };
+    Ok(LockState { holders: vec![holder], waiting: 0 })
+}
+
+fn from_record(parts: &Parts, record: &Record) -> Holder {
+    let text = |s: &String| (!s.is_empty()).then(|| s.clone());
+    let since = parse_rfc3339(&record.since);
+    Holder {
+        pid: u32::try_from(record.pid).ok().filter(|pid| *pid != 0),
+        program: None,
+        purpose: text(&record.purpose),
+        session: text(&record.session),
+        host: text(&record.host),
+        since,
+        shared: false,
+        confirmed: false,
+        held_for: since.and_then(|since| parts.host.now().duration_since(since).ok()),
+    }
+}

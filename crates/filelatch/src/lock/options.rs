@@ -1,0 +1,124 @@
+//! How to ask for a lock: values, not flags.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::Holder;
+use super::owner::LockScope;
+
+/// How long to wait for a lock that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all.
+    No,
+    /// At most so long. The library's default is 30 s.
+    For(Duration),
+    /// At most `times` × `interval`. The wait itself never polls where the system can wake us; this is the usual way to
+    /// say how long, and the interval is used where polling is all there is.
+    Retry {
+        /// Time between two tries (100 ms is usual).
+        interval: Duration,
+        /// Tries after the first.
+        times: u32,
+    },
+    /// Without limit.
+    Forever,
+}
+
+impl Default for Wait {
+    fn default() -> Self {
+        Wait::For(Duration::from_secs(30))
+    }
+}
+
+impl Wait {
+    /// The limit, if there is one.
+    pub fn limit(self) -> Option<Duration> {
+        match self {
+            Wait::No => Some(Duration::ZERO),
+            Wait::For(limit) => Some(limit),
+            Wait::Retry { interval, times } => Some(interval.saturating_mul(times)),
+            Wait::Forever => None,
+        }
+    }
+}
+
+/// What to do when the lock can't be had (LOCK-18).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfUnavailable {
+    /// Fail.
+    #[default]
+    Error,
+    /// Go on without the lock; the guard says so ([`Guard::warning`](crate::Guard::warning)). Other writers may be lost then.
+    Proceed,
+}
+
+/// What a wait tells while it lasts (LOCK-16).
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    /// The file waited for.
+    pub path: &'a Path,
+    /// For how long so far.
+    pub elapsed: Duration,
+    /// Who holds it, as far as the system tells.
+    pub holders: &'a [Holder],
+}
+
+/// A callback of a wait.
+pub type OnWait<'a> = &'a (dyn Fn(&Waiting<'_>) + Send + Sync);
+
+/// Options of a lock. `LockOptions::default()` waits 30 s.
+#[derive(Clone, Default)]
+pub struct LockOptions<'a> {
+    pub(crate) wait: Option<Wait>,
+    pub(crate) scope: Option<LockScope>,
+    pub(crate) if_unavailable: IfUnavailable,
+    pub(crate) on_wait: Option<OnWait<'a>>,
+}
+
+impl<'a> LockOptions<'a> {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How long to wait; else the policy's or the engine's default.
+    #[must_use]
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = Some(wait);
+        self
+    }
+
+    /// On whose behalf; else the calling thread's.
+    #[must_use]
+    pub fn scope(mut self, scope: &LockScope) -> Self {
+        self.scope = Some(scope.clone());
+        self
+    }
+
+    /// What to do when the lock can't be had.
+    #[must_use]
+    pub fn if_unavailable(mut self, choice: IfUnavailable) -> Self {
+        self.if_unavailable = choice;
+        self
+    }
+
+    /// Called after 200 ms of waiting and about once a second from then on, on the waiting thread.
+    #[must_use]
+    pub fn on_wait(mut self, callback: OnWait<'a>) -> Self {
+        self.on_wait = Some(callback);
+        self
+    }
+}
+
+impl fmt::Debug for LockOptions<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockOptions")
+            .field("wait", &self.wait)
+            .field("scope", &self.scope)
+            .field("if_unavailable", &self.if_unavailable)
+            .field("on_wait", &self.on_wait.is_some())
+            .finish()
+    }
+}

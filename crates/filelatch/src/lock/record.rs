@@ -1,0 +1,117 @@
+//! The holder record: one line of JSON in the lock file that says whose tenure this is (P1).
+//!
+//! It is a hint for people and for recovery, never the lock: before it is shown it is checked against the system, and a
+//! record whose `v` is newer than ours is treated as held by somebody we do not understand (L20).
+
+use serde::{Deserialize, Serialize};
+
+/// Records longer than this are somebody's data, not a record.
+pub(crate) const RECORD_LIMIT: usize = 1024;
+
+/// What a lock file says about its holder. Unknown fields of later versions are kept out of the way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Record {
+    pub(crate) v: u32,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) mode: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) pid: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) pidns: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) start: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) boot: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) host: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) session: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) purpose: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) since: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) intent: Option<Intent>,
+}
+
+/// An unfinished in-place write that the next holder has to complete (P5.9, P9).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    /// Always `in-place` so far; another kind is one that only a newer filelatch understands.
+    pub(crate) kind: String,
+    /// Name of the journal beside the file.
+    pub(crate) journal: String,
+    /// Hash of the journal's bytes: what the file is to hold.
+    pub(crate) hash: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// What was found in a lock file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A record.
+    Record(Box<Record>),
+    /// Our file, but the record is torn or zeroed (after a power cut), or there is none yet.
+    Damaged,
+    /// Not ours: empty, or somebody's data. Locked, never written.
+    Foreign,
+}
+
+impl Record {
+    /// The marker of a lock file that is ours and has had no exclusive holder yet.
+    pub(crate) fn blank() -> Record {
+        Record { v: 1, ..Record::default() }
+    }
+
+    /// The line, padded with blanks to at least `len` bytes: one write replaces a longer record without truncation.
+    pub(crate) fn line(&self, len: usize) -> Vec<u8> {
+        let mut line = serde_json::to_vec(self).unwrap_or_default();
+        line.resize(line.len().max(len.saturating_sub(1)), b' ');
+        line.push(b'\n');
+        line
+    }
+
+    /// Reads the head of a lock file of `size` bytes.
+    pub(crate) fn find(head: &[u8], size: u64) -> Found {
+        let ours = size < RECORD_LIMIT as u64 && (head.starts_with(b"{\"v\":") || head.first() == Some(&0));
+        if !ours {
+            return Found::Foreign;
+        }
+        let line = head.split(|b| *b == b'\n').next().unwrap_or_default();
+        serde_json::from_slice(line).map_or(Found::Damaged, |record| Found::Record(Box::new(record)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// LOCK-19 (P1): what counts as ours, and what must never be written.
+    #[test]
+    fn ours_or_not() {
+        let find = |bytes: &[u8]| Record::find(bytes, bytes.len() as u64);
+        assert!(matches!(find(b"{\"v\":1,\"pid\":7}\n"), Found::Record(r) if r.pid == 7));
+        assert_eq!(find(b"{\"v\":1,\"pi"), Found::Damaged);
+        assert_eq!(find(&[0; 200]), Found::Damaged);
+        assert_eq!(find(b""), Found::Foreign);
+        assert_eq!(find(b"4211\n"), Found::Foreign);
+        assert_eq!(find(&[0; 5000][..RECORD_LIMIT]), Found::Foreign);
+        assert_eq!(Record::find(b"{\"v\":1}", 5000), Found::Foreign);
+    }
+
+    /// P1: a shorter record overwrites a longer one completely with one write.
+    #[test]
+    fn padding() {
+        let mut record = Record { session: "a long session name".into(), ..Record::blank() };
+        let long = record.line(0);
+        record.session = "s".into();
+        let short = record.line(long.len());
+        assert_eq!(short.len(), long.len());
+        assert_eq!(Record::find(&short, short.len() as u64), Found::Record(Box::new(record)));
+    }
+}

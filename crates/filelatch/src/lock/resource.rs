@@ -1,0 +1,653 @@
+//! One file's lock inside one process: a first-come-first-served queue over one OS-level lock.
+//!
+//! # Invariants
+//! - At most one thread of the process works on the OS lock of a file at a time (`Os::Busy`): the caller that found it free,
+//!   or one helper. Everybody else is in the queue.
+//! - `holders` is non-empty exactly while `Os::Held`.
+//! - A waiter is in the queue or has its answer, never both, and both change only under the state's mutex: whoever takes
+//!   itself out of the queue in time can't be granted the lock later (LOCK-8).
+//! - The OS lock changes kind only by being released first: converting could silently drop it (P1).
+//!
+//! # Hand-over
+//! The last holder passes an exclusive lock on to the next exclusive waiter without a system call, at most
+//! [`HANDOVERS`] times or for [`TENURE`] while another process waits at the gate (P2); then the lock goes back to the
+//! system and a helper queues again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use filelatch_fs::LockKind;
+
+use super::helpers::Helpers;
+use super::owner::Owner;
+use super::record::{Found, Intent, Record};
+use super::sidecar::{LockPath, Opened, Sidecar};
+use crate::error::{Error, Result};
+use crate::parts::{Parts, rfc3339};
+use crate::path::Place;
+
+/// Hand-overs inside the process while another process waits.
+const HANDOVERS: u32 = 32;
+/// Time for such hand-overs.
+const TENURE: Duration = Duration::from_millis(2);
+/// A record older than this is written anew when the process locks again: "since" is right to this much.
+const SIGNATURE_AGE: Duration = Duration::from_secs(1);
+
+/// One file's lock, as this process shares it.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) parts: Arc<Parts>,
+    pub(crate) place: Place,
+    pub(crate) lock: LockPath,
+    helpers: Arc<Helpers>,
+    /// The process that built it; in a forked child everything here is inert (L21).
+    born_in: u32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    os: Os,
+    holders: Vec<Tenant>,
+    queue: VecDeque<Arc<Waiter>>,
+    /// Kept open between tenures.
+    sidecar: Option<Arc<Sidecar>>,
+    signature: Option<Signature>,
+    /// An unfinished in-place write that the next exclusive holder completes.
+    intent: Option<Intent>,
+    handovers: u32,
+    tenure_began: Duration,
+    next_id: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Os {
+    Free,
+    Busy,
+    Held(LockKind),
+}
+
+#[derive(Debug)]
+struct Tenant {
+    id: u64,
+    owner: Owner,
+}
+
+/// The record as this process last wrote it.
+#[derive(Debug)]
+struct Signature {
+    line: Vec<u8>,
+    at: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    id: u64,
+    kind: LockKind,
+    owner: Owner,
+    answer: Mutex<Answer>,
+}
+
+#[derive(Debug)]
+enum Answer {
+    Pending(Option<Waker>),
+    Ready(Result<Grant>),
+    Taken,
+}
+
+/// The right to the lock, not yet wrapped: whoever gets one must release it.
+#[derive(Debug)]
+pub(crate) struct Grant {
+    id: u64,
+    intent: Option<Intent>,
+    enforced: bool,
+}
+
+/// How a request begins.
+pub(crate) enum Begin {
+    Got(Tenure),
+    /// In the queue.
+    Queued(Ticket),
+    /// Held, and the caller would not wait.
+    Held,
+    /// Nobody waits there and nobody holds it: it was on its way from one holder to the next.
+    Passing,
+}
+
+/// A held lock. Dropping it releases.
+#[must_use = "dropping the tenure releases the lock at once"]
+#[derive(Debug)]
+pub(crate) struct Tenure {
+    pub(crate) resource: Arc<Resource>,
+    pub(crate) kind: LockKind,
+    id: u64,
+    /// Set when the last holder left an in-place write unfinished; must be completed before anything else.
+    pub(crate) intent: Option<Intent>,
+    /// False: the directory can't be written and nobody can lock here; a shared lock only.
+    pub(crate) enforced: bool,
+}
+
+/// A place in the queue. Dropping it leaves the queue, or gives back what was granted meanwhile.
+#[must_use = "dropping the ticket leaves the queue"]
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    resource: Arc<Resource>,
+    waiter: Arc<Waiter>,
+}
+
+enum Attempt {
+    Got {
+        sidecar: Arc<Sidecar>,
+        head: Head,
+    },
+    Held,
+    Passing,
+    /// No lock can be had here at all.
+    Impossible(std::io::Error),
+}
+
+/// The head of the lock file as found after locking.
+struct Head {
+    found: Option<Found>,
+    len: usize,
+    ours_already: bool,
+}
+
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Resource {
+    pub(crate) fn new(parts: Arc<Parts>, helpers: Arc<Helpers>, place: Place, lock: LockPath) -> Resource {
+        let state = State {
+            os: Os::Free,
+            holders: Vec::new(),
+            queue: VecDeque::new(),
+            sidecar: None,
+            signature: None,
+            intent: None,
+            handovers: 0,
+            tenure_began: Duration::ZERO,
+            next_id: 0,
+        };
+        let born_in = parts.host.pid();
+        Resource { parts, place, lock, helpers, born_in, state: Mutex::new(state) }
+    }
+
+    pub(crate) fn is_foreign_process(&self) -> bool {
+        self.parts.host.pid() != self.born_in
+    }
+
+    /// Asks for the lock: at once if it can be had at once, else in the queue if `wait`.
+    pub(crate) fn begin(self: &Arc<Self>, kind: LockKind, owner: Owner, wait: bool) -> Result<Begin> {
+        if self.is_foreign_process() {
+            return Err(Error::Forked { path: self.place.spelled.clone() });
+        }
+        let mut state = locked(&self.state);
+        if state.holders.iter().any(|tenant| tenant.owner == owner) {
+            return Err(Error::Reentrant { path: self.place.spelled.clone() });
+        }
+        let joins = state.os == Os::Held(LockKind::Shared) && kind == LockKind::Shared && state.queue.is_empty();
+        if joins && !self.somebody_waits(&state)? {
+            let grant = state.admit(owner);
+            return Ok(Begin::Got(self.tenure(kind, grant)));
+        }
+        if state.os == Os::Free && state.queue.is_empty() {
+            state.os = Os::Busy;
+            let sidecar = state.sidecar.clone();
+            drop(state);
+            return self.first_try(kind, owner, wait, sidecar);
+        }
+        if !wait {
+            return Ok(Begin::Held);
+        }
+        let ticket = self.queue_up(&mut state, kind, owner, false);
+        Ok(Begin::Queued(ticket))
+    }
+
+    fn first_try(
+        self: &Arc<Self>,
+        kind: LockKind,
+        owner: Owner,
+        wait: bool,
+        sidecar: Option<Arc<Sidecar>>,
+    ) -> Result<Begin> {
+        let attempt = self.attempt(kind, sidecar, false);
+        let mut state = locked(&self.state);
+        match attempt {
+            Ok(Attempt::Got { sidecar, head }) => match self.settle(&mut state, kind, sidecar, head) {
+                Ok(()) => {
+                    let grant = state.admit(owner);
+                    self.admit_followers(&mut state);
+                    Ok(Begin::Got(self.tenure(kind, grant)))
+                }
+                Err(e) => {
+                    self.retreat(&mut state);
+                    Err(e)
+                }
+            },
+            Ok(Attempt::Held | Attempt::Passing) if wait => {
+                let ticket = self.queue_up(&mut state, kind, owner, true);
+                self.call_helper(&mut state);
+                Ok(Begin::Queued(ticket))
+            }
+            Ok(Attempt::Held) => {
+                self.retreat(&mut state);
+                Ok(Begin::Held)
+            }
+            Ok(Attempt::Passing) => {
+                self.retreat(&mut state);
+                Ok(Begin::Passing)
+            }
+            Ok(Attempt::Impossible(e)) => {
+                if kind == LockKind::Exclusive {
+                    self.retreat(&mut state);
+                    let dir = self.place.dir.path();
+                    return Err(Error::io("create a lock file in", dir, e));
+                }
+                // Readers go on without a lock and say so (P1). The resource stays free: there is nothing to share.
+                self.retreat(&mut state);
+                let grant = Grant { id: state.next(), intent: None, enforced: false };
+                Ok(Begin::Got(self.tenure(kind, grant)))
+            }
+            Err(e) => {
+                self.retreat(&mut state);
+                Err(e)
+            }
+        }
+    }
+
+    /// Gives up being the one who works on the OS lock; whoever queued meanwhile gets a helper.
+    fn retreat(self: &Arc<Self>, state: &mut State) {
+        state.os = Os::Free;
+        if !state.queue.is_empty() {
+            self.call_helper(state);
+        }
+    }
+
+    fn call_helper(self: &Arc<Self>, state: &mut State) {
+        state.os = Os::Busy;
+        if let Err(e) = self.helpers.submit(self) {
+            self.fail_all(state, &format!("cannot start a thread to wait for the lock: {e}"));
+        }
+    }
+
+    /// Nobody may wait for ever.
+    fn fail_all(&self, state: &mut State, message: &str) {
+        state.os = Os::Free;
+        for waiter in std::mem::take(&mut state.queue) {
+            let path = self.place.spelled.clone();
+            waiter.answer(Err(Error::Internal { path, message: message.to_owned() }));
+        }
+    }
+
+    /// One round with the system, without the state's mutex: open, lock, recheck, look at the record.
+    fn attempt(&self, kind: LockKind, sidecar: Option<Arc<Sidecar>>, block: bool) -> Result<Attempt> {
+        let fail = |action, e| Error::io(action, &self.lock.path, e);
+        let mut kept = sidecar;
+        loop {
+            let sidecar = match kept.take() {
+                Some(sidecar) => sidecar,
+                None => match Sidecar::open(&self.parts, &self.place, &self.lock)? {
+                    Opened::Sidecar(sidecar) => Arc::new(sidecar),
+                    Opened::Impossible(e) => return Ok(Attempt::Impossible(e)),
+                },
+            };
+            if block {
+                sidecar.lock(kind).map_err(|e| fail("lock", e))?;
+            } else if !sidecar.try_lock(kind).map_err(|e| fail("lock", e))? {
+                // A file that was replaced tells nothing about who holds the lock.
+                if !sidecar.is_current(&self.parts, &self.lock).map_err(|e| fail("examine", e))? {
+                    continue;
+                }
+                let passing = sidecar.somebody_waits().map_err(|e| fail("examine", e))?;
+                let attempt = if passing { Attempt::Passing } else { Attempt::Held };
+                locked(&self.state).sidecar = Some(sidecar);
+                return Ok(attempt);
+            }
+            if !sidecar.is_current(&self.parts, &self.lock).map_err(|e| fail("examine", e))? {
+                drop(sidecar);
+                continue;
+            }
+            let head = self.look(&sidecar).map_err(|e| fail("read", e))?;
+            return Ok(Attempt::Got { sidecar, head });
+        }
+    }
+
+    fn look(&self, sidecar: &Sidecar) -> std::io::Result<Head> {
+        let (bytes, len) = sidecar.read_head()?;
+        let state = locked(&self.state);
+        let ours_already = state.signature.as_ref().is_some_and(|s| s.line == bytes[..len]);
+        let found = (!ours_already).then(|| Record::find(&bytes[..len], len as u64));
+        Ok(Head { found, len, ours_already })
+    }
+
+    /// The OS lock is ours: note it, find out what the last holder left, sign.
+    fn settle(&self, state: &mut State, kind: LockKind, sidecar: Arc<Sidecar>, head: Head) -> Result<()> {
+        state.os = Os::Held(kind);
+        state.handovers = 0;
+        state.tenure_began = self.parts.host.monotonic();
+        if !head.ours_already {
+            state.signature = None;
+            state.intent = match &head.found {
+                Some(Found::Record(record)) => record.intent.clone(),
+                _ => None,
+            };
+        }
+        let writable = sidecar.is_writable() && !matches!(head.found, Some(Found::Foreign));
+        let fresh = |s: &Signature| state.tenure_began.saturating_sub(s.at) < SIGNATURE_AGE;
+        let signed = state.signature.as_ref().is_some_and(fresh);
+        state.sidecar = Some(Arc::clone(&sidecar));
+        // A record with an unfinished write stays until the write is done.
+        if kind == LockKind::Exclusive && writable && !signed && state.intent.is_none() {
+            let line = self.record().line(head.len);
+            let at = state.tenure_began;
+            if let Err(e) = sidecar.write_line(&line) {
+                // A full disk must not make locking fail, but a torn record must not stay in the way of being ours.
+                state.signature = None;
+                if e.kind() != std::io::ErrorKind::StorageFull {
+                    self.unlock(state);
+                    return Err(Error::io("sign the lock file", &self.lock.path, e));
+                }
+            } else {
+                state.signature = Some(Signature { line, at });
+            }
+        }
+        Ok(())
+    }
+
+    /// The record of this process's tenure.
+    pub(crate) fn record(&self) -> Record {
+        let facts = self.parts.facts();
+        Record {
+            v: 1,
+            mode: "flock".to_owned(),
+            pid: facts.pid.into(),
+            pidns: facts.pid_ns,
+            start: facts.start,
+            boot: facts.boot,
+            host: facts.host,
+            session: self.parts.session.clone(),
+            purpose: self.parts.purpose.clone(),
+            since: rfc3339(self.parts.host.now()),
+            intent: None,
+        }
+    }
+
+    fn queue_up(self: &Arc<Self>, state: &mut State, kind: LockKind, owner: Owner, first: bool) -> Ticket {
+        let answer = Mutex::new(Answer::Pending(None));
+        let waiter = Arc::new(Waiter { id: state.next(), kind, owner, answer });
+        if first {
+            state.queue.push_front(Arc::clone(&waiter));
+        } else {
+            state.queue.push_back(Arc::clone(&waiter));
+        }
+        Ticket { resource: Arc::clone(self), waiter }
+    }
+
+    fn tenure(self: &Arc<Self>, kind: LockKind, grant: Grant) -> Tenure {
+        Tenure { resource: Arc::clone(self), kind, id: grant.id, intent: grant.intent, enforced: grant.enforced }
+    }
+
+    fn somebody_waits(&self, state: &State) -> Result<bool> {
+        match &state.sidecar {
+            Some(sidecar) => sidecar.somebody_waits().map_err(|e| Error::io("examine", &self.lock.path, e)),
+            None => Ok(false),
+        }
+    }
+
+    /// A helper's work: waits for the OS lock on behalf of the queue until the first in it has an answer. False: the lock
+    /// is still held by others (only when not blocking).
+    pub(crate) fn serve_queue(self: &Arc<Self>, block: bool) -> bool {
+        loop {
+            let (kind, sidecar) = {
+                let mut state = locked(&self.state);
+                let Some(first) = state.queue.front().map(|waiter| waiter.kind) else {
+                    state.os = Os::Free;
+                    return true;
+                };
+                (first, state.sidecar.clone())
+            };
+            let attempt = self.attempt(kind, sidecar, block);
+            let mut state = locked(&self.state);
+            let wanted = state.queue.front().map(|waiter| waiter.kind);
+            match attempt {
+                Ok(Attempt::Got { sidecar, head }) if wanted == Some(kind) => {
+                    let settled = self.settle(&mut state, kind, sidecar, head);
+                    let Some(first) = state.queue.pop_front() else { return true };
+                    match settled {
+                        Ok(()) => {
+                            let grant = state.admit(first.owner);
+                            first.answer(Ok(grant));
+                            self.admit_followers(&mut state);
+                            return true;
+                        }
+                        Err(e) => {
+                            state.os = Os::Busy;
+                            first.answer(Err(e));
+                        }
+                    }
+                }
+                // Whoever waited for this has left: give it back before anybody sees it, and look again.
+                Ok(Attempt::Got { sidecar, .. }) => match sidecar.unlock() {
+                    Ok(()) => state.sidecar = Some(sidecar),
+                    Err(_) => state.sidecar = None,
+                },
+                Ok(Attempt::Held | Attempt::Passing) => return false,
+                Ok(Attempt::Impossible(e)) => {
+                    let Some(first) = state.queue.pop_front() else { continue };
+                    first.answer(Err(Error::io("create a lock file in", self.place.dir.path(), e)));
+                }
+                Err(e) => {
+                    let Some(first) = state.queue.pop_front() else { continue };
+                    first.answer(Err(e));
+                }
+            }
+        }
+    }
+
+    /// A helper panicked.
+    pub(crate) fn fail_queue(&self, message: &str) {
+        self.fail_all(&mut locked(&self.state), message);
+    }
+
+    /// Readers behind the reader that was just admitted come along.
+    fn admit_followers(&self, state: &mut State) {
+        while state.os == Os::Held(LockKind::Shared) {
+            if state.queue.front().is_none_or(|waiter| waiter.kind != LockKind::Shared) {
+                break;
+            }
+            let Some(waiter) = state.queue.pop_front() else { break };
+            let grant = state.admit(waiter.owner);
+            waiter.answer(Ok(grant));
+        }
+    }
+
+    fn release(self: &Arc<Self>, id: u64) {
+        if self.is_foreign_process() {
+            return;
+        }
+        let mut state = locked(&self.state);
+        let before = state.holders.len();
+        state.holders.retain(|tenant| tenant.id != id);
+        if state.holders.len() == before || !state.holders.is_empty() {
+            return;
+        }
+        let next = state.queue.front().map(|waiter| waiter.kind);
+        let stays = state.os == Os::Held(LockKind::Exclusive)
+            && next == Some(LockKind::Exclusive)
+            && self.may_hand_over(&mut state);
+        if stays {
+            if let Some(waiter) = state.queue.pop_front() {
+                let grant = state.admit(waiter.owner);
+                waiter.answer(Ok(grant));
+            }
+            return;
+        }
+        self.unlock(&mut state);
+        self.retreat(&mut state);
+    }
+
+    fn may_hand_over(&self, state: &mut State) -> bool {
+        state.handovers += 1;
+        let now = self.parts.host.monotonic();
+        if state.handovers < HANDOVERS && now.saturating_sub(state.tenure_began) < TENURE {
+            return true;
+        }
+        let alone = !self.somebody_waits(state).unwrap_or(true);
+        if alone {
+            state.handovers = 0;
+            state.tenure_began = now;
+        }
+        alone
+    }
+
+    fn unlock(&self, state: &mut State) {
+        // An unlock that fails leaves closing the file, which releases for certain.
+        if state.sidecar.as_ref().is_some_and(|sidecar| sidecar.unlock().is_err()) {
+            state.sidecar = None;
+        }
+        state.os = Os::Free;
+    }
+
+    /// Does this owner hold the lock?
+    pub(crate) fn is_held_by(&self, owner: Owner) -> bool {
+        locked(&self.state).holders.iter().any(|tenant| tenant.owner == owner)
+    }
+
+    /// Does this process hold the lock, or work on it?
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = locked(&self.state);
+        state.os == Os::Free && state.queue.is_empty()
+    }
+
+    /// In a forked child: closes the inherited lock file. The parent's lock stays (closing one of two references releases
+    /// nothing); what another thread of the parent was just working on is left alone.
+    pub(crate) fn close_after_fork(&self) {
+        if let Ok(mut state) = self.state.try_lock() {
+            state.sidecar = None;
+        }
+    }
+
+    /// Records an unfinished in-place write, durably, before it begins; `None` takes the note back after it.
+    pub(crate) fn set_intent(&self, intent: Option<Intent>) -> Result<()> {
+        let mut state = locked(&self.state);
+        let fail = |action, e| Error::io(action, &self.lock.path, e);
+        let Some(sidecar) = state.sidecar.clone() else {
+            return Err(fail("write", std::io::ErrorKind::NotConnected.into()));
+        };
+        let (bytes, len) = sidecar.read_head().map_err(|e| fail("read", e))?;
+        let foreign = Record::find(&bytes[..len], len as u64) == Found::Foreign;
+        if foreign || !sidecar.is_writable() {
+            let problem = "the lock file is not filelatch's, so an interrupted write could not be recovered";
+            return Err(fail("write in place: sign", std::io::Error::other(problem)));
+        }
+        let record = Record { intent: intent.clone(), ..self.record() };
+        let line = record.line(len);
+        state.signature = None;
+        // From the first byte on the note may be there, whatever the system answers.
+        if intent.is_some() {
+            state.intent.clone_from(&intent);
+        }
+        sidecar.write_line(&line).and_then(|()| sidecar.sync()).map_err(|e| fail("write", e))?;
+        state.intent = intent;
+        state.signature = Some(Signature { line, at: self.parts.host.monotonic() });
+        Ok(())
+    }
+
+    /// Lets programs that are started from now on inherit the held lock; answers the descriptor's number.
+    pub(crate) fn make_inheritable(&self) -> Result<Option<u64>> {
+        let state = locked(&self.state);
+        let number = state.sidecar.as_ref().map(|sidecar| sidecar.make_inheritable()).transpose();
+        number.map_err(|e| Error::io("hand on the lock", &self.lock.path, e))
+    }
+}
+
+impl State {
+    fn next(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+
+    fn admit(&mut self, owner: Owner) -> Grant {
+        let id = self.next();
+        self.holders.push(Tenant { id, owner });
+        Grant { id, intent: self.intent.clone(), enforced: true }
+    }
+}
+
+impl Waiter {
+    fn answer(&self, result: Result<Grant>) {
+        let before = std::mem::replace(&mut *locked(&self.answer), Answer::Ready(result));
+        if let Answer::Pending(Some(waker)) = before {
+            waker.wake();
+        }
+    }
+}
+
+impl Ticket {
+    /// The answer if it is there; else `waker` is told when it is.
+    pub(crate) fn poll(&self, waker: &Waker) -> Option<Result<Tenure>> {
+        let mut answer = locked(&self.waiter.answer);
+        match &mut *answer {
+            Answer::Pending(slot) => {
+                if !slot.as_ref().is_some_and(|w| w.will_wake(waker)) {
+                    *slot = Some(waker.clone());
+                }
+                None
+            }
+            Answer::Ready(_) => match std::mem::replace(&mut *answer, Answer::Taken) {
+                Answer::Ready(result) => Some(result.map(|grant| self.resource.tenure(self.waiter.kind, grant))),
+                _ => None,
+            },
+            Answer::Taken => None,
+        }
+    }
+
+    /// Leaves the queue. True: it was still in it, and no answer will come.
+    pub(crate) fn leave(&self) -> bool {
+        let mut state = locked(&self.resource.state);
+        let before = state.queue.len();
+        state.queue.retain(|waiter| waiter.id != self.waiter.id);
+        let was_in = state.queue.len() < before;
+        // Readers that waited behind a writer who has left may join the readers that hold the lock.
+        if was_in && state.os == Os::Held(LockKind::Shared) && !self.resource.somebody_waits(&state).unwrap_or(true) {
+            self.resource.admit_followers(&mut state);
+        }
+        was_in
+    }
+
+    pub(crate) fn resource(&self) -> &Arc<Resource> {
+        &self.resource
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.resource.is_foreign_process() || self.leave() {
+            return;
+        }
+        let answer = std::mem::replace(&mut *locked(&self.waiter.answer), Answer::Taken);
+        if let Answer::Ready(Ok(grant)) = answer {
+            drop(self.resource.tenure(self.waiter.kind, grant));
+        }
+    }
+}
+
+impl Tenure {
+    /// Makes the lock somebody else's, in this process.
+    pub(crate) fn give_to(&self, owner: Owner) {
+        let mut state = locked(&self.resource.state);
+        if let Some(tenant) = state.holders.iter_mut().find(|tenant| tenant.id == self.id) {
+            tenant.owner = owner;
+        }
+    }
+}
+
+impl Drop for Tenure {
+    fn drop(&mut self) {
+        self.resource.release(self.id);
+    }
+}

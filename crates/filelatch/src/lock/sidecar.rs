@@ -1,0 +1,224 @@
+//! The lock file beside a data file: opened, created, locked, rechecked, signed (P1).
+//!
+//! # Invariants
+//! - The data file itself is never locked: publishing replaces it, and Windows locks would stop its readers (L4).
+//! - A lock file is created complete (mode, owner and marker set) under a temporary name and appears by a rename that
+//!   replaces nothing; no other process ever sees it half made.
+//! - What is not ours is locked but never written; a link, a directory or a device in its place is an error (L19).
+//! - A lock counts only when, after it was had, the path still names the locked file (L5).
+
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+
+use filelatch_fs::real::LOCK_RECORD_OFFSET;
+use filelatch_fs::{Access, FileId, FileKind, FsDir, FsFile, LockKind, Stat};
+
+use super::record::{RECORD_LIMIT, Record};
+use crate::error::{Error, Result};
+use crate::parts::Parts;
+use crate::path::{LockFileName, Place, temp_name};
+
+/// The byte that waiters queue on (P2). Beyond every record, and beside the regions of record locks (P10).
+const GATE: u64 = (1 << 62) - 2;
+
+/// Times a lock file may vanish under us before we say so.
+const MAX_REOPENS: usize = 100;
+
+/// Where a file's lock file is.
+#[derive(Clone, Debug)]
+pub(crate) struct LockPath {
+    pub(crate) name: OsString,
+    pub(crate) path: PathBuf,
+}
+
+impl LockPath {
+    pub(crate) fn of(place: &Place, style: LockFileName) -> LockPath {
+        let name = style.of(&place.name);
+        LockPath { path: place.dir.path().join(&name), name }
+    }
+}
+
+/// An open lock file.
+#[derive(Debug)]
+pub(crate) struct Sidecar {
+    file: Box<dyn FsFile>,
+    id: FileId,
+    writable: bool,
+    gated: bool,
+}
+
+/// What [`Sidecar::open`] found.
+pub(crate) enum Opened {
+    Sidecar(Sidecar),
+    /// The directory can't be written and there is no lock file: nobody can lock here (P1).
+    Impossible(io::Error),
+}
+
+impl Sidecar {
+    /// Opens the lock file, creating it if need be.
+    pub(crate) fn open(parts: &Parts, place: &Place, lock: &LockPath) -> Result<Opened> {
+        let dir = &*place.dir;
+        for _ in 0..MAX_REOPENS {
+            match open_existing(dir, lock)? {
+                Some(sidecar) => return Ok(Opened::Sidecar(sidecar)),
+                None => match create(parts, place, lock) {
+                    Ok(Some(sidecar)) => return Ok(Opened::Sidecar(sidecar)),
+                    Ok(None) => {}
+                    Err(e)
+                        if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
+                    {
+                        return Ok(Opened::Impossible(e));
+                    }
+                    Err(e) => return Err(Error::io("create the lock file", &lock.path, e)),
+                },
+            }
+        }
+        Err(Error::io("lock", &lock.path, io::Error::other("the lock file is removed as fast as it is made")))
+    }
+
+    /// Takes the lock if it is free and nobody queues for it.
+    pub(crate) fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        if self.somebody_waits()? {
+            return Ok(false);
+        }
+        self.file.try_lock(kind)
+    }
+
+    /// Queues at the gate, then waits for the lock in the kernel. Both queues are first come, first served: the gate keeps
+    /// newcomers, and readers that would otherwise keep joining, behind the one who waits (P2).
+    pub(crate) fn lock(&self, kind: LockKind) -> io::Result<()> {
+        if !self.gated {
+            return self.file.lock(kind);
+        }
+        self.file.lock_range(GATE, 1, LockKind::Exclusive)?;
+        let locked = self.file.lock(kind);
+        let opened = self.file.unlock_range(GATE, 1);
+        locked?;
+        if let Err(e) = opened {
+            self.file.unlock()?;
+            return Err(e);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn unlock(&self) -> io::Result<()> {
+        self.file.unlock()
+    }
+
+    /// Does another process of ours wait for the lock?
+    pub(crate) fn somebody_waits(&self) -> io::Result<bool> {
+        Ok(self.gated && self.file.range_is_locked(GATE, 1)?)
+    }
+
+    /// Does the path still name this file (L5)? `ESTALE` counts as no.
+    pub(crate) fn is_current(&self, parts: &Parts, lock: &LockPath) -> io::Result<bool> {
+        match parts.fs.stat(&lock.path) {
+            Ok(stat) => Ok(stat.id == self.id),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
+    /// The head of the file, where the record is, and how much of it there is.
+    pub(crate) fn read_head(&self) -> io::Result<([u8; RECORD_LIMIT], usize)> {
+        let mut head = [0; RECORD_LIMIT];
+        let len = self.file.read_at(&mut head, LOCK_RECORD_OFFSET)?;
+        Ok((head, len))
+    }
+
+    /// Replaces the record by one write. Only for the exclusive holder, and only if the file is ours.
+    pub(crate) fn write_line(&self, line: &[u8]) -> io::Result<()> {
+        filelatch_fs::fs::write_all_at(&*self.file, line, LOCK_RECORD_OFFSET)
+    }
+
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    pub(crate) fn make_inheritable(&self) -> io::Result<u64> {
+        self.file.make_inheritable()
+    }
+}
+
+fn open_existing(dir: &dyn FsDir, lock: &LockPath) -> Result<Option<Sidecar>> {
+    let bad = |what| Error::BadLockFile { path: lock.path.clone(), what };
+    // Writable if possible: an exclusive lock on NFS needs it (L13), and so does the record.
+    let (file, writable) = match dir.open(&lock.name, Access::ReadWrite) {
+        Ok(file) => (file, true),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => {
+            match dir.stat(&lock.name).map(|stat| stat.kind) {
+                Ok(FileKind::Symlink) => return Err(bad("a symbolic link")),
+                Ok(FileKind::Dir) => return Err(bad("a directory")),
+                Ok(FileKind::Other) => return Err(bad("a FIFO, socket or device")),
+                _ => {}
+            }
+            let read_only = matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem);
+            match dir.open(&lock.name, Access::Read) {
+                Ok(file) if read_only => (file, false),
+                _ => return Err(Error::io("open the lock file", &lock.path, e)),
+            }
+        }
+    };
+    let stat = file.stat().map_err(|e| Error::io("examine the lock file", &lock.path, e))?;
+    if !stat.is_file() {
+        return Err(bad("a FIFO, socket or device"));
+    }
+    Ok(Some(Sidecar { file, id: stat.id, writable, gated: dir.caps().range_locks && writable }))
+}
+
+/// `None`: somebody else was first.
+fn create(parts: &Parts, place: &Place, lock: &LockPath) -> io::Result<Option<Sidecar>> {
+    let dir = &*place.dir;
+    let temp = temp_name(&lock.name, parts.host.pid(), parts.host.random());
+    let file = dir.create_new(&temp, 0o600)?;
+    let made = prepare(&*file, dir.stat(&place.name).ok()).and_then(|()| dir.rename_new(&temp, &lock.name));
+    match made {
+        Ok(()) => {
+            let id = file.stat()?.id;
+            Ok(Some(Sidecar { file, id, writable: true, gated: dir.caps().range_locks }))
+        }
+        Err(e) => {
+            drop(file);
+            // Best effort: the sweep takes what stays.
+            dir.remove(&temp).ok();
+            if e.kind() == io::ErrorKind::AlreadyExists { Ok(None) } else { Err(e) }
+        }
+    }
+}
+
+/// Mode and owner: read and write for exactly those who may write the data file, so that root's lock file does not shut
+/// its owner out for good (P1); 0600 if there is no data file yet.
+fn prepare(file: &dyn FsFile, data: Option<Stat>) -> io::Result<()> {
+    let mut line = Record::blank().line(0);
+    if LOCK_RECORD_OFFSET > 0 {
+        line.insert(0, b'\n');
+    }
+    filelatch_fs::fs::write_all_at(file, &line, 0)?;
+    let Some(data) = data.filter(Stat::is_file) else { return Ok(()) };
+    let own = file.stat()?;
+    let mut shared_with = 0o002 | 0o020;
+    if (own.uid, own.gid) != (data.uid, data.gid) && file.set_owner(data.uid, data.gid).is_err() {
+        // Another owner's file in a directory of ours: those who share the file through its group or through everybody
+        // keep that, as far as we may give it.
+        if own.gid != data.gid && file.set_owner(own.uid, data.gid).is_err() {
+            shared_with = 0o002;
+        }
+    }
+    let mut mode = 0o600;
+    for (may_write, read_write) in [(0o020, 0o060), (0o002, 0o006)] {
+        if data.mode & may_write & shared_with != 0 {
+            mode |= read_write;
+        }
+    }
+    if mode != own.mode { file.set_mode(mode) } else { Ok(()) }
+}

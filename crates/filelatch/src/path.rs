@@ -1,0 +1,253 @@
+//! Identity: which file a path means (LOCK-9).
+//!
+//! # Promise
+//! Every spelling of one file — relative, with `..`, through symbolic links, with doubled slashes, in another case where the
+//! file system does not tell case apart — becomes one [`ResourceId`], and different files become different ones. The file need
+//! not exist; its directory must.
+//!
+//! # Non-promise
+//! Hard links are different resources: they are different names, and replacing one leaves the other (ATOM-3 reports them).
+//! A path is resolved once; whoever turns a symbolic link elsewhere afterwards does not move a handle that exists.
+//!
+//! # Order of operations
+//! 1. Follow symbolic links of the last component one by one (the link's target is replaced, not the link, L31).
+//! 2. Canonicalize the directory and open it; from here on names are looked up relative to it.
+//! 3. On case-insensitive directories take the name as the disk has it.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use filelatch_fs::{FileId, FileKind, Fs, FsDir};
+
+use crate::error::{Error, Result};
+
+/// Links that may follow one another before it counts as a loop (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+/// Longest file name, in bytes, of the file systems in use.
+const NAME_MAX: usize = 255;
+
+/// The identity of a file by name: directory and name. Ordered, and locks on several files are taken in this order: text
+/// would not do, because containers mount one directory at different paths (P3).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ResourceId {
+    dir: FileId,
+    name: OsString,
+}
+
+impl std::fmt::Display for ResourceId {
+    /// `DEVICE:INODE:NAME`, one word: bytes that are not printable ASCII, blanks and `%` are written `%XX`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:x}:{}:", self.dir.dev, self.dir.ino)?;
+        for &byte in self.name.as_encoded_bytes() {
+            if byte.is_ascii_graphic() && byte != b'%' && byte != b':' {
+                write!(f, "{}", byte as char)?;
+            } else {
+                write!(f, "%{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A resolved path.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) dir: Arc<dyn FsDir>,
+    /// Name in the directory.
+    pub(crate) name: OsString,
+    pub(crate) id: ResourceId,
+    /// Absolute, without links.
+    pub(crate) path: PathBuf,
+    /// As the caller wrote it: errors speak the user's language.
+    pub(crate) spelled: PathBuf,
+}
+
+impl Place {
+    /// Resolves a path. Nothing is created.
+    pub(crate) fn resolve(fs: &dyn Fs, spelled: &Path) -> Result<Place> {
+        let fail = |source| match source {
+            e if io::Error::kind(&e) == io::ErrorKind::NotFound => Error::NotFound { path: spelled.to_owned() },
+            e => Error::io("resolve", spelled, e),
+        };
+        let mut path = spelled.to_owned();
+        for _ in 0..MAX_LINKS {
+            if path.as_os_str().is_empty() {
+                return Err(Error::io("resolve", spelled, io::Error::other("the path is empty")));
+            }
+            let Some(name) = last_name(&path) else {
+                return Err(Error::NotAFile { path: spelled.to_owned(), what: "a directory" });
+            };
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let dir = match fs.canonicalize(parent).and_then(|dir| fs.open_dir(&dir)) {
+                Ok(dir) => dir,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(missing_dir(spelled, parent)),
+                Err(e) => return Err(fail(e)),
+            };
+            let full = dir.path().join(&name);
+            match dir.stat(&name) {
+                Ok(stat) if stat.kind == FileKind::Symlink => {
+                    let target = fs.read_link(&full).map_err(fail)?;
+                    path = dir.path().join(target);
+                }
+                Ok(stat) if stat.kind == FileKind::Dir => {
+                    return Err(Error::NotAFile { path: spelled.to_owned(), what: "a directory" });
+                }
+                Ok(_) => {
+                    let name = if dir.caps().case_insensitive { name_on_disk(&*dir, name) } else { name };
+                    return Ok(Place::new(dir, name, spelled));
+                }
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Place::new(dir, name, spelled)),
+                Err(e) => return Err(fail(e)),
+            }
+        }
+        Err(Error::io("resolve", spelled, io::Error::other("too many symbolic links follow one another")))
+    }
+
+    fn new(dir: Arc<dyn FsDir>, name: OsString, spelled: &Path) -> Place {
+        let folded =
+            if dir.caps().case_insensitive { name.to_string_lossy().to_lowercase().into() } else { name.clone() };
+        let id = ResourceId { dir: dir.id(), name: folded };
+        let path = dir.path().join(&name);
+        Place { dir, name, id, path, spelled: spelled.to_owned() }
+    }
+}
+
+/// The last component, also of `dir/link` with a trailing `.`; none for `/`, `.`, `..` and what ends in a slash.
+fn last_name(path: &Path) -> Option<OsString> {
+    let text = path.as_os_str().as_encoded_bytes();
+    let ends_as_dir = text.ends_with(b"/") || text.ends_with(b"/.") || (cfg!(windows) && text.ends_with(b"\\"));
+    path.file_name().filter(|_| !ends_as_dir).map(OsStr::to_owned)
+}
+
+fn missing_dir(spelled: &Path, parent: &Path) -> Error {
+    let source =
+        io::Error::new(io::ErrorKind::NotFound, format!("its directory `{}` does not exist", parent.display()));
+    Error::io("find", spelled, source)
+}
+
+/// The spelling that the directory has; the given one when nothing can be found out.
+fn name_on_disk(dir: &dyn FsDir, name: OsString) -> OsString {
+    let folded = name.to_string_lossy().to_lowercase();
+    let mut found = None;
+    let listed = dir.list(&mut |entry| {
+        if entry == name {
+            found = Some(entry);
+            return false;
+        }
+        if found.is_none() && entry.to_string_lossy().to_lowercase() == folded {
+            found = Some(entry);
+        }
+        true
+    });
+    listed.ok().and(found).unwrap_or(name)
+}
+
+/// How the lock file of a file is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LockFileName {
+    /// `.name.lock`
+    #[default]
+    Hidden,
+    /// `name.lock`, for sharing a lock with scripts that use it already.
+    Suffix,
+}
+
+impl LockFileName {
+    /// The lock file's name for a file's name.
+    pub(crate) fn of(self, name: &OsStr) -> OsString {
+        match self {
+            LockFileName::Hidden => around(".", name, ".lock"),
+            LockFileName::Suffix => around("", name, ".lock"),
+        }
+    }
+}
+
+/// A name for a temporary file beside `name`: `.name.<pid>-<random>.tmp` (ATOM-6: a pid alone is not unique among
+/// threads, containers and hosts).
+pub(crate) fn temp_name(name: &OsStr, pid: u32, random: u64) -> OsString {
+    around(".", name, &format!(".{pid}-{random:016x}.tmp"))
+}
+
+/// Is `entry` the name of a temporary file beside `name`?
+pub(crate) fn is_temp_of(entry: &OsStr, name: &OsStr) -> bool {
+    let Some(base) = temp_base(entry) else { return false };
+    base == name.as_encoded_bytes() || (name.len() > 100 && base == shortened(name).as_encoded_bytes())
+}
+
+/// The (possibly shortened) name between the decorations of a temporary file's name.
+pub(crate) fn temp_base(entry: &OsStr) -> Option<&[u8]> {
+    let inner = entry.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".tmp")?;
+    let dot = inner.iter().rposition(|b| *b == b'.')?;
+    let (base, tail) = (&inner[..dot], &inner[dot + 1..]);
+    let dash = tail.iter().position(|b| *b == b'-')?;
+    let (pid, random) = (&tail[..dash], &tail[dash + 1..]);
+    let ours = !base.is_empty()
+        && !pid.is_empty()
+        && pid.iter().all(u8::is_ascii_digit)
+        && random.len() == 16
+        && random.iter().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(b));
+    ours.then_some(base)
+}
+
+/// `prefix + name + suffix`, the name shortened if they would be too long together.
+fn around(prefix: &str, name: &OsStr, suffix: &str) -> OsString {
+    let fits = prefix.len() + name.len() + suffix.len() <= NAME_MAX;
+    let mut whole = OsString::from(prefix);
+    whole.push(if fits { name.to_owned() } else { shortened(name) });
+    whole.push(suffix);
+    whole
+}
+
+/// The first 100 bytes of a name, `~` and 16 digits of its hash (P1).
+fn shortened(name: &OsStr) -> OsString {
+    let mut short = first_bytes(name, 100);
+    short.push("~");
+    short.push(&blake3::hash(name.as_encoded_bytes()).to_hex()[..16]);
+    short
+}
+
+#[cfg(unix)]
+fn first_bytes(name: &OsStr, n: usize) -> OsString {
+    use std::os::unix::ffi::OsStrExt;
+    OsStr::from_bytes(&name.as_bytes()[..n]).to_owned()
+}
+
+#[cfg(not(unix))]
+fn first_bytes(name: &OsStr, n: usize) -> OsString {
+    let text = name.to_string_lossy();
+    let end = (0..=n.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    text[..end].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DESIGN §3: names of lock and temporary files.
+    #[test]
+    fn names() {
+        assert_eq!(LockFileName::Hidden.of("a.json".as_ref()), ".a.json.lock");
+        assert_eq!(LockFileName::Suffix.of("a.json".as_ref()), "a.json.lock");
+        let temp = temp_name("a.json".as_ref(), 42, 0xabc);
+        assert_eq!(temp, ".a.json.42-0000000000000abc.tmp");
+        assert!(is_temp_of(&temp, "a.json".as_ref()));
+        assert!(!is_temp_of(&temp, "b.json".as_ref()));
+        for foreign in [".a.json.tmp", ".a.json.42-xyz.tmp", "a.json.42-0000000000000abc.tmp", ".a.json.42-0abc.tmp"] {
+            assert!(!is_temp_of(foreign.as_ref(), "a.json".as_ref()), "{foreign}");
+        }
+    }
+
+    /// P1: a name too long for the suffix is cut and hashed, within the limit, and different names stay different.
+    #[test]
+    fn long_names() {
+        let (a, b) = (format!("{}a", "x".repeat(254)), format!("{}b", "x".repeat(254)));
+        let (la, lb) = (LockFileName::Hidden.of(a.as_ref()), LockFileName::Hidden.of(b.as_ref()));
+        assert_ne!(la, lb);
+        assert_eq!(la.len(), 1 + 100 + 1 + 16 + 5);
+        let temp = temp_name(a.as_ref(), 4_194_304, 7);
+        assert!(temp.len() <= NAME_MAX && is_temp_of(&temp, a.as_ref()) && !is_temp_of(&temp, b.as_ref()));
+        assert_eq!(LockFileName::Hidden.of("x".repeat(249).as_ref()).len(), 255, "just fits");
+    }
+}

@@ -1,0 +1,308 @@
+//! Policies: how files of a workspace are treated, by glob (VER-5).
+//!
+//! `.filelatch/config.toml`:
+//!
+//! ```toml
+//! locks = "on"                # "off" only in an emergency: nothing excludes anything then
+//! timeout = "30s"             # default for all files
+//!
+//! [[policy]]
+//! glob = "config/**/*.json"   # relative to the folder that holds .filelatch; the first match counts
+//! strategy = "queue"          # fail-fast (default), queue, last-write-wins
+//! durability = "full"         # none, file, full (default)
+//! timeout = "2m"
+//! hard_links = "replace"      # or "in-place"
+//! lock_file = "hidden"        # .name.lock; or "suffix": name.lock
+//! if_unavailable = "error"    # or "proceed": warn and go on without the lock
+//! ```
+
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Duration;
+
+use globset::{GlobBuilder, GlobMatcher};
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::lock::{IfUnavailable, Wait};
+use crate::path::LockFileName;
+use crate::write::{Durability, HardLinks};
+
+/// What a write does about versions and other writers (VER-4, P7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Strategy {
+    /// Refuse when the file is not what was expected.
+    #[default]
+    FailFast,
+    /// Wait for one's turn, then as fail-fast: the queue orders, it never overrides.
+    Queue,
+    /// Write whatever is there; the result names the version that was overwritten. Of several such writes that wait in one
+    /// process only the newest is written.
+    LastWriteWins,
+}
+
+impl FromStr for Strategy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "fail-fast" => Ok(Strategy::FailFast),
+            "queue" => Ok(Strategy::Queue),
+            "last-write-wins" => Ok(Strategy::LastWriteWins),
+            other => Err(format!("`{other}` is not a strategy: fail-fast, queue or last-write-wins")),
+        }
+    }
+}
+
+/// How one file is treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policy {
+    /// What a write does about versions.
+    pub strategy: Strategy,
+    /// What a successful write has survived.
+    pub durability: Durability,
+    /// What happens to further names of the file.
+    pub hard_links: HardLinks,
+    /// How long to wait for the lock.
+    pub wait: Wait,
+    /// What to do when it can't be had.
+    pub if_unavailable: IfUnavailable,
+    /// How the lock file is named.
+    pub lock_file: LockFileName,
+    /// False: nothing is locked at all (LOCK-21).
+    pub locks: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy {
+            strategy: Strategy::default(),
+            durability: Durability::default(),
+            hard_links: HardLinks::default(),
+            wait: Wait::default(),
+            if_unavailable: IfUnavailable::default(),
+            lock_file: LockFileName::default(),
+            locks: true,
+        }
+    }
+}
+
+/// The rules of a workspace.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Policies {
+    locks: Option<bool>,
+    wait: Option<Wait>,
+    rules: Vec<Rule>,
+}
+
+#[derive(Clone, Debug)]
+struct Rule {
+    glob: GlobMatcher,
+    raw: RawRule,
+    wait: Option<Wait>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawConfig {
+    #[serde(default)]
+    locks: Option<Text<Switch>>,
+    #[serde(default)]
+    timeout: Option<Text<Period>>,
+    #[serde(default)]
+    policy: Vec<RawRule>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRule {
+    glob: String,
+    strategy: Option<Text<Strategy>>,
+    durability: Option<Text<Durability>>,
+    timeout: Option<Text<Period>>,
+    hard_links: Option<Text<HardLinks>>,
+    lock_file: Option<Text<LockFileName>>,
+    if_unavailable: Option<Text<IfUnavailable>>,
+}
+
+/// A value that is written as text.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String", bound(deserialize = "T: FromStr<Err = String>"))]
+struct Text<T: FromStr<Err = String>>(T);
+
+impl<T: FromStr<Err = String>> TryFrom<String> for Text<T> {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse().map(Text)
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Switch(bool);
+
+impl FromStr for Switch {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "on" => Ok(Switch(true)),
+            "off" => Ok(Switch(false)),
+            other => Err(format!("`{other}` is not a switch: on or off")),
+        }
+    }
+}
+
+/// A length of time as people write it: `500ms`, `5s`, `2m`, `1h`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period(pub Duration);
+
+impl FromStr for Period {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a length of time: a number with ms, s, m or h");
+        let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(split);
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let millis = match unit {
+            "ms" => 1,
+            "s" => 1000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        number.checked_mul(millis).map(|ms| Period(Duration::from_millis(ms))).ok_or_else(wrong)
+    }
+}
+
+impl FromStr for LockFileName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "hidden" => Ok(LockFileName::Hidden),
+            "suffix" => Ok(LockFileName::Suffix),
+            other => Err(format!("`{other}` is not a kind of lock file name: hidden or suffix")),
+        }
+    }
+}
+
+impl FromStr for IfUnavailable {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "error" => Ok(IfUnavailable::Error),
+            "proceed" => Ok(IfUnavailable::Proceed),
+            other => Err(format!("`{other}` is not a choice: error or proceed")),
+        }
+    }
+}
+
+impl Policies {
+    /// Reads a configuration; `path` is for messages.
+    pub(crate) fn parse(text: &[u8], path: &Path) -> Result<Policies> {
+        let wrong = |message: String| Error::Config { path: path.to_owned(), message };
+        let text = std::str::from_utf8(text).map_err(|e| wrong(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
+        let raw: RawConfig = toml_edit::de::from_str(text).map_err(|e| wrong(describe(&e, text)))?;
+        let rules = raw.policy.into_iter().map(|rule| {
+            let glob = GlobBuilder::new(&rule.glob).literal_separator(true).build();
+            let glob = glob.map_err(|e| wrong(format!("glob `{}`: {}", rule.glob, e.kind())))?.compile_matcher();
+            Ok(Rule { glob, wait: rule.timeout.map(wait_of), raw: rule })
+        });
+        Ok(Policies {
+            locks: raw.locks.map(|l| l.0.0),
+            wait: raw.timeout.map(wait_of),
+            rules: rules.collect::<Result<_>>()?,
+        })
+    }
+
+    /// The policy of a file, by its path relative to the workspace.
+    pub(crate) fn of(&self, relative: &Path, defaults: Policy) -> Policy {
+        let mut policy = defaults;
+        policy.locks = self.locks.unwrap_or(true) && defaults.locks;
+        policy.wait = self.wait.unwrap_or(defaults.wait);
+        if let Some(Rule { raw, wait, .. }) = self.rules.iter().find(|rule| rule.glob.is_match(relative)) {
+            policy.strategy = raw.strategy.map_or(policy.strategy, |t| t.0);
+            policy.durability = raw.durability.map_or(policy.durability, |t| t.0);
+            policy.hard_links = raw.hard_links.map_or(policy.hard_links, |t| t.0);
+            policy.lock_file = raw.lock_file.map_or(policy.lock_file, |t| t.0);
+            policy.if_unavailable = raw.if_unavailable.map_or(policy.if_unavailable, |t| t.0);
+            policy.wait = wait.unwrap_or(policy.wait);
+        }
+        policy
+    }
+}
+
+fn wait_of(period: Text<Period>) -> Wait {
+    Wait::For(period.0.0)
+}
+
+/// The parser's message, with the line.
+fn describe(error: &toml_edit::de::Error, text: &str) -> String {
+    let message = error.message().trim().replace('\n', " ");
+    match error.span().and_then(|span| text.get(..span.start)) {
+        Some(before) => format!("line {}: {message}", before.matches('\n').count() + 1),
+        None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Policies> {
+        Policies::parse(text.as_bytes(), Path::new("config.toml"))
+    }
+
+    /// VER-5: the first matching glob decides; what it leaves out comes from the defaults.
+    #[test]
+    fn first_match_counts() {
+        let policies = parse(
+            "timeout = \"7s\"\n[[policy]]\nglob = \"config/*.json\"\nstrategy = \"queue\"\n\
+             [[policy]]\nglob = \"**/*.json\"\ndurability = \"none\"\ntimeout = \"250ms\"\n",
+        )
+        .unwrap();
+        let of = |path: &str| policies.of(Path::new(path), Policy::default());
+        assert_eq!((of("config/a.json").strategy, of("config/a.json").durability), (Strategy::Queue, Durability::Full));
+        assert_eq!(of("config/a.json").wait, Wait::For(Duration::from_secs(7)));
+        assert_eq!((of("x/y.json").strategy, of("x/y.json").durability), (Strategy::FailFast, Durability::None));
+        assert_eq!(of("x/y.json").wait, Wait::For(Duration::from_millis(250)));
+        assert_eq!(of("a.toml").wait, Wait::For(Duration::from_secs(7)));
+    }
+
+    /// LOCK-21, LOCK-18: the emergency switch and going on without a lock are explicit words in the configuration.
+    #[test]
+    fn switches() {
+        assert!(!parse("locks = \"off\"").unwrap().of(Path::new("a"), Policy::default()).locks);
+        let policy = parse("[[policy]]\nglob = \"*\"\nif_unavailable = \"proceed\"").unwrap();
+        assert_eq!(policy.of(Path::new("a"), Policy::default()).if_unavailable, IfUnavailable::Proceed);
+    }
+
+    /// VER-5: mistakes are named with file and line, never skipped.
+    #[test]
+    fn mistakes() {
+        for (text, expected) in [
+            ("[[policy]]\nglob = \"*\"\nstrategy = \"fastest\"", "line 3: `fastest` is not a strategy"),
+            ("\n\ntimeout = \"5\"", "line 3: `5` is not a length of time"),
+            ("lock = \"off\"", "line 1: unknown field `lock`"),
+            ("[[policy]]\nglob = \"a[\"", "glob `a[`"),
+            ("locks = [", "line 1"),
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text:?} gave {error:?}");
+        }
+    }
+
+    /// DESIGN §4: lengths of time.
+    #[test]
+    fn periods() {
+        assert_eq!("500ms".parse(), Ok(Period(Duration::from_millis(500))));
+        assert_eq!("2m".parse(), Ok(Period(Duration::from_secs(120))));
+        for wrong in ["", "5", "s", "-1s", "1.5s", "5 s", "99999999999999999999h"] {
+            assert!(wrong.parse::<Period>().is_err(), "{wrong}");
+        }
+    }
+}

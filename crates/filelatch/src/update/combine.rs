@@ -1,0 +1,320 @@
+//! Combining: the changes of one document in one process share one lock, one reading and one publish (P8).
+//!
+//! # How
+//! Callers queue. The first leads: it takes the file's lock and reads. Then the *baton* — the lock and the pending head — goes
+//! from caller to caller in order, each applying its change on its own thread; whoever finds nobody behind it publishes for
+//! all. While it waits for the disk, the next callers gather. Each is answered after the publish, and gives its result only then.
+//!
+//! # Invariants
+//! - A caller is in the queue, or has the baton, or has applied its change and waits for the answer; it leaves on its own only
+//!   from the queue (P8: cancelled before its start a change is removed, after it is published all the same).
+//! - Exactly one caller leads or has the baton while `led`.
+//! - The lock belongs to the caller whose closure runs: a nested request for the same file is refused, not a hang.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread::Thread;
+
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::lock::owner::Owner;
+use crate::lock::resource::{Tenure, locked};
+use crate::lock::{Wait, acquire::holders};
+use crate::update::head::Head;
+use crate::version::Version;
+use crate::write::publish::How;
+use crate::write::{Durability, Notice};
+
+/// Changes in one publish, so that the first of them is not kept waiting for ever.
+const BATCH: usize = 256;
+/// Times a change is applied again because a foreign program wrote in between.
+const ATTEMPTS: u32 = 100;
+
+/// The queue of one document.
+#[derive(Debug, Default)]
+pub(crate) struct Combiner(Mutex<Line>);
+
+#[derive(Debug, Default)]
+struct Line {
+    queue: VecDeque<Arc<Slot>>,
+    led: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    message: Mutex<Message>,
+    thread: Thread,
+    owner: Owner,
+    durability: Durability,
+    newest_wins: bool,
+}
+
+#[derive(Debug)]
+enum Message {
+    None,
+    /// Take the lock and begin.
+    Lead,
+    /// Apply your change, pass on.
+    Turn(Box<Batch>),
+    Done(Result<Ended>),
+}
+
+#[derive(Debug)]
+struct Batch {
+    /// `None` with locks switched off.
+    tenure: Option<Tenure>,
+    head: Head,
+    members: Vec<Arc<Slot>>,
+    attempts: u32,
+    /// Of attempts before this one.
+    notices: Vec<Notice>,
+}
+
+/// What a change is told when its batch is on disk.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    /// Version on disk.
+    pub(crate) version: Option<Version>,
+    /// Nothing had to be written.
+    pub(crate) unchanged: bool,
+    /// This change was the last of the batch: the version is its own.
+    pub(crate) last: bool,
+    /// A newer write of the batch that overwrites without looking took this one's place.
+    pub(crate) superseded: bool,
+    pub(crate) notices: Vec<Notice>,
+    /// What an unchecked write overwrote.
+    pub(crate) displaced: Option<Version>,
+}
+
+/// How a caller takes part.
+pub(crate) struct Part<'a> {
+    pub(crate) owner: Owner,
+    pub(crate) wait: Wait,
+    pub(crate) durability: Durability,
+    /// Last-write-wins: a later one of these supersedes it.
+    pub(crate) newest_wins: bool,
+    /// Never apply it twice: a foreign write in between is a conflict.
+    pub(crate) once: bool,
+    /// Takes the file's lock.
+    pub(crate) lock: &'a dyn Fn(Wait) -> Result<Option<Tenure>>,
+}
+
+/// Applies `change` to the newest content and publishes it, together with what others do meanwhile. `change` answers false when
+/// it failed and keeps its error to itself: then `None`.
+pub(crate) fn combine(
+    entry: &Arc<Entry>,
+    part: &Part<'_>,
+    change: &mut dyn FnMut(&mut Head) -> bool,
+) -> Result<Option<Ended>> {
+    let resource = &entry.resource;
+    if resource.is_held_by(part.owner) {
+        return Err(Error::Reentrant { path: resource.place.spelled.clone() });
+    }
+    let host = &resource.parts.host;
+    let slot = Arc::new(Slot {
+        message: Mutex::new(Message::None),
+        thread: std::thread::current(),
+        owner: part.owner,
+        durability: part.durability,
+        newest_wins: part.newest_wins,
+    });
+    let began = host.monotonic();
+    let deadline = part.wait.limit().map(|limit| began.saturating_add(limit));
+    let mut leads = {
+        let mut line = locked(&entry.combiner.0);
+        let leads = !line.led;
+        line.led = true;
+        if !leads {
+            line.queue.push_back(Arc::clone(&slot));
+        }
+        leads
+    };
+    let mut ran = false;
+    loop {
+        let message = if std::mem::take(&mut leads) { Message::Lead } else { slot.take() };
+        let batch = match message {
+            Message::Lead => {
+                let left = part.wait.limit().map_or(part.wait, |limit| match part.wait {
+                    Wait::No => Wait::No,
+                    _ => Wait::For(limit.saturating_sub(host.monotonic().saturating_sub(began))),
+                });
+                let begun = (part.lock)(left).and_then(|tenure| Ok((tenure, entry.read_head()?)));
+                match begun {
+                    Ok((tenure, head)) => {
+                        Box::new(Batch { tenure, head, members: Vec::new(), attempts: 0, notices: Vec::new() })
+                    }
+                    Err(e) => {
+                        entry.combiner.next_leader(host);
+                        return Err(e);
+                    }
+                }
+            }
+            Message::Turn(batch) => batch,
+            Message::Done(result) => return result.map(Some),
+            Message::None => {
+                let now = host.monotonic();
+                match deadline {
+                    Some(deadline) if now >= deadline && !ran => {
+                        if entry.combiner.leave(&slot) {
+                            let path = resource.place.spelled.clone();
+                            return Err(match part.wait {
+                                Wait::No => Error::Locked { path, holders: holders(resource) },
+                                _ => Error::Timeout { path, waited: now - began, holders: holders(resource) },
+                            });
+                        }
+                        // On its way already: wait for it without a limit.
+                        host.park(None);
+                    }
+                    Some(deadline) if !ran => host.park(Some(deadline - now)),
+                    _ => host.park(None),
+                }
+                continue;
+            }
+        };
+        match turn(entry, part, &slot, batch, &mut ran, change) {
+            Turn::Member => {}
+            Turn::Failed => return Ok(None),
+            Turn::Refused(e) => return Err(e),
+        }
+    }
+}
+
+enum Turn {
+    /// Applied; the answer comes.
+    Member,
+    /// The change failed by itself.
+    Failed,
+    Refused(Error),
+}
+
+fn turn(
+    entry: &Arc<Entry>,
+    part: &Part<'_>,
+    slot: &Arc<Slot>,
+    mut batch: Box<Batch>,
+    ran: &mut bool,
+    change: &mut dyn FnMut(&mut Head) -> bool,
+) -> Turn {
+    if *ran && part.once {
+        let refused = entry.foreign_change(&mut batch.head);
+        pass_on(entry, batch);
+        return Turn::Refused(refused);
+    }
+    *ran = true;
+    if let Some(tenure) = &batch.tenure {
+        tenure.give_to(part.owner);
+    }
+    let outcome = catch_unwind(AssertUnwindSafe(|| change(&mut batch.head)));
+    let member = matches!(outcome, Ok(true));
+    if member {
+        batch.members.push(Arc::clone(slot));
+    }
+    pass_on(entry, batch);
+    match outcome {
+        Ok(true) => Turn::Member,
+        Ok(false) => Turn::Failed,
+        Err(panic) => resume_unwind(panic),
+    }
+}
+
+/// Gives the baton to the next in the queue, or publishes for all.
+fn pass_on(entry: &Arc<Entry>, mut batch: Box<Batch>) {
+    let host = Arc::clone(&entry.resource.parts.host);
+    loop {
+        let next = if batch.members.len() < BATCH { locked(&entry.combiner.0).queue.pop_front() } else { None };
+        if let Some(next) = next {
+            return next.send(&*host, Message::Turn(batch));
+        }
+        let Batch { tenure, head, members, attempts, mut notices } = *batch;
+        if members.is_empty() {
+            drop(tenure);
+            return entry.combiner.next_leader(&host);
+        }
+        let durability = members.iter().map(|slot| slot.durability).max().unwrap_or_default();
+        let newest = members.iter().rposition(|slot| slot.newest_wins);
+        let result = entry.publish_head(tenure.as_ref(), head, durability, newest.is_some());
+        match result {
+            Err(Error::Conflict(conflict)) if attempts < ATTEMPTS => {
+                notices.extend(conflict.kept.map(|kept| Notice::ForeignKept { kept }));
+                // A foreign program wrote in between: all of them once more, on what is there now.
+                match entry.read_head() {
+                    Ok(head) => {
+                        let mut line = locked(&entry.combiner.0);
+                        for member in members.into_iter().rev() {
+                            line.queue.push_front(member);
+                        }
+                        batch = Box::new(Batch { tenure, head, members: Vec::new(), attempts: attempts + 1, notices });
+                    }
+                    Err(e) => return finish(entry, tenure, &members, Err(e), newest),
+                }
+            }
+            mut result => {
+                if let Ok(ended) = &mut result {
+                    ended.notices.append(&mut notices);
+                }
+                return finish(entry, tenure, &members, result, newest);
+            }
+        }
+    }
+}
+
+fn finish(
+    entry: &Arc<Entry>,
+    tenure: Option<Tenure>,
+    members: &[Arc<Slot>],
+    result: Result<Ended>,
+    newest: Option<usize>,
+) {
+    let host = Arc::clone(&entry.resource.parts.host);
+    // Released before anybody is told, so that whoever is told may lock again at once.
+    drop(tenure);
+    for (i, member) in members.iter().enumerate() {
+        let answer = match &result {
+            Ok(ended) => Ok(Ended {
+                last: i + 1 == members.len(),
+                superseded: member.newest_wins && newest.is_some_and(|newest| i < newest),
+                ..ended.clone()
+            }),
+            Err(e) => Err(e.share()),
+        };
+        member.send(&*host, Message::Done(answer));
+    }
+    entry.combiner.next_leader(&host);
+}
+
+impl Slot {
+    fn take(&self) -> Message {
+        std::mem::replace(&mut *locked(&self.message), Message::None)
+    }
+
+    fn send(&self, host: &dyn filelatch_fs::Host, message: Message) {
+        *locked(&self.message) = message;
+        host.unpark(&self.thread);
+    }
+}
+
+impl Combiner {
+    /// Whoever is first in the queue begins the next batch.
+    fn next_leader(&self, host: &Arc<dyn filelatch_fs::Host>) {
+        let mut line = locked(&self.0);
+        match line.queue.pop_front() {
+            Some(next) => next.send(&**host, Message::Lead),
+            None => line.led = false,
+        }
+    }
+
+    /// Leaves the queue; false: it is this one's turn.
+    fn leave(&self, slot: &Arc<Slot>) -> bool {
+        let mut line = locked(&self.0);
+        let before = line.queue.len();
+        line.queue.retain(|other| !Arc::ptr_eq(other, slot));
+        line.queue.len() < before
+    }
+}
+
+impl How {
+    pub(crate) fn with(self, durability: Durability) -> How {
+        How { durability, ..self }
+    }
+}

@@ -1,0 +1,121 @@
+//! Writing into the file itself, where it can't be replaced: a mount point (a file bound into a container), or a file whose
+//! other names shall see the change (P5.9).
+//!
+//! # Promise
+//! Readers that hold a lock see old or new. After a crash at any point the next holder completes the write before it sees the
+//! file: the new bytes are durable in a journal, named by the lock file's record, before the first byte changes.
+//!
+//! # Non-promise
+//! Readers without a lock may see a mix. A foreign write within the last microseconds before ours is overwritten.
+//!
+//! # Order of operations
+//! journal (the temporary file) durable → the record names it, durable → write, cut to length, fsync → the record forgets it,
+//! durable → journal removed.
+
+use std::io;
+use std::sync::Arc;
+
+use filelatch_fs::fs::{read_to_end, write_all_at};
+use filelatch_fs::{Access, Stat};
+
+use super::attribution::Attribution;
+use super::current;
+use super::publish::{Base, Publisher, has_bytes};
+use super::temp::Temp;
+use crate::error::{Error, Result};
+use crate::lock::record::Intent;
+use crate::lock::resource::Resource;
+use crate::parts::Parts;
+use crate::path::Place;
+use crate::version::Version;
+
+const KIND: &str = "in-place";
+
+pub(crate) enum Outcome {
+    Written(Stat),
+    Foreign,
+}
+
+pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version, base: &Base<'_>) -> Result<Outcome> {
+    let place = publisher.place;
+    let fail = |action, e| Error::io(action, &place.spelled, e);
+    let Some(resource) = publisher.resource else {
+        let problem = "locks are switched off, and writing in place needs one to be recoverable";
+        return Err(fail("write in place", io::Error::other(problem)));
+    };
+    let journal = (|| {
+        temp.sync()?;
+        place.dir.sync()
+    })();
+    journal.map_err(|e| fail("write a journal for", e))?;
+    if let Base::Bytes(old, bytes) = base
+        && !has_bytes(&*old.file, bytes).map_err(|e| fail("read", e))?
+    {
+        return Ok(Outcome::Foreign);
+    }
+    let journal = temp.name().to_str().ok_or_else(|| {
+        let problem = "its name is not valid text, so a journal could not be named";
+        fail("write in place", io::Error::new(io::ErrorKind::InvalidInput, problem))
+    })?;
+    let intent = Intent { kind: KIND.to_owned(), journal: journal.to_owned(), hash: version.to_string() };
+    resource.set_intent(Some(intent))?;
+    // From here on the journal must outlive us.
+    temp.keep_name();
+    let bytes = temp.file().and_then(|f| read_to_end(f, temp.len())).map_err(|e| fail("read the journal for", e))?;
+    let stat = overwrite(publisher.parts, place, &bytes, version).map_err(|e| fail("write in place", e))?;
+    resource.set_intent(None)?;
+    temp.remove_name().ok();
+    Ok(Outcome::Written(stat))
+}
+
+fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version) -> io::Result<Stat> {
+    let file = place.dir.open(&place.name, Access::ReadWrite)?;
+    let previous = current::open(place).ok().flatten().and_then(|current| current.attribution);
+    write_all_at(&*file, bytes, 0)?;
+    file.set_len(bytes.len() as u64)?;
+    match Attribution::new(previous.as_ref(), version, parts.host.now(), &parts.session).write(&*file) {
+        Err(e) if e.kind() != io::ErrorKind::Unsupported => return Err(e),
+        _ => {}
+    }
+    file.sync()?;
+    file.stat()
+}
+
+/// Completes what a holder left unfinished. Only for the exclusive holder, before it looks at the file.
+pub(crate) fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
+    let place = &resource.place;
+    let stuck = |problem: String| Error::Unrecovered { path: place.spelled.clone(), problem };
+    if intent.kind != KIND {
+        return Err(stuck(format!("its kind, `{}`, is not known to this version of filelatch", intent.kind)));
+    }
+    let Ok(version) = intent.hash.parse::<Version>() else {
+        return Err(stuck("the record of it is damaged".to_owned()));
+    };
+    let journal = std::ffi::OsStr::new(&intent.journal);
+    if !crate::path::is_temp_of(journal, &place.name) {
+        return Err(stuck(format!("`{}` is not the name of a journal", intent.journal)));
+    }
+    let bytes = match place.dir.open(journal, Access::Read).and_then(|f| read_to_end(&*f, u64::MAX - 1)) {
+        Ok(bytes) if Version::of(&bytes) == version => bytes,
+        // Finished but for the note, or nothing to finish it with.
+        Ok(_) => {
+            return finished_or(resource, &version, || stuck(format!("its journal `{}` is damaged", intent.journal)));
+        }
+        Err(e) => {
+            return finished_or(resource, &version, || {
+                stuck(format!("its journal `{}` can't be read: {e}", intent.journal))
+            });
+        }
+    };
+    overwrite(&resource.parts, place, &bytes, &version)
+        .map_err(|e| Error::io("complete a write of", &place.spelled, e))?;
+    resource.set_intent(None)?;
+    place.dir.remove(journal).ok();
+    Ok(())
+}
+
+fn finished_or(resource: &Resource, version: &Version, error: impl FnOnce() -> Error) -> Result<()> {
+    let current = current::open(&resource.place)?;
+    let bytes = current.map(|current| current.read(&resource.place, u64::MAX - 1)).transpose()?;
+    if bytes.is_some_and(|bytes| Version::of(&bytes) == *version) { resource.set_intent(None) } else { Err(error()) }
+}

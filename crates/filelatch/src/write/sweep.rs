@@ -1,0 +1,100 @@
+//! Leftovers: temporary files of writers that died (P5.5).
+//!
+//! # Promise
+//! Removed is only what is proved to hold nothing that could be missed: the file of a dead writer that is empty, still marked
+//! as being prepared, or holds exactly the bytes that its attribution names (an old or a refused version of ours). Everything
+//! else may be a foreign program's data and is only reported.
+//!
+//! # Proof of death
+//! A writer holds the lock of its temporary file while it prepares, and the lock of the data file while it publishes. Whoever
+//! has both is alone. Process ids prove nothing here: the directory may be shared with another PID namespace.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+
+use filelatch_fs::fs::read_to_end;
+use filelatch_fs::{Access, FsDir, LockKind};
+
+use super::attribution::{self, Mark};
+use crate::path::{Place, is_temp_of, temp_base};
+use crate::version::Version;
+
+/// A temporary file that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leftover {
+    /// Where.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its writer is alive, or may be.
+    pub in_use: bool,
+    /// It holds nothing that could be missed, and the next publish of its file removes it.
+    pub disposable: bool,
+}
+
+/// Names of temporary files in a directory, and nothing after `limit` entries.
+fn temps(dir: &dyn FsDir, limit: usize) -> io::Result<Vec<OsString>> {
+    let (mut names, mut seen) = (Vec::new(), 0);
+    dir.list(&mut |name| {
+        seen += 1;
+        if temp_base(&name).is_some() {
+            names.push(name);
+        }
+        seen < limit
+    })?;
+    Ok(names)
+}
+
+/// What a name stands for.
+fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
+    let path = dir.path().join(name);
+    let file = dir.open(name, Access::Read)?;
+    let stat = file.stat()?;
+    if !stat.is_file() {
+        return Ok(Leftover { path, size: stat.size, in_use: true, disposable: false });
+    }
+    // The lock goes with the file at the end of this function.
+    let in_use = !file.try_lock(LockKind::Exclusive)?;
+    let disposable = stat.size == 0
+        || match attribution::read(&*file)? {
+            Mark::Preparing => true,
+            Mark::By(attribution) => attribution.is_of(&Version::of(&read_to_end(&*file, u64::MAX - 1)?)),
+            Mark::None => false,
+        };
+    Ok(Leftover { path, size: stat.size, in_use, disposable: disposable && stat.nlink == 1 })
+}
+
+/// Removes the leftovers of one file. Only for the holder of its exclusive lock, with no write in place pending.
+pub(crate) fn sweep(place: &Place, limit: usize) -> io::Result<Vec<Leftover>> {
+    let mut kept = Vec::new();
+    for name in temps(&*place.dir, limit)? {
+        if !is_temp_of(&name, &place.name) {
+            continue;
+        }
+        let leftover = match judge(&*place.dir, &name) {
+            Ok(leftover) => leftover,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => return Err(e),
+        };
+        if leftover.disposable && !leftover.in_use {
+            place.dir.remove(&name)?;
+        } else {
+            kept.push(leftover);
+        }
+    }
+    Ok(kept)
+}
+
+/// Lists the leftovers of a directory; changes nothing.
+pub(crate) fn list(dir: &dyn FsDir) -> io::Result<Vec<Leftover>> {
+    let mut found = Vec::new();
+    for name in temps(dir, usize::MAX)? {
+        match judge(dir, &name) {
+            Ok(leftover) => found.push(leftover),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(found)
+}

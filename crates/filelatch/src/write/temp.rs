@@ -1,0 +1,165 @@
+//! The temporary file: a version in preparation, beside its file.
+//!
+//! # Invariants
+//! - Its name is unique among threads, processes and hosts (ATOM-6), and it is created, never opened.
+//! - From its creation it carries the mark `0`, so that a dead writer's is known to hold nothing (P5.5).
+//! - Its writer holds its whole-file lock while it prepares: whoever gets that lock knows the writer is dead.
+//! - Dropped unpublished, it is removed; in a forked child it is left to the parent.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::sync::Arc;
+
+use filelatch_fs::fs::write_all_at;
+use filelatch_fs::{FsDir, FsFile, LockKind, Stat};
+
+use super::attribution::{self, Attribution};
+use super::current::Current;
+use super::options::Notice;
+use crate::parts::Parts;
+use crate::path::{Place, temp_name};
+use crate::version::Version;
+
+#[derive(Debug)]
+pub(crate) struct Temp {
+    parts: Arc<Parts>,
+    dir: Arc<dyn FsDir>,
+    name: OsString,
+    file: Option<Box<dyn FsFile>>,
+    len: u64,
+    hasher: blake3::Hasher,
+    /// Remove the name when dropped.
+    armed: bool,
+    marks: bool,
+    made_by: u32,
+}
+
+impl Temp {
+    /// Creates the file. `private`: nobody else may read it until its final mode is set.
+    pub(crate) fn create(parts: &Arc<Parts>, place: &Place, private: bool) -> io::Result<Temp> {
+        let made_by = parts.host.pid();
+        let name = temp_name(&place.name, made_by, parts.host.random());
+        let file = place.dir.create_new(&name, if private { 0o600 } else { 0o666 })?;
+        let mut temp = Temp {
+            parts: Arc::clone(parts),
+            dir: Arc::clone(&place.dir),
+            name,
+            file: None,
+            len: 0,
+            hasher: blake3::Hasher::new(),
+            armed: true,
+            marks: false,
+            made_by,
+        };
+        // A sign of life for the sweep. Where files can't be locked, the sweep can't prove death and leaves everything.
+        drop(file.try_lock(LockKind::Exclusive));
+        temp.marks = attribution::mark_preparing(&*file)?;
+        temp.file = Some(file);
+        Ok(temp)
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        write_all_at(self.file()?, bytes, self.len)?;
+        self.len += bytes.len() as u64;
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// Version of what was appended so far.
+    pub(crate) fn version(&self) -> Version {
+        self.hasher.finalize().into()
+    }
+
+    pub(crate) fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    pub(crate) fn file(&self) -> io::Result<&dyn FsFile> {
+        self.file.as_deref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Gives the version the metadata of the one it replaces, and its attribution. Answers what could not be carried over.
+    pub(crate) fn dress(&self, old: Option<&Current>, version: &Version) -> io::Result<Option<Notice>> {
+        let file = self.file()?;
+        let mut not_copied = Vec::new();
+        if let Some(old) = old {
+            copy_metadata(&*old.file, &old.stat, file, &mut not_copied)?;
+        }
+        if self.marks {
+            let previous = old.and_then(|old| old.attribution.as_ref());
+            let now = self.parts.host.now();
+            Attribution::new(previous, version, now, &self.parts.session).write(file)?;
+        }
+        Ok((!not_copied.is_empty()).then_some(Notice::NotCopied { what: not_copied }))
+    }
+
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.file()?.sync()
+    }
+
+    /// Closes the file (its lock goes with it): whether somebody else writes to it can be told only then.
+    pub(crate) fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// The name now stands for something that must stay, or for nothing.
+    pub(crate) fn keep_name(&mut self) {
+        self.armed = false;
+    }
+
+    /// Removes what the name stands for now.
+    pub(crate) fn remove_name(&mut self) -> io::Result<()> {
+        self.armed = false;
+        self.dir.remove(&self.name)
+    }
+}
+
+impl Drop for Temp {
+    fn drop(&mut self) {
+        if self.armed && self.parts.host.pid() == self.made_by {
+            // What can't be removed now is the sweep's.
+            self.dir.remove(&self.name).ok();
+        }
+    }
+}
+
+/// Owner first (it may clear set-id bits), then attributes (an access control list changes the mode), then the mode (L32).
+fn copy_metadata(from: &dyn FsFile, stat: &Stat, to: &dyn FsFile, not_copied: &mut Vec<String>) -> io::Result<()> {
+    let own = to.stat()?;
+    if (own.uid, own.gid) != (stat.uid, stat.gid) && to.set_owner(stat.uid, stat.gid).is_err() {
+        not_copied.push("owner".to_owned());
+        // Not root, but perhaps a member of the group.
+        if own.gid != stat.gid {
+            to.set_owner(own.uid, stat.gid).ok();
+        }
+    }
+    let names = match from.list_xattrs() {
+        Ok(names) => names,
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => Vec::new(),
+        Err(e) => return Err(e),
+    };
+    for name in names.iter().filter(|name| !attribution::is_own_xattr(name)) {
+        // Capabilities belong to a program's bytes, and the kernel drops them when the bytes change.
+        if name == "security.capability" {
+            continue;
+        }
+        let copied = match from.get_xattr(name) {
+            Ok(Some(value)) => to.set_xattr(name, &value),
+            Ok(None) => Ok(()),
+            Err(e) => Err(e),
+        };
+        match copied {
+            Err(e) if e.kind() == io::ErrorKind::StorageFull => return Err(e),
+            Err(_) => not_copied.push(name.to_string_lossy().into_owned()),
+            Ok(()) => {}
+        }
+    }
+    if to.stat()?.mode != stat.mode && to.set_mode(stat.mode).is_err() {
+        not_copied.push("mode".to_owned());
+    }
+    Ok(())
+}

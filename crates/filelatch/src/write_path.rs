@@ -1,0 +1,103 @@
+//! The decision of one write: what was expected, what is there, what the strategy says (P7).
+
+use std::sync::Arc;
+
+use crate::entry::Entry;
+use crate::error::Result;
+use crate::file::WriteOptions;
+use crate::policy::Strategy;
+use crate::update::combine::Ended;
+use crate::update::head::Head;
+use crate::version::{Expect, Version};
+use crate::write::Notice;
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The content is in place.
+    Written,
+    /// The file had this content already.
+    Unchanged,
+    /// A newer write of the same process took its place before it was published; that one is in place (last-write-wins).
+    Superseded,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Outcome::Written => "written",
+            Outcome::Unchanged => "unchanged",
+            Outcome::Superseded => "superseded",
+        })
+    }
+}
+
+/// A write that succeeded: it has the durability that was asked for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Written {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// The version of this change's own result: what a later conditional write of the same writer expects. `None` when other
+    /// changes were combined after it, or the file does not exist: read to see them.
+    pub version: Option<Version>,
+    /// The version that was overwritten although another one was expected (last-write-wins).
+    pub overwrote: Option<Version>,
+    /// What there is to know besides.
+    pub notices: Vec<Notice>,
+}
+
+impl Written {
+    pub(crate) fn of(_entry: &Arc<Entry>, ended: &Ended) -> Written {
+        Written {
+            outcome: if ended.unchanged { Outcome::Unchanged } else { Outcome::Written },
+            version: ended.version.filter(|_| ended.last),
+            overwrote: None,
+            notices: ended.notices.clone(),
+        }
+    }
+}
+
+/// A write that may go on.
+pub(crate) struct Decided {
+    version: Version,
+    /// What was there instead of what was expected.
+    overwrites: Option<Version>,
+    same: bool,
+}
+
+impl Decided {
+    pub(crate) fn written(&self, entry: &Arc<Entry>, ended: &Ended) -> Written {
+        let outcome = match (ended.superseded, self.same) {
+            (true, _) => Outcome::Superseded,
+            (false, true) => Outcome::Unchanged,
+            (false, false) => Outcome::Written,
+        };
+        let version = if ended.superseded { ended.version } else { Some(self.version) };
+        // What the swap really displaced is newer than what was read.
+        let overwrote = self.overwrites.map(|read| ended.displaced.unwrap_or(read));
+        Written { outcome, version, overwrote, ..Written::of(entry, ended) }
+    }
+}
+
+/// Puts `bytes` on top of `head`, or refuses with the conflict.
+pub(crate) fn decide(entry: &Entry, head: &mut Head, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Decided> {
+    let strategy = options.strategy.unwrap_or(entry.policy.strategy);
+    let place = entry.place();
+    let content = head.content(place)?;
+    let version = Version::of(bytes);
+    let same = content.as_ref().is_some_and(|content| content.bytes == bytes);
+    if options.expect == Expect::Any {
+        head.replace(bytes.to_vec(), same);
+        return Ok(Decided { version, overwrites: None, same });
+    }
+    let current = content.map(|content| content.version());
+    let fits = options.expect.admits(current.as_ref());
+    if !fits && strategy != Strategy::LastWriteWins {
+        let file = head.disk.as_ref().map(|disk| &disk.current);
+        return Err(entry.conflict(&options.expect, current, file));
+    }
+    head.replace(bytes.to_vec(), fits);
+    Ok(Decided { version, overwrites: current.filter(|_| !fits), same })
+}

@@ -1,0 +1,119 @@
+//! The streaming writer: content of any size, published whole or not at all.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::entry::Entry;
+use crate::error::{Error, Result};
+use crate::file::{LatchFile, WriteOptions};
+use crate::guard::Guard;
+use crate::update::combine::Ended;
+use crate::version::{Expect, Version};
+use crate::write::publish::Base;
+use crate::write::temp::Temp;
+use crate::write::{Durability, current};
+use crate::write_path::Written;
+
+/// Collects content in a temporary file beside the target. Dropped without [`FileWriter::commit`], it leaves no trace.
+///
+/// No lock is held while content is written, only during the commit.
+#[must_use = "content is published by `commit` only"]
+#[derive(Debug)]
+pub struct FileWriter {
+    file: LatchFile,
+    entry: Arc<Entry>,
+    temp: Temp,
+    expect: Expect,
+    durability: Durability,
+}
+
+/// A commit that failed; the content is still there for another try.
+#[derive(Debug)]
+pub struct CommitError {
+    /// Why.
+    pub error: Error,
+    /// The writer; `None` when the content was used up on the way.
+    pub writer: Option<Box<FileWriter>>,
+}
+
+impl From<CommitError> for Error {
+    fn from(failed: CommitError) -> Error {
+        failed.error
+    }
+}
+
+impl FileWriter {
+    pub(crate) fn new(file: LatchFile, entry: Arc<Entry>, options: &WriteOptions<'_>) -> Result<FileWriter> {
+        let replaces = current::open(entry.place())?.is_some();
+        let temp = Temp::create(entry.parts(), entry.place(), replaces)
+            .map_err(|e| Error::io("write a new version of", &entry.place().spelled, e))?;
+        let durability = options.durability.unwrap_or(entry.policy.durability);
+        Ok(FileWriter { file, entry, temp, expect: options.expect.clone(), durability })
+    }
+
+    /// Version of what was written so far.
+    pub fn version(&self) -> Version {
+        self.temp.version()
+    }
+
+    /// Publishes the content under the exclusive lock, if the file is what was expected.
+    ///
+    /// # Errors
+    /// Hands the writer back where that is possible, so that the caller may try again.
+    pub fn commit(self, options: &WriteOptions<'_>) -> Result<Written, CommitError> {
+        let back = |writer, error| CommitError { error, writer: Some(Box::new(writer)) };
+        match self.file.clone().lock(&options.lock) {
+            Ok(guard) => self.commit_under(&guard),
+            Err(error) => Err(back(self, error)),
+        }
+    }
+
+    fn commit_under(self, guard: &Guard) -> Result<Written, CommitError> {
+        let place = self.entry.place();
+        let back = |writer: FileWriter, error| CommitError { error, writer: Some(Box::new(writer)) };
+        let old = match current::open(place) {
+            Ok(old) => old,
+            Err(error) => return Err(back(self, error)),
+        };
+        let mut bytes = Vec::new();
+        if let Some(old) = old.as_ref().filter(|_| self.expect != Expect::Any) {
+            bytes = match old.read(place, self.entry.read_limit) {
+                Ok(bytes) => bytes,
+                Err(error) => return Err(back(self, error)),
+            };
+        }
+        let version = old.as_ref().map(|_| Version::of(&bytes));
+        if self.expect != Expect::Any && !self.expect.admits(version.as_ref()) {
+            let error = self.entry.conflict(&self.expect, version, old.as_ref());
+            return Err(back(self, error));
+        }
+        let base = match &old {
+            None => Base::Absent,
+            Some(old) if self.expect == Expect::Any => Base::Unchecked(Some(old)),
+            Some(old) => Base::Bytes(old, &bytes),
+        };
+        let entry = Arc::clone(&self.entry);
+        let published = entry.publish(guard.tenure(), self.temp, &base, self.durability, false);
+        let published = published.map_err(|error| CommitError { error, writer: None })?;
+        let ended = Ended {
+            version: Some(published.version),
+            unchanged: false,
+            last: true,
+            superseded: false,
+            notices: published.notices,
+            displaced: None,
+        };
+        Ok(Written::of(&entry, &ended))
+    }
+}
+
+impl io::Write for FileWriter {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        self.temp.append(buf)?;
+        Ok(buf.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
