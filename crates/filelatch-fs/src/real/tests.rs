@@ -1,6 +1,6 @@
 //! What the seam promises, on the system the tests run on.
-#![expect(clippy::disallowed_methods, reason = "tests look at the disk behind the seam's back")]
 
+#[cfg(target_os = "linux")]
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -8,20 +8,24 @@ use std::sync::Arc;
 use super::{RealFs, RealHost};
 use crate::fs::{Fs, FsDir, read_to_end, write_all_at};
 use crate::host::Host;
-use crate::types::{Access, FileKind, LockKind, WriterProbe};
+#[cfg(unix)]
+use crate::types::FileKind;
+#[cfg(target_os = "linux")]
+use crate::types::WriterProbe;
+use crate::types::{Access, LockKind};
 
-fn scratch() -> (tempfile::TempDir, Arc<dyn FsDir>) {
+pub(super) fn scratch() -> (tempfile::TempDir, Arc<dyn FsDir>) {
     let tmp = tempfile::tempdir().unwrap();
     let path = RealFs.canonicalize(tmp.path()).unwrap();
     let dir = RealFs.open_dir(&path).unwrap();
     (tmp, dir)
 }
 
-fn put(dir: &Arc<dyn FsDir>, name: &str, bytes: &[u8]) {
+pub(super) fn put(dir: &Arc<dyn FsDir>, name: &str, bytes: &[u8]) {
     write_all_at(&*dir.create_new(name.as_ref(), 0o600).unwrap(), bytes, 0).unwrap();
 }
 
-fn content(dir: &Arc<dyn FsDir>, name: &str) -> Vec<u8> {
+pub(super) fn content(dir: &Arc<dyn FsDir>, name: &str) -> Vec<u8> {
     read_to_end(&*dir.open(name.as_ref(), Access::Read).unwrap(), u64::MAX - 1).unwrap()
 }
 
@@ -70,7 +74,7 @@ fn whole_file_locks() {
 }
 
 /// P2: the gate byte lies beyond the end, beside the whole-file lock, and can be asked about without taking it.
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", windows))]
 #[test]
 fn range_locks_do_not_collide_with_whole_file_locks() {
     let (_tmp, dir) = scratch();

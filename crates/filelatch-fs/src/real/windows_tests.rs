@@ -7,9 +7,10 @@ use std::os::windows::fs::OpenOptionsExt;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use super::tests::{content, put, scratch};
 use super::windows::kind_of;
 use super::{LOCK_RECORD_OFFSET, RealFs, RealHost, raw_windows};
-use crate::fs::{Fs, FsDir, read_to_end, write_all_at};
+use crate::fs::{Fs, FsDir, write_all_at};
 use crate::host::Host;
 use crate::types::{Access, FileKind, LockKind};
 
@@ -18,23 +19,6 @@ const ERROR_LOCK_VIOLATION: i32 = 33;
 const ERROR_PRIVILEGE_NOT_HELD: i32 = 1314;
 const ERROR_CANT_RESOLVE_FILENAME: i32 = 1921;
 const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-
-fn scratch() -> (tempfile::TempDir, Arc<dyn FsDir>) {
-    let tmp = tempfile::tempdir().expect("a scratch directory");
-    let path = RealFs.canonicalize(tmp.path()).expect("its path");
-    let dir = RealFs.open_dir(&path).expect("it opens");
-    (tmp, dir)
-}
-
-fn put(dir: &Arc<dyn FsDir>, name: &str, bytes: &[u8]) {
-    let file = dir.create_new(name.as_ref(), 0o600).expect("a new file");
-    write_all_at(&*file, bytes, 0).expect("it can be written");
-}
-
-fn content(dir: &Arc<dyn FsDir>, name: &str) -> Vec<u8> {
-    let file = dir.open(name.as_ref(), Access::Read).expect("the file opens");
-    read_to_end(&*file, 1 << 20).expect("it can be read")
-}
 
 fn names(dir: &Arc<dyn FsDir>) -> Vec<OsString> {
     let mut names = Vec::new();
