@@ -15,7 +15,7 @@ use crate::update::head::{Disk, Head};
 use crate::version::{Expect, Version};
 use crate::workspace::Workspace;
 use crate::write::current::{self, Current};
-use crate::write::publish::{Base, How, Published, Publisher, has_bytes};
+use crate::write::publish::{Base, How, Published, Publisher};
 use crate::write::temp::Temp;
 use crate::write::{Author, Durability, sweep};
 
@@ -116,7 +116,6 @@ impl Entry {
             (Some(disk), true) => Base::Bytes(&disk.current, &disk.content.bytes),
         };
         let published = self.publish(tenure, temp, &base, durability, report_displaced)?;
-        // Where nothing was compared, "absent" means "create or replace".
         self.keep_parsed(&new, head);
         Ok(Ended {
             version: Some(published.version),
@@ -247,11 +246,6 @@ pub(crate) fn make_durable(place: &Place, current: &Current, durability: Durabil
         place.dir.sync().map_err(fail)?;
     }
     Ok(())
-}
-
-/// Do the bytes on disk equal these? Reads no more than needed.
-pub(crate) fn is_unchanged(place: &Place, current: &Current, bytes: &[u8]) -> Result<bool> {
-    has_bytes(&*current.file, bytes).map_err(|e| Error::io("read", &place.spelled, e))
 }
 
 impl Ended {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::types::{FileId, LockEntry, LockKind, LockTable};
 
-/// `PROC_PID_INIT_INO` of linux/proc_ns.h.
+/// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 /// Who has locks on a file: the rows of `/proc/locks` (proc(5)) with its inode.

@@ -32,5 +32,5 @@ pub(crate) mod waits;
 
 pub use filelatch_fs::LockKind;
 pub use holder::Holder;
-pub use options::{IfUnavailable, LockOptions, Wait, Waiting};
+pub use options::{IfUnavailable, LockOptions, OnWait, Wait, Waiting};
 pub use owner::LockScope;

@@ -121,7 +121,6 @@ pub(crate) enum Begin {
 #[derive(Debug)]
 pub(crate) struct Tenure {
     pub(crate) resource: Arc<Resource>,
-    pub(crate) kind: LockKind,
     id: u64,
     /// Set when the last holder left an in-place write unfinished; must be completed before anything else.
     pub(crate) intent: Option<Intent>,
@@ -192,7 +191,7 @@ impl Resource {
         let joins = state.os == Os::Held(LockKind::Shared) && kind == LockKind::Shared && state.queue.is_empty();
         if joins && !self.somebody_waits(&state)? {
             let grant = state.admit(owner);
-            return Ok(Begin::Got(self.tenure(kind, grant)));
+            return Ok(Begin::Got(self.tenure(grant)));
         }
         if state.os == Os::Free && state.queue.is_empty() {
             state.os = Os::Busy;
@@ -221,7 +220,7 @@ impl Resource {
                 Ok(()) => {
                     let grant = state.admit(owner);
                     self.admit_followers(&mut state);
-                    Ok(Begin::Got(self.tenure(kind, grant)))
+                    Ok(Begin::Got(self.tenure(grant)))
                 }
                 Err(e) => {
                     self.retreat(&mut state);
@@ -250,7 +249,7 @@ impl Resource {
                 // Readers go on without a lock and say so (P1). The resource stays free: there is nothing to share.
                 self.retreat(&mut state);
                 let grant = Grant { id: state.next(), intent: None, enforced: false };
-                Ok(Begin::Got(self.tenure(kind, grant)))
+                Ok(Begin::Got(self.tenure(grant)))
             }
             Err(e) => {
                 self.retreat(&mut state);
@@ -387,8 +386,8 @@ impl Resource {
         Ticket { resource: Arc::clone(self), waiter }
     }
 
-    fn tenure(self: &Arc<Self>, kind: LockKind, grant: Grant) -> Tenure {
-        Tenure { resource: Arc::clone(self), kind, id: grant.id, intent: grant.intent, enforced: grant.enforced }
+    fn tenure(self: &Arc<Self>, grant: Grant) -> Tenure {
+        Tenure { resource: Arc::clone(self), id: grant.id, intent: grant.intent, enforced: grant.enforced }
     }
 
     fn somebody_waits(&self, state: &State) -> Result<bool> {
@@ -517,12 +516,6 @@ impl Resource {
         locked(&self.state).holders.iter().any(|tenant| tenant.owner == owner)
     }
 
-    /// Does this process hold the lock, or work on it?
-    pub(crate) fn is_idle(&self) -> bool {
-        let state = locked(&self.state);
-        state.os == Os::Free && state.queue.is_empty()
-    }
-
     /// In a forked child: closes the inherited lock file. The parent's lock stays (closing one of two references releases
     /// nothing); what another thread of the parent was just working on is left alone.
     pub(crate) fn close_after_fork(&self) {
@@ -599,7 +592,7 @@ impl Ticket {
                 None
             }
             Answer::Ready(_) => match std::mem::replace(&mut *answer, Answer::Taken) {
-                Answer::Ready(result) => Some(result.map(|grant| self.resource.tenure(self.waiter.kind, grant))),
+                Answer::Ready(result) => Some(result.map(|grant| self.resource.tenure(grant))),
                 _ => None,
             },
             Answer::Taken => None,
@@ -631,7 +624,7 @@ impl Drop for Ticket {
         }
         let answer = std::mem::replace(&mut *locked(&self.waiter.answer), Answer::Taken);
         if let Answer::Ready(Ok(grant)) = answer {
-            drop(self.resource.tenure(self.waiter.kind, grant));
+            drop(self.resource.tenure(grant));
         }
     }
 }

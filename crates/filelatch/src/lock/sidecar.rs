@@ -120,10 +120,6 @@ impl Sidecar {
         }
     }
 
-    pub(crate) fn id(&self) -> FileId {
-        self.id
-    }
-
     /// The head of the file, where the record is, and how much of it there is.
     pub(crate) fn read_head(&self) -> io::Result<([u8; RECORD_LIMIT], usize)> {
         let mut head = [0; RECORD_LIMIT];

@@ -23,7 +23,6 @@ use crate::lock::resource::{Tenure, locked};
 use crate::lock::{Wait, acquire::holders};
 use crate::update::head::Head;
 use crate::version::Version;
-use crate::write::publish::How;
 use crate::write::{Durability, Notice};
 
 /// Changes in one publish, so that the first of them is not kept waiting for ever.
@@ -45,7 +44,6 @@ struct Line {
 struct Slot {
     message: Mutex<Message>,
     thread: Thread,
-    owner: Owner,
     durability: Durability,
     newest_wins: bool,
 }
@@ -115,7 +113,6 @@ pub(crate) fn combine(
     let slot = Arc::new(Slot {
         message: Mutex::new(Message::None),
         thread: std::thread::current(),
-        owner: part.owner,
         durability: part.durability,
         newest_wins: part.newest_wins,
     });
@@ -310,11 +307,5 @@ impl Combiner {
         let before = line.queue.len();
         line.queue.retain(|other| !Arc::ptr_eq(other, slot));
         line.queue.len() < before
-    }
-}
-
-impl How {
-    pub(crate) fn with(self, durability: Durability) -> How {
-        How { durability, ..self }
     }
 }

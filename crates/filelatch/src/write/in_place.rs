@@ -15,8 +15,8 @@
 use std::io;
 use std::sync::Arc;
 
+use filelatch_fs::Access;
 use filelatch_fs::fs::{read_to_end, write_all_at};
-use filelatch_fs::{Access, Stat};
 
 use super::attribution::Attribution;
 use super::current;
@@ -32,7 +32,7 @@ use crate::version::Version;
 const KIND: &str = "in-place";
 
 pub(crate) enum Outcome {
-    Written(Stat),
+    Written,
     Foreign,
 }
 
@@ -62,13 +62,13 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
     // From here on the journal must outlive us.
     temp.keep_name();
     let bytes = temp.file().and_then(|f| read_to_end(f, temp.len())).map_err(|e| fail("read the journal for", e))?;
-    let stat = overwrite(publisher.parts, place, &bytes, version).map_err(|e| fail("write in place", e))?;
+    overwrite(publisher.parts, place, &bytes, version).map_err(|e| fail("write in place", e))?;
     resource.set_intent(None)?;
     temp.remove_name().ok();
-    Ok(Outcome::Written(stat))
+    Ok(Outcome::Written)
 }
 
-fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version) -> io::Result<Stat> {
+fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version) -> io::Result<()> {
     let file = place.dir.open(&place.name, Access::ReadWrite)?;
     let previous = current::open(place).ok().flatten().and_then(|current| current.attribution);
     write_all_at(&*file, bytes, 0)?;
@@ -77,8 +77,7 @@ fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version)
         Err(e) if e.kind() != io::ErrorKind::Unsupported => return Err(e),
         _ => {}
     }
-    file.sync()?;
-    file.stat()
+    file.sync()
 }
 
 /// Completes what a holder left unfinished. Only for the exclusive holder, before it looks at the file.

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filelatch_fs::fs::read_to_end;
-use filelatch_fs::{Access, FileId, Stat, WriterProbe};
+use filelatch_fs::{Access, FileId, WriterProbe};
 
 use super::current::{self, Current};
 use super::in_place;
@@ -73,8 +73,6 @@ pub(crate) struct How {
 #[derive(Debug)]
 pub(crate) struct Published {
     pub(crate) version: Version,
-    /// The new inode, for the cache; `None` when it could not be asked for any more.
-    pub(crate) stat: Option<Stat>,
     pub(crate) notices: Vec<Notice>,
     /// Version of what was overwritten unchecked.
     pub(crate) displaced: Option<Version>,
@@ -121,20 +119,19 @@ impl Publisher<'_> {
             Err(Stop::Busy) => return self.in_place(temp, version, base, notices),
             Err(Stop::Foreign { kept }) => return Err(self.conflict(base, kept)?),
         };
-        let stat = temp.file().and_then(filelatch_fs::FsFile::stat).ok();
         temp.keep_name();
         if self.how.durability == Durability::Full {
             let path = self.place.spelled.clone();
             self.place.dir.sync().map_err(|source| Error::PublishedNotDurable { path, version, source })?;
         }
-        Ok(Published { version, stat, notices, displaced })
+        Ok(Published { version, notices, displaced })
     }
 
     fn in_place(&self, temp: Temp, version: Version, base: &Base<'_>, mut notices: Vec<Notice>) -> Result<Published> {
         notices.retain(|notice| !matches!(notice, Notice::HardLinks { .. }));
         notices.push(Notice::InPlace);
         match in_place::write(self, temp, &version, base)? {
-            in_place::Outcome::Written(stat) => Ok(Published { version, stat: Some(stat), notices, displaced: None }),
+            in_place::Outcome::Written => Ok(Published { version, notices, displaced: None }),
             in_place::Outcome::Foreign => Err(self.conflict(base, None)?),
         }
     }
