@@ -101,6 +101,13 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// The wait was called off.
+    #[error("waiting for `{}` was called off", path.display())]
+    Cancelled {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// A guard was used in a process that did not take it (after a fork).
     #[error("the lock on `{}` belongs to the parent process", path.display())]
     Forked {
@@ -251,6 +258,7 @@ impl Error {
             Error::Timeout { .. } => "timeout",
             Error::Deadlock { .. } => "deadlock",
             Error::Reentrant { .. } => "held-by-parent",
+            Error::Cancelled { .. } => "cancelled",
             Error::BadLockFile { .. } => "bad-lock-file",
             Error::Forked { .. } => "forked",
             Error::Unrecovered { .. } => "unrecovered",
@@ -283,6 +291,7 @@ impl Error {
             | Error::Timeout { path, .. }
             | Error::Deadlock { path, .. }
             | Error::Reentrant { path }
+            | Error::Cancelled { path }
             | Error::BadLockFile { path, .. }
             | Error::Forked { path }
             | Error::Unrecovered { path, .. }
@@ -324,6 +333,7 @@ impl Error {
             }
             Error::BatchFailed { .. } => hint("the file still has its old content; try again"),
             Error::TooLarge { .. } => hint("nothing was changed; raise the limit, or use the streaming writer"),
+            Error::Cancelled { .. } => hint("nothing was changed"),
             Error::NotAFile { .. } | Error::Forked { .. } | Error::Config { .. } | Error::Internal { .. } => Vec::new(),
         }
     }

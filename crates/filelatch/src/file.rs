@@ -17,14 +17,14 @@ use crate::lock::acquire::{Request, acquire};
 use crate::lock::holder::{LockState, lock_state};
 use crate::lock::owner::Owner;
 use crate::lock::resource::{Resource, Tenure};
-use crate::lock::{IfUnavailable, LockOptions, Wait};
+use crate::lock::{LockOptions, Wait};
 use crate::path::{Place, ResourceId};
 use crate::policy::{Policy, Strategy};
 use crate::snapshot::Snapshot;
 use crate::update::combine::{Ended, Part, combine};
 use crate::update::head::{Head, doc_error};
 use crate::version::Expect;
-use crate::write::{Durability, current, in_place};
+use crate::write::{Durability, current};
 use crate::write_path::{self, Written};
 use crate::writer::FileWriter;
 
@@ -117,11 +117,16 @@ impl LatchFile {
     }
 
     /// In a forked child the handle begins afresh.
-    fn entry(&self) -> Result<Arc<Entry>> {
+    pub(crate) fn entry(&self) -> Result<Arc<Entry>> {
         if self.entry.resource.is_foreign_process() {
             return self.engine.entry(self.place.clone());
         }
         Ok(Arc::clone(&self.entry))
+    }
+
+    #[cfg(feature = "tokio")]
+    pub(crate) fn engine(&self) -> &Filelatch {
+        &self.engine
     }
 
     /// The file, as it was asked for.
@@ -215,37 +220,16 @@ impl LatchFile {
 
     fn hold(&self, kind: LockKind, options: &LockOptions<'_>) -> Result<Held> {
         let entry = self.entry()?;
-        let unlocked = |entry: Arc<Entry>, warning: String| Held { entry, tenure: None, warning: Some(warning) };
         if !entry.policy.locks {
-            return Ok(unlocked(
-                entry,
-                "locks are switched off by configuration: nothing excludes other writers".to_owned(),
-            ));
+            return Ok(Held::off(entry));
         }
-        let wait = options.wait.unwrap_or(entry.policy.wait);
-        match self.tenure(&entry, kind, wait, options) {
-            Ok(tenure) => {
-                let warning = (!tenure.enforced).then(|| {
-                    let dir = entry.place().dir.path().display();
-                    format!("`{dir}` cannot be written, so there is no lock: a writer with more rights is not kept out")
-                });
-                Ok(Held { entry, tenure: Some(tenure), warning })
-            }
-            Err(e) => {
-                let proceed = options.if_unavailable == IfUnavailable::Proceed
-                    || entry.policy.if_unavailable == IfUnavailable::Proceed;
-                let unavailable = matches!(e, Error::Locked { .. } | Error::Timeout { .. } | Error::Io { .. });
-                if proceed && unavailable {
-                    Ok(unlocked(entry, format!("going on without the lock: {e}")))
-                } else {
-                    Err(e)
-                }
-            }
-        }
+        let tenure = self.tenure(&entry, kind, options);
+        Held::of(entry, tenure, options)
     }
 
     /// Takes the lock and completes what a dead holder left unfinished.
-    fn tenure(&self, entry: &Entry, kind: LockKind, wait: Wait, options: &LockOptions<'_>) -> Result<Tenure> {
+    fn tenure(&self, entry: &Entry, kind: LockKind, options: &LockOptions<'_>) -> Result<Tenure> {
+        let wait = options.wait.unwrap_or(entry.policy.wait);
         let owner = options.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
         let resource: &Arc<Resource> = &entry.resource;
         let take = |kind| {
@@ -256,6 +240,7 @@ impl LatchFile {
                     owner,
                     wait,
                     on_wait: options.on_wait,
+                    cancel: options.cancel.as_ref(),
                     waits: self.engine.waits(),
                     holdings: &|| self.engine.holdings(owner),
                 },
@@ -263,17 +248,15 @@ impl LatchFile {
         };
         loop {
             let tenure = take(kind)?;
-            let Some(intent) = &tenure.intent else { return Ok(tenure) };
-            if kind == LockKind::Exclusive {
-                in_place::recover(resource, intent)?;
+            if tenure.intent.is_none() {
                 return Ok(tenure);
+            }
+            if kind == LockKind::Exclusive {
+                return tenure.recovered();
             }
             // A reader has to let go first: converting could silently drop its lock.
             drop(tenure);
-            let exclusive = take(LockKind::Exclusive)?;
-            if let Some(intent) = &exclusive.intent {
-                in_place::recover(resource, intent)?;
-            }
+            drop(take(LockKind::Exclusive)?.recovered()?);
         }
     }
 
@@ -419,6 +402,7 @@ impl LatchFile {
             durability: options.durability.unwrap_or(entry.policy.durability),
             newest_wins: strategy == Strategy::LastWriteWins,
             once: options.run_once,
+            cancel: options.lock.cancel.as_ref(),
             lock: &|wait| {
                 let lock = options.lock.clone().wait(wait);
                 self.hold(LockKind::Exclusive, &lock).map(|held| held.tenure)

@@ -10,6 +10,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::WriteOptions;
 use crate::lock::resource::Tenure;
+use crate::lock::{IfUnavailable, LockOptions};
 use crate::snapshot::Snapshot;
 use crate::update::head::Head;
 use crate::write_path::{self, Written};
@@ -49,6 +50,30 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    /// Locks are switched off (LOCK-21).
+    pub(crate) fn off(entry: Arc<Entry>) -> Held {
+        let warning = "locks are switched off by configuration: nothing excludes other writers".to_owned();
+        Held { entry, tenure: None, warning: Some(warning) }
+    }
+
+    /// The lock, or what the caller and the policy have chosen to do without one (LOCK-18).
+    pub(crate) fn of(entry: Arc<Entry>, tenure: Result<Tenure>, options: &LockOptions<'_>) -> Result<Held> {
+        let proceed = [options.if_unavailable, entry.policy.if_unavailable].contains(&IfUnavailable::Proceed);
+        match tenure {
+            Ok(tenure) => {
+                let warning = (!tenure.enforced).then(|| {
+                    let dir = entry.place().dir.path().display();
+                    format!("`{dir}` cannot be written, so there is no lock: a writer with more rights is not kept out")
+                });
+                Ok(Held { entry, tenure: Some(tenure), warning })
+            }
+            Err(e) if proceed && matches!(e, Error::Locked { .. } | Error::Timeout { .. } | Error::Io { .. }) => {
+                Ok(Held { entry, tenure: None, warning: Some(format!("going on without the lock: {e}")) })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
     fn validity(&self) -> Validity {
         match &self.tenure {
             Some(tenure) if tenure.resource.is_foreign_process() => Validity::Forked,

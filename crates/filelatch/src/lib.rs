@@ -11,6 +11,8 @@ mod parts;
 mod path;
 mod policy;
 mod snapshot;
+#[cfg(feature = "tokio")]
+pub mod tokio;
 mod update;
 mod version;
 mod workspace;
@@ -23,7 +25,7 @@ pub use error::{Conflict, Error, Result};
 pub use file::{LatchFile, WriteOptions};
 pub use guard::{Guard, SharedGuard, Validity};
 pub use lock::holder::LockState;
-pub use lock::{Holder, IfUnavailable, LockKind, LockOptions, LockScope, Wait, Waiting};
+pub use lock::{CancelToken, Holder, IfUnavailable, LockKind, LockOptions, LockScope, Wait, Waiting};
 pub use path::{LockFileName, ResourceId};
 pub use policy::{Period, Policy, Strategy};
 pub use snapshot::Snapshot;

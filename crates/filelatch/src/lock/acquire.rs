@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use filelatch_fs::{Host, LockKind};
 
+use super::cancel::{CancelToken, Watched};
 use super::holder::lock_state;
 use super::options::{OnWait, Wait, Waiting};
 use super::owner::Owner;
@@ -22,6 +23,7 @@ const LATER_LOOKS: Duration = Duration::from_secs(1);
 const SECOND_LOOK: Duration = Duration::from_millis(20);
 /// How long a request that does not wait tries again while the lock passes from one holder to the next.
 const PASSING: Duration = Duration::from_millis(2);
+const PASSING_TRIES: u32 = 10;
 
 /// Everything about one request but the file.
 pub(crate) struct Request<'a> {
@@ -29,9 +31,10 @@ pub(crate) struct Request<'a> {
     pub(crate) owner: Owner,
     pub(crate) wait: Wait,
     pub(crate) on_wait: Option<OnWait<'a>>,
+    pub(crate) cancel: Option<&'a CancelToken>,
     pub(crate) waits: &'a Waits,
     /// What the owner holds already; asked only when it has to wait.
-    pub(crate) holdings: &'a dyn Fn() -> Vec<String>,
+    pub(crate) holdings: &'a (dyn Fn() -> Vec<String> + Sync),
 }
 
 struct ThreadWaker {
@@ -45,21 +48,35 @@ impl Wake for ThreadWaker {
     }
 }
 
+/// How a request goes on after its first step.
+pub(crate) enum Begun {
+    Got(Tenure),
+    Queued(Ticket),
+    /// The lock is just passing from one holder to the next: begin again after so long.
+    Again(Duration),
+}
+
+/// The first step of a request. It makes system calls but does not wait.
+pub(crate) fn begin(resource: &Arc<Resource>, request: &Request<'_>, tries: &mut u32) -> Result<Begun> {
+    match resource.begin(request.kind, request.owner, request.wait != Wait::No)? {
+        Begin::Got(tenure) => Ok(Begun::Got(tenure)),
+        Begin::Queued(ticket) => Ok(Begun::Queued(ticket)),
+        Begin::Passing if *tries < PASSING_TRIES => {
+            *tries += 1;
+            Ok(Begun::Again(PASSING / PASSING_TRIES))
+        }
+        Begin::Held | Begin::Passing => Err(Error::Locked { path: spelled(resource), holders: holders(resource) }),
+    }
+}
+
 /// Takes the lock, waiting on the calling thread.
 pub(crate) fn acquire(resource: &Arc<Resource>, request: &Request<'_>) -> Result<Tenure> {
-    let may_wait = request.wait != Wait::No;
-    let host = &*resource.parts.host;
-    let mut began = None;
+    let mut tries = 0;
     loop {
-        match resource.begin(request.kind, request.owner, may_wait)? {
-            Begin::Got(tenure) => return Ok(tenure),
-            Begin::Queued(ticket) => return wait(&ticket, request),
-            Begin::Passing if host.monotonic() - *began.get_or_insert_with(|| host.monotonic()) < PASSING => {
-                host.sleep(PASSING / 10);
-            }
-            Begin::Held | Begin::Passing => {
-                return Err(Error::Locked { path: spelled(resource), holders: holders(resource) });
-            }
+        match begin(resource, request, &mut tries)? {
+            Begun::Got(tenure) => return Ok(tenure),
+            Begun::Queued(ticket) => return wait(&ticket, request),
+            Begun::Again(pause) => resource.parts.host.sleep(pause),
         }
     }
 }
@@ -68,9 +85,13 @@ fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
     let host = Arc::clone(&ticket.resource().parts.host);
     let waker = Waker::from(Arc::new(ThreadWaker { thread: std::thread::current(), host: Arc::clone(&host) }));
     let mut watch = Watch::begin(ticket, request, host.monotonic());
+    let cancel = Watched::new(request.cancel);
     loop {
         if let Some(result) = ticket.poll(&waker) {
             return result;
+        }
+        if cancel.is_cancelled() && ticket.leave() {
+            return Err(Error::Cancelled { path: spelled(ticket.resource()) });
         }
         match watch.look(ticket, host.monotonic()) {
             Look::Wait(time) => host.park(time),

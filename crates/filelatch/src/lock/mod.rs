@@ -21,6 +21,7 @@
 //! deadlock with each other; what nests calls is watched by [`waits`].
 
 pub(crate) mod acquire;
+pub(crate) mod cancel;
 pub(crate) mod helpers;
 pub(crate) mod holder;
 pub(crate) mod options;
@@ -30,6 +31,7 @@ pub(crate) mod resource;
 pub(crate) mod sidecar;
 pub(crate) mod waits;
 
+pub use cancel::CancelToken;
 pub use filelatch_fs::LockKind;
 pub use holder::Holder;
 pub use options::{IfUnavailable, LockOptions, OnWait, Wait, Waiting};

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::Holder;
+use super::cancel::CancelToken;
 use super::owner::LockScope;
 
 /// How long to wait for a lock that is held.
@@ -75,6 +76,7 @@ pub struct LockOptions<'a> {
     pub(crate) scope: Option<LockScope>,
     pub(crate) if_unavailable: IfUnavailable,
     pub(crate) on_wait: Option<OnWait<'a>>,
+    pub(crate) cancel: Option<CancelToken>,
 }
 
 impl<'a> LockOptions<'a> {
@@ -101,6 +103,13 @@ impl<'a> LockOptions<'a> {
     #[must_use]
     pub fn if_unavailable(mut self, choice: IfUnavailable) -> Self {
         self.if_unavailable = choice;
+        self
+    }
+
+    /// Lets the wait be called off from elsewhere; it ends with [`Error::Cancelled`](crate::Error::Cancelled).
+    #[must_use]
+    pub fn cancel(mut self, token: &CancelToken) -> Self {
+        self.cancel = Some(token.clone());
         self
     }
 

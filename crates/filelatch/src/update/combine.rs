@@ -18,6 +18,7 @@ use std::thread::Thread;
 
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::lock::cancel::{CancelToken, Watched};
 use crate::lock::owner::Owner;
 use crate::lock::resource::{Tenure, locked};
 use crate::lock::{Wait, acquire::holders};
@@ -94,6 +95,7 @@ pub(crate) struct Part<'a> {
     pub(crate) newest_wins: bool,
     /// Never apply it twice: a foreign write in between is a conflict.
     pub(crate) once: bool,
+    pub(crate) cancel: Option<&'a CancelToken>,
     /// Takes the file's lock.
     pub(crate) lock: &'a dyn Fn(Wait) -> Result<Option<Tenure>>,
 }
@@ -128,6 +130,7 @@ pub(crate) fn combine(
         leads
     };
     let mut ran = false;
+    let cancel = Watched::new(part.cancel);
     loop {
         let message = if std::mem::take(&mut leads) { Message::Lead } else { slot.take() };
         let batch = match message {
@@ -149,6 +152,9 @@ pub(crate) fn combine(
             }
             Message::Turn(batch) => batch,
             Message::Done(result) => return result.map(Some),
+            Message::None if !ran && cancel.is_cancelled() && entry.combiner.leave(&slot) => {
+                return Err(Error::Cancelled { path: resource.place.spelled.clone() });
+            }
             Message::None => {
                 let now = host.monotonic();
                 match deadline {

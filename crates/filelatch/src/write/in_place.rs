@@ -24,7 +24,7 @@ use super::publish::{Base, Publisher, has_bytes};
 use super::temp::Temp;
 use crate::error::{Error, Result};
 use crate::lock::record::Intent;
-use crate::lock::resource::Resource;
+use crate::lock::resource::{Resource, Tenure};
 use crate::parts::Parts;
 use crate::path::Place;
 use crate::version::Version;
@@ -80,8 +80,17 @@ fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version)
     file.sync()
 }
 
-/// Completes what a holder left unfinished. Only for the exclusive holder, before it looks at the file.
-pub(crate) fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
+impl Tenure {
+    /// Completes what an earlier holder left unfinished. Only for an exclusive lock, before anybody looks at the file.
+    pub(crate) fn recovered(mut self) -> Result<Tenure> {
+        if let Some(intent) = self.intent.take() {
+            recover(&self.resource, &intent)?;
+        }
+        Ok(self)
+    }
+}
+
+fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
     let place = &resource.place;
     let stuck = |problem: String| Error::Unrecovered { path: place.spelled.clone(), problem };
     if intent.kind != KIND {
