@@ -3,7 +3,7 @@
 //! # Promise
 //! Two traits, [`Fs`] and [`Host`], are the only way in which filelatch touches files, locks, clocks and process facts.
 //! Each verb means something after a crash (it is durable, or it is not) and can be made to fail, so a simulated pair
-//! ([`sim`], feature `sim`) can cut the power before any of them and reopen every disk that could be left.
+//! (module `sim`, feature `sim`) can cut the power before any of them and reopen every disk that could be left.
 //!
 //! # Non-promise
 //! No policy lives here: no retries (except `EINTR`, and virus scanners in the way on Windows), no waiting with a timeout, no
@@ -13,11 +13,13 @@
 //! - [`fs`](mod@fs): the traits of the file system, [`types`]: what they speak about.
 //! - [`host`]: clock, process facts, parking of threads.
 //! - [`real`]: the operating systems; all unsafe code of the project is in one file there for each of them.
-//! - [`sim`]: the simulated file system and host.
+//! - `sim` (feature `sim`): the simulated file system and host; every disk that a power cut can leave.
 
 pub mod fs;
 pub mod host;
 pub mod real;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod types;
 
 pub use fs::{Fs, FsDir, FsFile};

@@ -1,0 +1,158 @@
+//! One call through the seam: what is counted, traced, hooked and made to fail.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// The verbs of the seam, named after the methods of [`Fs`](crate::Fs), [`FsDir`](crate::FsDir) and
+/// [`FsFile`](crate::FsFile). Where two traits use one word, the variant says which is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "each is the method of that name")]
+pub enum Verb {
+    OpenDir,
+    Canonicalize,
+    /// `Fs::stat`
+    StatPath,
+    ReadLink,
+    CreateDir,
+    CurrentDir,
+    LockTable,
+    /// `FsDir::stat`
+    StatEntry,
+    Open,
+    CreateNew,
+    Rename,
+    RenameNew,
+    Exchange,
+    Link,
+    MoveTo,
+    Remove,
+    /// `FsDir::sync`
+    SyncDir,
+    List,
+    /// `FsFile::stat`
+    StatFile,
+    ReadAt,
+    WriteAt,
+    SetLen,
+    /// `FsFile::sync`
+    SyncFile,
+    SetMode,
+    SetOwner,
+    ListXattrs,
+    GetXattr,
+    SetXattr,
+    Lock,
+    TryLock,
+    Unlock,
+    LockRange,
+    TryLockRange,
+    UnlockRange,
+    RangeIsLocked,
+    ProbeWriters,
+    CloneFrom,
+    MakeInheritable,
+}
+
+impl Verb {
+    /// Does the call change bytes, names or metadata (locks do not count)?
+    pub fn mutates(self) -> bool {
+        self.renames()
+            || matches!(
+                self,
+                Verb::CreateDir
+                    | Verb::CreateNew
+                    | Verb::Remove
+                    | Verb::WriteAt
+                    | Verb::SetLen
+                    | Verb::SetMode
+                    | Verb::SetOwner
+                    | Verb::SetXattr
+                    | Verb::CloneFrom
+            )
+    }
+
+    /// Does the call make something durable?
+    pub fn syncs(self) -> bool {
+        matches!(self, Verb::SyncFile | Verb::SyncDir)
+    }
+
+    /// Does the call give an existing file another name?
+    pub fn renames(self) -> bool {
+        matches!(self, Verb::Rename | Verb::RenameNew | Verb::Exchange | Verb::Link | Verb::MoveTo)
+    }
+
+    /// Would a system ever answer this verb with this error? Keeps lasting faults and sweeps free of absurd runs, such as a
+    /// full disk that can't be read.
+    pub fn may_fail_with(self, kind: ErrorKind) -> bool {
+        match kind {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                self.syncs() || (self.mutates() && !matches!(self, Verb::Remove | Verb::SetMode | Verb::SetOwner))
+            }
+            ErrorKind::ReadOnlyFilesystem => self.mutates(),
+            ErrorKind::CrossesDevices => self.renames(),
+            ErrorKind::ResourceBusy => self.renames() || self == Verb::Remove,
+            ErrorKind::Unsupported => {
+                use Verb::{
+                    CloneFrom, Exchange, Link, ListXattrs, LockRange, RangeIsLocked, SetXattr, TryLockRange,
+                    UnlockRange,
+                };
+                matches!(
+                    self,
+                    Exchange
+                        | Link
+                        | ListXattrs
+                        | SetXattr
+                        | LockRange
+                        | TryLockRange
+                        | UnlockRange
+                        | RangeIsLocked
+                        | CloneFrom
+                )
+            }
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Verb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// One call, as an observer sees it before it happens and the trace afterwards.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Its number, from 0, over all processes of the file system.
+    pub number: u64,
+    /// The process that makes it.
+    pub pid: u32,
+    /// What it does.
+    pub verb: Verb,
+    /// To what: for an open file the path by which it was opened.
+    pub paths: Vec<PathBuf>,
+    /// Offsets, lengths, kinds; for people.
+    pub detail: String,
+}
+
+impl Call {
+    /// Is one of the paths called this?
+    pub fn names(&self, name: impl AsRef<OsStr>) -> bool {
+        self.paths.iter().any(|path| path.file_name() == Some(name.as_ref()))
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} [{}] {}", self.number, self.pid, self.verb)?;
+        for (i, path) in self.paths.iter().enumerate() {
+            write!(f, "{}{}", if i == 0 { " " } else { " -> " }, path.display())?;
+        }
+        if !self.detail.is_empty() {
+            write!(f, " ({})", self.detail)?;
+        }
+        Ok(())
+    }
+}

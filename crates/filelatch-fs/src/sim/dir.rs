@@ -1,0 +1,143 @@
+//! The verbs of an open directory.
+
+use std::any::Any;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::fs::{FsDir, FsFile};
+use crate::types::{Access, Caps, FileId, Stat};
+
+use super::call::Verb;
+use super::errors;
+use super::faults::Verdict;
+use super::file::SimFile;
+use super::inode::Node;
+use super::simfs::{SimFs, Turn};
+use super::store::Ino;
+
+#[derive(Debug)]
+pub(super) struct SimDir {
+    fs: SimFs,
+    ino: Ino,
+    path: PathBuf,
+    id: FileId,
+    caps: Caps,
+}
+
+impl SimDir {
+    pub(super) fn new(fs: SimFs, ino: Ino, path: PathBuf, id: FileId, caps: Caps) -> Self {
+        SimDir { fs, ino, path, id, caps }
+    }
+
+    fn enter(&self, verb: Verb, names: &[&OsStr]) -> io::Result<Turn<'_>> {
+        let paths = names.iter().map(|name| self.path.join(name)).collect();
+        self.fs.enter(verb, paths, String::new())
+    }
+
+    fn file(&self, name: &OsStr, handle: u64) -> Box<dyn FsFile> {
+        Box::new(SimFile::new(self.fs.clone(), handle, self.path.join(name)))
+    }
+}
+
+impl FsDir for SimDir {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn id(&self) -> FileId {
+        self.id
+    }
+
+    fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        let turn = self.enter(Verb::StatEntry, &[name])?;
+        turn.run(|state| Ok(state.store.stat(state.store.lookup(self.ino, name)?)))
+    }
+
+    fn open(&self, name: &OsStr, access: Access) -> io::Result<Box<dyn FsFile>> {
+        self.enter(Verb::Open, &[name])?.run(|state| {
+            let ino = state.store.lookup(self.ino, name)?;
+            let writable = access == Access::ReadWrite;
+            match &state.store.inode(ino).node {
+                Node::Symlink(_) => return Err(errors::link_loop()),
+                Node::Dir if writable => return Err(errors::os(ErrorKind::IsADirectory)),
+                _ => {}
+            }
+            let handle = state.open(self.fs.process, ino, writable);
+            Ok(self.file(name, handle))
+        })
+    }
+
+    fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>> {
+        self.enter(Verb::CreateNew, &[name])?.run(|state| {
+            let ino = state.store.create(self.ino, name, Node::File, mode)?;
+            let handle = state.open(self.fs.process, ino, true);
+            Ok(self.file(name, handle))
+        })
+    }
+
+    fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        let turn = self.enter(Verb::Rename, &[from, to])?;
+        turn.run(|state| state.store.rename((self.ino, from), (self.ino, to)))
+    }
+
+    fn rename_new(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        let turn = self.enter(Verb::RenameNew, &[from, to])?;
+        turn.run(|state| state.store.rename_new((self.ino, from), (self.ino, to)))
+    }
+
+    fn exchange(&self, a: &OsStr, b: &OsStr) -> io::Result<()> {
+        self.enter(Verb::Exchange, &[a, b])?.run(|state| state.store.exchange(self.ino, a, b))
+    }
+
+    fn link(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        let turn = self.enter(Verb::Link, &[from, to])?;
+        turn.run(|state| state.store.link((self.ino, from), (self.ino, to)))
+    }
+
+    fn move_to(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()> {
+        let paths = vec![self.path.join(from), dir.path().join(to)];
+        self.fs.enter(Verb::MoveTo, paths, String::new())?.run(|state| {
+            let target = dir.as_any().downcast_ref::<SimDir>().filter(|d| Arc::ptr_eq(&d.fs.world, &self.fs.world));
+            let Some(target) = target else { return Err(errors::os(ErrorKind::CrossesDevices)) };
+            state.store.rename_new((self.ino, from), (target.ino, to))
+        })
+    }
+
+    fn remove(&self, name: &OsStr) -> io::Result<()> {
+        self.enter(Verb::Remove, &[name])?.run(|state| state.store.remove(self.ino, name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        let mut turn = self.enter(Verb::SyncDir, &[OsStr::new("")])?;
+        if let Verdict::Fail(_) = turn.verdict {
+            turn.state.store.sync_dir_failed(self.ino);
+        }
+        turn.run(|state| {
+            state.store.sync_dir(self.ino);
+            Ok(())
+        })
+    }
+
+    fn list(&self, each: &mut dyn FnMut(OsString) -> bool) -> io::Result<()> {
+        // The names are copied first: the callback may use the file system.
+        let names: Vec<OsString> = self
+            .enter(Verb::List, &[OsStr::new("")])?
+            .run(|state| Ok(state.store.entries(self.ino).map(|entry| entry.name.clone()).collect()))?;
+        for name in names {
+            if !each(name) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

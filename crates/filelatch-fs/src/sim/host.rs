@@ -1,0 +1,190 @@
+//! The simulated machine: a clock that a test sets, processes that it starts and ends, random numbers from a seed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, Thread};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::host::{Host, ProcessFacts};
+
+use super::dials::Rng;
+
+/// 2026-01-01 00:00:00 UTC, when simulations begin.
+const BEGIN: Duration = Duration::from_secs(1_767_225_600);
+/// How long the machine has been up by then.
+const UPTIME: Duration = Duration::from_secs(1000);
+/// The longest real time of one park; a longer one returns early, which parks may.
+const LONGEST_PARK: Duration = Duration::from_millis(10);
+/// Clock ticks in a second, the unit of start times on Linux.
+const TICKS: u128 = 100;
+
+#[derive(Debug)]
+struct Machine {
+    /// Wall clock, since the epoch.
+    now: Duration,
+    monotonic: Duration,
+    boots: u32,
+    name: String,
+    pid_ns: u64,
+    /// Start times of the processes that live.
+    processes: BTreeMap<u32, u64>,
+    seed: u64,
+    rng: Rng,
+}
+
+/// A simulated machine, as one process on it sees it. Clones are the same process.
+#[derive(Clone, Debug)]
+pub struct SimHost {
+    machine: Arc<Mutex<Machine>>,
+    pid: u32,
+}
+
+impl SimHost {
+    /// A machine without processes; this handle speaks as pid 1.
+    pub fn new(seed: u64) -> Self {
+        let machine = Machine {
+            now: BEGIN,
+            monotonic: UPTIME,
+            boots: 1,
+            name: "sim".into(),
+            pid_ns: 1,
+            processes: BTreeMap::new(),
+            seed,
+            rng: Rng::new(seed),
+        };
+        SimHost { machine: Arc::new(Mutex::new(machine)), pid: 1 }
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.machine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same machine, as the process with this pid sees it.
+    #[must_use = "this handle stays what it is"]
+    pub fn as_process(&self, pid: u32) -> SimHost {
+        SimHost { machine: Arc::clone(&self.machine), pid }
+    }
+
+    /// The machine after a power cut: a minute later, another boot, no processes, other random numbers.
+    #[must_use = "the machine itself goes on"]
+    pub fn rebooted(&self) -> SimHost {
+        let old = self.machine();
+        let (boots, seed) = (old.boots + 1, old.seed.wrapping_add(1));
+        let machine = Machine {
+            now: old.now + Duration::from_secs(60),
+            monotonic: Duration::from_secs(10),
+            boots,
+            name: old.name.clone(),
+            pid_ns: old.pid_ns,
+            processes: BTreeMap::new(),
+            seed,
+            rng: Rng::new(seed),
+        };
+        SimHost { machine: Arc::new(Mutex::new(machine)), pid: self.pid }
+    }
+
+    /// Lets time pass on both clocks.
+    pub fn advance(&self, time: Duration) {
+        let mut machine = self.machine();
+        machine.now += time;
+        machine.monotonic += time;
+    }
+
+    /// Sets the wall clock, as an administrator or a time server would, also backwards.
+    pub fn set_now(&self, now: SystemTime) {
+        self.machine().now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    }
+
+    /// Sets the clock of this boot.
+    pub fn set_monotonic(&self, time: Duration) {
+        self.machine().monotonic = time;
+    }
+
+    /// Names the machine and its PID namespace.
+    pub fn set_identity(&self, name: &str, pid_ns: u64) {
+        let mut machine = self.machine();
+        machine.name = name.into();
+        machine.pid_ns = pid_ns;
+    }
+
+    /// Starts a process now; a pid that was used before gets a new start time. A tick passes, so that the two differ.
+    pub fn start_process(&self, pid: u32) {
+        let mut machine = self.machine();
+        machine.monotonic += Duration::from_millis(10);
+        machine.now += Duration::from_millis(10);
+        let start = u64::try_from(machine.monotonic.as_millis() * TICKS / 1000).unwrap_or(u64::MAX);
+        machine.processes.insert(pid, start);
+    }
+
+    /// Says that a process has, or had, this start time.
+    pub fn set_start(&self, pid: u32, start: u64) {
+        self.machine().processes.insert(pid, start);
+    }
+
+    /// Ends a process; its pid is free.
+    pub fn end_process(&self, pid: u32) {
+        self.machine().processes.remove(&pid);
+    }
+
+    pub(super) fn since_epoch(&self) -> Duration {
+        self.machine().now
+    }
+}
+
+impl Host for SimHost {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + self.machine().now
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.machine().monotonic
+    }
+
+    /// Time passes on the simulated clocks only; other threads get a chance to run.
+    fn sleep(&self, time: Duration) {
+        self.advance(time);
+        thread::yield_now();
+    }
+
+    /// Parks the real thread, at most 10 ms at a time, and lets as much simulated time pass: a wait with a timeout ends, and
+    /// simulated time does not outrun threads that really work.
+    fn park(&self, timeout: Option<Duration>) {
+        match timeout {
+            None => thread::park(),
+            Some(timeout) => {
+                let timeout = timeout.min(LONGEST_PARK);
+                thread::park_timeout(timeout);
+                self.advance(timeout);
+            }
+        }
+    }
+
+    fn unpark(&self, thread: &Thread) {
+        thread.unpark();
+    }
+
+    fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    fn facts(&self) -> ProcessFacts {
+        let machine = self.machine();
+        ProcessFacts {
+            pid: self.pid,
+            pid_ns: machine.pid_ns,
+            start: machine.processes.get(&self.pid).copied().unwrap_or_default(),
+            boot: format!("sim-boot-{}", machine.boots),
+            host: machine.name.clone(),
+            user: "sim".into(),
+        }
+    }
+
+    fn start_of(&self, pid: u32) -> io::Result<Option<u64>> {
+        Ok(self.machine().processes.get(&pid).copied())
+    }
+
+    fn random(&self) -> u64 {
+        self.machine().rng.next()
+    }
+}
