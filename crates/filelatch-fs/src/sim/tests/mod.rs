@@ -1,6 +1,8 @@
 //! Each rule of the simulation has a test, and the sweeps are shown to find what is wrong.
 
 mod calls;
+#[cfg(target_os = "linux")]
+mod differential;
 mod durability;
 mod locks;
 mod names;

@@ -1,0 +1,172 @@
+//! The simulation against the kernel: the same calls, by the same dice, have the same answers.
+
+use std::ffi::OsStr;
+use std::fmt::Debug;
+
+use super::*;
+use crate::RealFs;
+use crate::fs::FsFile;
+use crate::sim::dials::Rng;
+use crate::types::{Access, FileKind, LockKind, Stat, WriterProbe};
+
+/// Two things that should behave alike: the kernel's and ours.
+type Pair<T> = (T, T);
+
+/// What both must answer alike: values, and errors with their number.
+fn answer<T: Debug>(result: io::Result<T>) -> String {
+    match result {
+        Ok(value) => format!("{value:?}"),
+        Err(e) => format!("{:?} {:?}", e.kind(), e.raw_os_error()),
+    }
+}
+
+/// Facts that do not depend on the machine.
+fn facts(stat: &Stat) -> (FileKind, u64, u64, u32) {
+    let file = stat.kind != FileKind::Dir;
+    (stat.kind, if file { stat.size } else { 0 }, if file { stat.nlink } else { 0 }, if file { stat.mode } else { 0 })
+}
+
+struct Duel {
+    rng: Rng,
+    dirs: [Pair<Arc<dyn FsDir>>; 2],
+    files: Vec<Pair<Box<dyn FsFile>>>,
+}
+
+impl Duel {
+    fn name(&mut self) -> &'static OsStr {
+        OsStr::new(["a", "b", "c", "d", "link"][self.rng.below(5)])
+    }
+
+    fn keep(&mut self, (real, sim): Pair<io::Result<Box<dyn FsFile>>>) -> Pair<String> {
+        let answers = (answer(real.as_ref().map(drop).map_err(copy)), answer(sim.as_ref().map(drop).map_err(copy)));
+        if let (Ok(real), Ok(sim)) = (real, sim) {
+            self.files.push((real, sim));
+        }
+        answers
+    }
+
+    /// One call on a directory.
+    fn on_names(&mut self) -> (String, Pair<String>) {
+        let (here, there) = (self.rng.below(2), self.rng.below(2));
+        let (real, sim) = self.dirs[here].clone();
+        let (a, b) = (self.name(), self.name());
+        let both = |name: &str, call: &dyn Fn(&dyn FsDir) -> io::Result<()>| {
+            (format!("{name} {here} {} {}", a.display(), b.display()), (answer(call(&*real)), answer(call(&*sim))))
+        };
+        match self.rng.below(10) {
+            0 => both("rename", &|dir| dir.rename(a, b)),
+            1 => both("rename_new", &|dir| dir.rename_new(a, b)),
+            2 => both("exchange", &|dir| dir.exchange(a, b)),
+            3 => both("link", &|dir| dir.link(a, b)),
+            4 => both("remove", &|dir| dir.remove(a)),
+            5 => {
+                let target = &self.dirs[there];
+                let answers = (answer(real.move_to(a, &*target.0, b)), answer(sim.move_to(a, &*target.1, b)));
+                (format!("move_to {here} {} {there} {}", a.display(), b.display()), answers)
+            }
+            6 => {
+                let look = |dir: &dyn FsDir| {
+                    let (a, b) = (dir.stat(a), dir.stat(b));
+                    let same = a.as_ref().ok().map(|a| a.id) == b.as_ref().ok().map(|b| b.id);
+                    answer(a.map(|a| (facts(&a), same)))
+                };
+                (format!("stat {here} {} {}", a.display(), b.display()), (look(&*real), look(&*sim)))
+            }
+            7 => {
+                let files = (real.create_new(a, 0o600), sim.create_new(a, 0o600));
+                (format!("create_new {here} {}", a.display()), self.keep(files))
+            }
+            _ => {
+                let access = if self.rng.coin() { Access::Read } else { Access::ReadWrite };
+                let files = (real.open(a, access), sim.open(a, access));
+                (format!("open {here} {} {access:?}", a.display()), self.keep(files))
+            }
+        }
+    }
+
+    /// One call on an open file.
+    fn on_file(&mut self) -> (String, Pair<String>) {
+        let at = self.rng.below(self.files.len());
+        let (offset, len) = (self.rng.next() % 2000, self.rng.below(1500));
+        let kind = if self.rng.coin() { LockKind::Shared } else { LockKind::Exclusive };
+        let (start, bytes) = (self.rng.next() % 8, self.rng.next() % 4);
+        if self.rng.below(8) == 0 {
+            self.files.swap_remove(at);
+            return ("close".into(), Default::default());
+        }
+        let choice = self.rng.below(10);
+        let (real, sim) = &self.files[at];
+        let both =
+            |name: &str, call: &dyn Fn(&dyn FsFile) -> String| (format!("{name} {at}"), (call(&**real), call(&**sim)));
+        match choice {
+            0 => both("write", &|file| answer(file.write_at(&vec![b'w'; len], offset))),
+            1 => both("set_len", &|file| answer(file.set_len(offset))),
+            2 => both("read", &|file| {
+                let mut buf = vec![0; len];
+                answer(file.read_at(&mut buf, offset).map(|n| buf[..n].to_vec()))
+            }),
+            3 => both("stat", &|file| answer(file.stat().map(|stat| facts(&stat)))),
+            4 => both("try_lock", &|file| answer(file.try_lock(kind))),
+            5 => both("unlock", &|file| answer(file.unlock())),
+            6 => both("try_lock_range", &|file| answer(file.try_lock_range(start, bytes, kind))),
+            7 => both("unlock_range", &|file| answer(file.unlock_range(start, bytes))),
+            8 => both("range_is_locked", &|file| answer(file.range_is_locked(start, bytes))),
+            _ => both("probe_writers", &|file| {
+                let regular = file.stat().unwrap().is_file();
+                if regular { answer(file.probe_writers()) } else { String::new() }
+            }),
+        }
+    }
+}
+
+/// The simulation can do what this machine's temporary directory can.
+fn dials_like(path: &std::path::Path) -> Dials {
+    let dir = RealFs.open_dir(path).unwrap();
+    let names = [OsStr::new("a"), OsStr::new("b")];
+    let files = names.map(|name| dir.create_new(name, 0o600).unwrap());
+    let dials = Dials {
+        exchange: dir.exchange(names[0], names[1]).is_ok(),
+        leases: files[0].probe_writers().unwrap() != WriterProbe::Unknown,
+        range_locks: files[0].try_lock_range(0, 1, LockKind::Exclusive).is_ok(),
+        ..Dials::default()
+    };
+    for name in names {
+        dir.remove(name).unwrap();
+    }
+    dials
+}
+
+fn copy(e: &io::Error) -> io::Error {
+    e.raw_os_error().map_or_else(|| e.kind().into(), io::Error::from_raw_os_error)
+}
+
+/// TEST-3: 20 × 1,500 random calls on two directories, a link and a dozen open files.
+#[test]
+fn the_kernel_answers_alike() {
+    let mut succeeded = BTreeSet::new();
+    for seed in 0..20 {
+        let tmp = tempfile::tempdir().unwrap();
+        let path = RealFs.canonicalize(tmp.path()).unwrap();
+        let fs = SimFs::new(dials_like(&path));
+        RealFs.create_dir(&path.join("d")).unwrap();
+        fs.create_dir("/d".as_ref()).unwrap();
+        std::os::unix::fs::symlink("a", path.join("link")).unwrap();
+        fs.foreign().symlink("a", "/link").unwrap();
+        let real = [RealFs.open_dir(&path).unwrap(), RealFs.open_dir(&path.join("d")).unwrap()];
+        let sim = [root(&fs), fs.open_dir("/d".as_ref()).unwrap()];
+        let dirs = [(real[0].clone(), sim[0].clone()), (real[1].clone(), sim[1].clone())];
+        let mut duel = Duel { rng: Rng::new(seed), dirs, files: Vec::new() };
+        let mut story = Vec::new();
+        for _ in 0..1500 {
+            let names = duel.files.is_empty() || (duel.files.len() < 12 && duel.rng.coin());
+            let (call, (real, sim)) = if names { duel.on_names() } else { duel.on_file() };
+            if !real.contains("Some(") {
+                succeeded.insert(call.split(' ').next().map(str::to_owned));
+            }
+            story.push(call);
+            let last = &story[story.len().saturating_sub(25)..];
+            assert_eq!(real, sim, "seed {seed}: kernel and simulation differ after {last:#?}");
+        }
+    }
+    assert_eq!(succeeded.len(), 19, "every verb also came out well: {succeeded:?}");
+}
