@@ -1,7 +1,8 @@
 //! The changes of names that are not durable yet, and which of them need which others.
 //!
-//! An operation on names is atomic. It *depends* on an earlier one when both touch the same name of the same directory, or
-//! the same file (both change that file's link count). What does not depend on each other reaches the disk in any order.
+//! An operation on names is atomic. It *depends* on an earlier one when both touch the same name of the same directory and
+//! one of them changes it; reading counts (a link reads the name it starts from), so no file is ever without a name on the
+//! way to another. What does not depend on each other reaches the disk in any order.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,20 +31,18 @@ pub(super) struct NameOp {
     pub(super) sets: Vec<(Key, Option<Entry>)>,
     /// Names that it only reads.
     pub(super) reads: Vec<Key>,
-    /// The files that gain or lose a name.
-    pub(super) inodes: Vec<Ino>,
     /// A sync that covered it failed.
     pub(super) doubtful: bool,
 }
 
 impl NameOp {
-    fn keys(&self) -> impl Iterator<Item = &Key> {
-        self.sets.iter().map(|(key, _)| key).chain(&self.reads)
+    fn changes(&self, key: &Key) -> bool {
+        self.sets.iter().any(|(changed, _)| changed == key)
     }
 
     fn depends_on(&self, earlier: &NameOp) -> bool {
-        self.keys().any(|key| earlier.keys().any(|other| other == key))
-            || self.inodes.iter().any(|ino| earlier.inodes.contains(ino))
+        self.sets.iter().any(|(key, _)| earlier.changes(key) || earlier.reads.contains(key))
+            || self.reads.iter().any(|key| earlier.changes(key))
     }
 
     pub(super) fn apply(&self, names: &mut Names) {

@@ -38,8 +38,8 @@
 //!    inode, [`FsDir::sync`](crate::FsDir::sync) for the names in that directory. Each for nothing else: a synced file without a
 //!    synced name is lost, a synced name leads to a file that may be empty.
 //! 3. One change of names is atomic: a rename is never half done, an exchange neither.
-//! 4. Changes of names reach the disk in order if they touch the same name or the same file, and what a sync makes durable
-//!    takes along what it depends on. No other order is assumed, not even within one directory.
+//! 4. Changes of names reach the disk in order if they touch the same name, and what a sync makes durable takes along what it
+//!    depends on. No other order is assumed, not even within one directory.
 //! 5. Space that a lost write was to fill reads as zeros, never as another file's old bytes.
 //!
 //! Nothing becomes durable by itself, and everything may have: each unsynced write is lost, kept, there only in length, or

@@ -214,7 +214,7 @@ impl Store {
             let image = &mut self.inode_mut(*dir).now;
             (image.mtime, image.ctime) = (now, now);
         }
-        let op = NameOp { label, sets, reads, inodes, doubtful: false };
+        let op = NameOp { label, sets, reads, doubtful: false };
         op.apply(&mut self.names);
         self.journal.push(op);
     }

@@ -71,6 +71,10 @@ fn fates_are_independent() {
 #[test]
 fn a_name_without_its_directory_may_be_gone() {
     let fs = SimFs::default();
+    root(&fs).create_new("f".as_ref(), 0o600).unwrap().sync().unwrap();
+    assert_eq!(outcomes(&fs, "/f"), set([None, Some(b"")]));
+
+    let fs = SimFs::default();
     replace(&fs, b"new", true, false).unwrap();
     assert_eq!(outcomes(&fs, "/f"), set([None, Some(b"new")]));
     assert_eq!(outcomes(&fs, "/.f.tmp"), set([None, Some(b"new")]), "created, but not renamed yet");
@@ -118,6 +122,12 @@ fn names_are_reordered_unless_they_depend() {
     dir.link("a".as_ref(), "b".as_ref()).unwrap();
     dir.remove("a".as_ref()).unwrap();
     assert_eq!(listings(&fs), lists(&[&["a"], &["a", "b"], &["b"]]), "the file is never without a name");
+
+    let fs = with_file("/a", b"");
+    let dir = root(&fs);
+    dir.link("a".as_ref(), "b".as_ref()).unwrap();
+    dir.link("a".as_ref(), "c".as_ref()).unwrap();
+    assert_eq!(listings(&fs), lists(&[&["a"], &["a", "b"], &["a", "c"], &["a", "b", "c"]]), "links of one file");
 }
 
 /// P5.8: the sync of a new directory says nothing of its own name.
