@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::host::{Host, ProcessFacts};
 
 use super::dials::Rng;
+use super::image::USER;
 
 /// 2026-01-01 00:00:00 UTC, when simulations begin.
 const BEGIN: Duration = Duration::from_secs(1_767_225_600);
@@ -162,6 +163,11 @@ impl Host for SimHost {
 
     fn unpark(&self, thread: &Thread) {
         thread.unpark();
+    }
+
+    /// The owner of all files of the simulation.
+    fn uid(&self) -> u32 {
+        USER
     }
 
     fn pid(&self) -> u32 {

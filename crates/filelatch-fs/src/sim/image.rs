@@ -12,6 +12,9 @@ use super::dials::Rng;
 /// What a disk writes whole or not at all.
 pub(super) const SECTOR: usize = 512;
 
+/// Owner and group of what is created.
+pub(super) const USER: u32 = 1000;
+
 /// Everything a file has besides names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Image {
