@@ -128,6 +128,12 @@ fn names_are_reordered_unless_they_depend() {
     dir.link("a".as_ref(), "b".as_ref()).unwrap();
     dir.link("a".as_ref(), "c".as_ref()).unwrap();
     assert_eq!(listings(&fs), lists(&[&["a"], &["a", "b"], &["a", "c"], &["a", "b", "c"]]), "links of one file");
+
+    let fs = SimFs::default();
+    let dir = root(&fs);
+    dir.create_new("a".as_ref(), 0o600).unwrap();
+    dir.link("a".as_ref(), "b".as_ref()).unwrap();
+    assert_eq!(listings(&fs), lists(&[&[], &["a"], &["a", "b"]]), "a link needs what it was made from");
 }
 
 /// P5.8: the sync of a new directory says nothing of its own name.
@@ -158,6 +164,12 @@ fn a_move_is_durable_with_either_directory() {
     to.sync().unwrap();
     assert_eq!(outcomes(&fs, "/f"), set([None]));
     assert_eq!(outcomes(&fs, "/d/g"), set([Some(b"x")]));
+
+    from.create_new("new".as_ref(), 0o600).unwrap();
+    from.move_to("new".as_ref(), &*to, "moved".as_ref()).unwrap();
+    to.sync().unwrap();
+    assert_eq!(outcomes(&fs, "/new"), set([None]), "a sync takes along what it depends on");
+    assert_eq!(outcomes(&fs, "/d/moved"), set([Some(b"")]));
 }
 
 /// L26: after a failed sync a later one answers "ok" over bytes that may be lost; only what is written again is safe.
@@ -191,6 +203,7 @@ fn a_failed_directory_sync_leaves_names_in_doubt() {
     dir.rename("a".as_ref(), "b".as_ref()).unwrap();
     dir.sync().unwrap();
     assert_eq!(outcomes(&fs, "/b"), set([Some(b"")]));
+    assert_eq!(outcomes(&fs, "/a"), set([None]));
 }
 
 /// Attributes and modes are as durable as bytes.
