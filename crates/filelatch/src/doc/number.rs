@@ -9,7 +9,7 @@ pub(super) fn same_number(a: &Number, b: &Number) -> bool {
     if a == b {
         return true;
     }
-    if is_integer(&a) && is_integer(&b) {
+    if is_integer_text(&a) && is_integer_text(&b) {
         return false;
     }
     match (a.parse::<f64>(), b.parse::<f64>()) {
@@ -19,7 +19,12 @@ pub(super) fn same_number(a: &Number, b: &Number) -> bool {
     }
 }
 
-fn is_integer(text: &str) -> bool {
+/// Whether a number is written as an integer.
+pub(super) fn is_integer(number: &Number) -> bool {
+    is_integer_text(&number.to_string())
+}
+
+fn is_integer_text(text: &str) -> bool {
     !text.bytes().any(|b| matches!(b, b'.' | b'e' | b'E'))
 }
 
@@ -44,7 +49,7 @@ pub(super) fn from_text(text: &str) -> Option<Number> {
 pub(super) fn same_kind_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => {
-            is_integer(&a.to_string()) == is_integer(&b.to_string()) && same_number(a, b)
+            is_integer(a) == is_integer(b) && same_number(a, b)
         }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_kind_value(a, b)),
         (Value::Object(a), Value::Object(b)) => {

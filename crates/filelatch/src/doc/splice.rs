@@ -22,18 +22,30 @@ impl Splices {
         self.replace(at..at, text);
     }
 
+    /// Inserts at an offset, before everything else that is inserted there so far.
+    pub(super) fn insert_first(&mut self, at: usize, text: impl Into<String>) {
+        self.0.insert(0, (at..at, text.into()));
+    }
+
     /// Deletes a range.
     pub(super) fn delete(&mut self, range: Range<usize>) {
         self.replace(range, String::new());
     }
 
-    /// The new text. Overlapping ranges are a bug of the editor and are refused.
+    /// The new text. What is inserted into a range that another splice deletes stays. Any other overlap is a bug of the
+    /// editor and is refused.
     pub(super) fn apply(mut self, text: &str, format: Format) -> Result<String, DocError> {
         self.0.sort_by_key(|(range, _)| (range.start, range.end));
         let grown: usize = self.0.iter().map(|(_, new)| new.len()).sum();
         let mut out = String::with_capacity(text.len() + grown);
         let mut done = 0;
+        let mut in_deletion = false;
         for (range, new) in &self.0 {
+            if range.is_empty() && range.start < done && in_deletion {
+                out.push_str(new);
+                continue;
+            }
+            in_deletion = new.is_empty();
             let kept = text.get(done..range.start).filter(|_| range.end >= range.start);
             let Some(kept) = kept else {
                 let message = format!("edits overlap at byte {}", range.start);

@@ -9,7 +9,7 @@ use std::fmt;
 use jsonc_parser::{JsonValue, ParseOptions};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use super::super::DocError;
 use super::super::delta::{Change, Delta, ObjectDelta, Slot};
@@ -71,122 +71,100 @@ impl<'de> Visitor<'de> for Expected<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let mut found = 0;
         let wanted = match self {
             Self::Value(Value::Array(items)) | Self::Delta { delta: Delta::Replace(Value::Array(items)), .. } => {
+                let wanted = |index: usize| items.get(index).map_or(Self::Untouched, Self::Value);
+                while seq.next_element_seed(wanted(found))?.is_some() {
+                    found += 1;
+                }
                 items.len()
             }
-            Self::Delta { delta: Delta::Array(slots), .. } => slots.len(),
+            Self::Delta { syntax, node, delta: Delta::Array(slots) } => {
+                let old: Vec<NodeId> = syntax.elements(node).collect();
+                let wanted = |index: usize| match slots.get(index) {
+                    Some(Slot::New(value)) => Self::Value(value),
+                    Some(Slot::Edit(index, delta)) => Self::Delta { syntax, node: old[*index], delta },
+                    // Behind the end the wrong count is the error.
+                    Some(Slot::Keep(_)) | None => Self::Untouched,
+                };
+                while seq.next_element_seed(wanted(found))?.is_some() {
+                    found += 1;
+                }
+                slots.len()
+            }
             _ => return Err(A::Error::custom("found an array")),
         };
-        let mut found = 0;
-        while seq.next_element_seed(self.element(found))?.is_some() {
-            found += 1;
-        }
         same(&found, &wanted)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let wanted = match self {
+        let (mut found, mut new) = (0, 0);
+        let (wanted, wanted_new) = match self {
             Self::Value(Value::Object(fields)) | Self::Delta { delta: Delta::Replace(Value::Object(fields)), .. } => {
-                Fields::All(fields)
+                while let Some(value) = map.next_key_seed(Key(|key: &str| fields.get(key)))? {
+                    let value = value.ok_or_else(|| A::Error::custom("found a field that should not be there"))?;
+                    map.next_value_seed(Self::Value(value))?;
+                    found += 1;
+                }
+                (fields.len(), 0)
             }
-            Self::Delta { syntax, node, delta: Delta::Object(delta) } => Fields::Some(syntax, node, delta),
-            _ => return Err(A::Error::custom("found an object")),
-        };
-        let (mut found, mut added) = (0, 0);
-        while let Some(field) = map.next_key_seed(wanted)? {
-            map.next_value_seed(field.expected)?;
-            found += 1;
-            added += usize::from(field.is_new);
-        }
-        let (count, new) = wanted.counts();
-        same(&found, &count)?;
-        same(&added, &new)
-    }
-}
-
-impl<'e> Expected<'e> {
-    fn element(self, index: usize) -> Expected<'e> {
-        match self {
-            Self::Value(Value::Array(items)) | Self::Delta { delta: Delta::Replace(Value::Array(items)), .. } => {
-                items.get(index).map_or(Self::Untouched, Self::Value)
-            }
-            Self::Delta { syntax, node, delta: Delta::Array(slots) } => match slots.get(index) {
-                Some(Slot::New(value)) => Self::Value(value),
-                Some(Slot::Edit(old, delta)) => match syntax.item(node, *old) {
-                    Some(node) => Self::Delta { syntax, node, delta },
-                    None => Self::Untouched,
-                },
-                // Behind the end the wrong count is the error.
-                Some(Slot::Keep(_)) | None => Self::Untouched,
-            },
-            _ => Self::Untouched,
-        }
-    }
-}
-
-/// The fields an object should have.
-#[derive(Clone, Copy)]
-enum Fields<'e> {
-    All(&'e Map<String, Value>),
-    Some(&'e JsonSyntax, NodeId, &'e ObjectDelta),
-}
-
-/// What is expected of one field.
-struct Field<'e> {
-    expected: Expected<'e>,
-    is_new: bool,
-}
-
-impl<'e> Fields<'e> {
-    /// How many fields there should be, and how many of them new.
-    fn counts(self) -> (usize, usize) {
-        match self {
-            Self::All(fields) => (fields.len(), fields.len()),
-            Self::Some(syntax, node, delta) => {
+            Self::Delta { syntax, node, delta: Delta::Object(delta) } => {
+                // Old fields keep their order, so one walk over them finds them all.
+                let mut old = syntax.members(node);
+                while let Some(expected) = map.next_key_seed(Key(|key: &str| field(syntax, &mut old, delta, key)))? {
+                    let expected = expected.ok_or_else(|| A::Error::custom("found a field that should not be there"))?;
+                    map.next_value_seed(expected)?;
+                    found += 1;
+                    new += usize::from(matches!(expected, Self::Value(_)));
+                }
                 let removed = delta.changed.values().filter(|change| matches!(change, Change::Remove)).count();
                 (syntax.count(node) - removed + delta.added.len(), delta.added.len())
             }
-        }
-    }
-
-    fn field<E: Error>(self, key: &str) -> Result<Field<'e>, E> {
-        let (expected, is_new) = match self {
-            Self::All(fields) => match fields.get(key) {
-                Some(value) => (Expected::Value(value), true),
-                None => return Err(E::custom(format_args!("`{key}` should not be there"))),
-            },
-            Self::Some(syntax, node, delta) => match (delta.changed.get(key), delta.added.get(key)) {
-                (Some(Change::Remove), _) => return Err(E::custom(format_args!("`{key}` should be gone"))),
-                (Some(Change::Edit(delta)), _) => match syntax.field(node, key) {
-                    Ok(Some(node)) => (Expected::Delta { syntax, node, delta }, false),
-                    _ => return Err(E::custom(format_args!("`{key}` was not there before"))),
-                },
-                (None, Some(value)) => (Expected::Value(value), true),
-                (None, None) => (Expected::Untouched, false),
-            },
+            _ => return Err(A::Error::custom("found an object")),
         };
-        Ok(Field { expected, is_new })
+        same(&found, &wanted)?;
+        same(&new, &wanted_new)
     }
 }
 
-impl<'de, 'e> DeserializeSeed<'de> for Fields<'e> {
-    type Value = Field<'e>;
+/// What is expected under a key of a changed object; `None` if it should not be there.
+fn field<'e>(
+    syntax: &'e JsonSyntax,
+    old: &mut impl Iterator<Item = (NodeId, NodeId)>,
+    delta: &'e ObjectDelta,
+    key: &str,
+) -> Option<Expected<'e>> {
+    match delta.changed.get(key) {
+        Some(Change::Remove) => None,
+        Some(Change::Edit(delta)) => {
+            let (_, node) = old.find(|&(name, _)| syntax.string(name).is_ok_and(|name| name == key))?;
+            Some(Expected::Delta { syntax, node, delta })
+        }
+        None => Some(delta.added.get(key).map_or(Expected::Untouched, Expected::Value)),
+    }
+}
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Field<'e>, D::Error> {
+/// Reads a key and looks something up for it, without copying it.
+struct Key<F>(F);
+
+impl<'de, R, F: FnOnce(&str) -> R> DeserializeSeed<'de> for Key<F> {
+    type Value = R;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<R, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<'e> Visitor<'_> for Fields<'e> {
-    type Value = Field<'e>;
+impl<R, F: FnOnce(&str) -> R> Visitor<'_> for Key<F> {
+    type Value = R;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E: Error>(self, key: &str) -> Result<Field<'e>, E> {
-        self.field(key)
+    fn visit_str<E: Error>(self, key: &str) -> Result<R, E> {
+        Ok((self.0)(key))
     }
 }
 

@@ -26,14 +26,15 @@ pub(super) fn edit(syntax: &TomlSyntax, delta: &Delta) -> Result<String, DocErro
         eol: eol(&syntax.text),
         printer: Printer::default(),
         gone: BTreeSet::new(),
+        replaced: BTreeSet::new(),
         splices: Splices::default(),
     };
     let Delta::Object(delta) = delta else {
         return Err(editor.printer.cannot("anything but a table as the whole document"));
     };
     editor.clear_table(syntax.root(), delta)?;
-    editor.delete_statements();
     editor.fill_table(syntax.root(), delta, &mut Vec::new())?;
+    editor.delete_statements();
     editor.splices.apply(&syntax.text, Format::Toml)
 }
 
@@ -44,6 +45,8 @@ struct Editor<'s> {
     printer: Printer,
     /// Statements that disappear.
     gone: BTreeSet<usize>,
+    /// Where something takes the place of a table that disappears.
+    replaced: BTreeSet<usize>,
     splices: Splices,
 }
 
@@ -145,7 +148,10 @@ impl<'s> Editor<'s> {
             }
             let (start, end) = (statements[first].range().start, statements[index].range().end);
             let mut range = whole_lines(self.text, start, end);
-            if is_section {
+            let line = line_start(self.text, start);
+            if self.replaced.contains(&line) {
+                range.start = line;
+            } else if is_section {
                 // The empty lines above a section are its own.
                 while range.start > 0 {
                     let above = line_start(self.text, range.start - 1);
@@ -420,6 +426,7 @@ impl<'s> Editor<'s> {
                 }
                 text
             };
+            self.replaced.insert(at);
             self.splices.insert(at, with_eol(text, self.eol));
             return Ok(());
         }
@@ -450,18 +457,18 @@ impl<'s> Editor<'s> {
         // Neither a statement nor a header: the root, or a table known only from the headers below it.
         let lines = lines.trim_start_matches('\n');
         let head = if table == self.syntax.root() { String::new() } else { format!("{}\n", header(path, false)) };
-        let first = all.iter().copied().filter(stays).min();
-        match first {
-            Some(first) => {
-                let at = self.above_comments(self.syntax.statements[first].range().start);
-                self.splices.insert(at, with_eol(format!("{head}{lines}\n\n"), self.eol));
-            }
-            None => {
-                let newline = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
-                let text = format!("{newline}{head}{lines}\n");
-                self.splices.insert(self.text.len(), with_eol(text, self.eol));
-            }
-        }
+        let Some(first) = all.iter().copied().min() else {
+            let newline = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
+            let text = format!("{newline}{head}{lines}\n");
+            self.splices.insert(self.text.len(), with_eol(text, self.eol));
+            return Ok(());
+        };
+        let start = self.syntax.statements[first].range().start;
+        let at = if self.gone.contains(&first) { line_start(self.text, start) } else { self.above_comments(start) };
+        let gap = if matches!(self.syntax.statements[first], Statement::Header { .. }) { "\n" } else { "" };
+        self.replaced.insert(at);
+        // Pairs of the root come before every header, also before one that is put in at the same place.
+        self.splices.insert_first(at, with_eol(format!("{head}{lines}\n{gap}"), self.eol));
         Ok(())
     }
 
@@ -552,7 +559,12 @@ impl<'s> Editor<'s> {
             return;
         };
         let start = self.syntax.statements[first].range().start;
-        let at = if self.gone.contains(&first) { line_start(self.text, start) } else { self.above_comments(start) };
+        let at = if self.gone.contains(&first) {
+            self.replaced.insert(line_start(self.text, start));
+            line_start(self.text, start)
+        } else {
+            self.above_comments(start)
+        };
         let text = format!("{}\n", section.trim_start_matches('\n'));
         self.splices.insert(at, with_eol(text, self.eol));
     }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::super::delta::{Change, Delta, ObjectDelta, Slot};
 use super::super::flow::{Comments, Layout, List, Piece};
+use super::super::number::is_integer;
 use super::super::pointer::Path;
 use super::super::splice::{Position, Splices, eol, line_end, line_start, whole_lines, with_eol};
 use super::super::syntax::Syntax;
@@ -21,6 +22,7 @@ pub(super) fn edit(syntax: &YamlSyntax, delta: &Delta) -> Result<String, DocErro
         text: &syntax.text,
         eol: eol(&syntax.text),
         style: detect(syntax),
+        aliases: aliases(syntax),
         at: Path::default(),
         splices: Splices::default(),
     };
@@ -33,6 +35,8 @@ struct Editor<'s> {
     text: &'s str,
     eol: &'static str,
     style: Style,
+    /// Where each alias is, and what it refers to.
+    aliases: Vec<(usize, Id)>,
     at: Path,
     splices: Splices,
 }
@@ -44,8 +48,9 @@ enum Parent {
     Mapping(usize),
     Sequence(usize),
     Flow,
-    /// The value of a key without colon in a flow mapping.
+    /// The value of a key without colon: in a flow mapping, or in a block mapping behind a `?`.
     FlowBare,
+    BlockBare(usize),
 }
 
 impl<'s> Editor<'s> {
@@ -75,12 +80,10 @@ impl<'s> Editor<'s> {
         let Some(anchor) = &self.get(id).anchor else {
             return Ok(());
         };
-        let user = self.syntax.nodes().iter().find(|node| matches!(node.kind, Kind::Alias { target } if target == id));
-        match user {
-            Some(user) => Err(self.shared(format!(
-                "it carries the anchor `&{}`, which is used again at line {}",
-                anchor,
-                self.line(user.start)
+        match self.aliases.iter().find(|(_, target)| *target == id) {
+            Some(&(user, _)) => Err(self.shared(format!(
+                "it carries the anchor `&{anchor}`, which is used again at line {}",
+                self.line(user)
             ))),
             None => Ok(()),
         }
@@ -88,13 +91,10 @@ impl<'s> Editor<'s> {
 
     /// Refuses if something in this range is referred to from outside of it.
     fn must_be_unused(&self, range: &Range<usize>) -> Result<(), DocError> {
-        for alias in self.syntax.nodes() {
-            let Kind::Alias { target } = alias.kind else {
-                continue;
-            };
-            if range.contains(&self.get(target).start) && !range.contains(&alias.start) {
-                let name = self.get(target).anchor.as_ref().map_or("", |anchor| anchor);
-                let line = self.line(alias.start);
+        for &(alias, target) in &self.aliases {
+            if range.contains(&self.get(target).start) && !range.contains(&alias) {
+                let name = self.get(target).anchor.as_deref().unwrap_or_default();
+                let line = self.line(alias);
                 return Err(self.shared(format!("it holds the anchor `&{name}`, which is used again at line {line}")));
             }
         }
@@ -120,7 +120,8 @@ impl<'s> Editor<'s> {
     fn replace(&mut self, id: Id, value: &Value, parent: Parent) -> Result<(), DocError> {
         let node = self.get(id);
         self.must_be_unused(&(node.start..node.end))?;
-        if node.tag.as_deref().is_some_and(|tag| tag.starts_with("!!")) && !value.is_string() {
+        let untag = node.tag.as_deref().is_some_and(|tag| !fits_tag(tag, value));
+        if untag && (node.anchor.is_some() || !matches!(parent, Parent::Mapping(_) | Parent::Sequence(_))) {
             return Err(DocError::Unrepresentable {
                 format: Format::Yaml,
                 pointer: self.at.as_str().to_owned(),
@@ -142,10 +143,26 @@ impl<'s> Editor<'s> {
             self.splices.replace(node.start..node.end, format!("{lead}{text}"));
             return Ok(());
         }
+        if let Parent::BlockBare(column) = parent {
+            let text = format!("\n{}:{}", " ".repeat(column), self.style.value(value, column));
+            self.splices.insert(line_end(self.text, node.end), with_eol(text, self.eol));
+            return Ok(());
+        }
         let was_block = matches!(&node.kind, Kind::Mapping { flow: false, .. } | Kind::Sequence { flow: false, .. });
-        let (text, whole) = self.replacement(value, quoting, parent, was_block || is_empty);
+        // A comment behind the value would become a part of a text block.
+        let behind = &self.text[node.end..line_end(self.text, node.end)];
+        let quoting = match quoting {
+            Quoting::Plain | Quoting::Empty if !behind.trim().is_empty() && is_multiline(value) => Quoting::Double,
+            quoting => quoting,
+        };
+        let (text, whole) = self.replacement(value, quoting, parent, was_block || is_empty || untag);
         // A new block begins on a line of its own (or directly behind its dash), so it replaces the white space as well.
-        let start = if whole { node.props_end } else { node.start };
+        let start = match (untag, whole) {
+            (true, _) => node.from,
+            (false, true) => node.props_end,
+            (false, false) => node.start,
+        };
+        let text = if untag && !whole { format!(" {text}") } else { text };
         let text =
             if is_empty && matches!(parent, Parent::Document) { self.behind_comments(node.end, &text) } else { text };
         self.splices.replace(start..node.end, with_eol(text, self.eol));
@@ -197,7 +214,16 @@ impl<'s> Editor<'s> {
         delta: &ObjectDelta,
         parent: Parent,
     ) -> Result<(), DocError> {
-        let column = self.get(id).column;
+        let node = self.get(id);
+        let column = node.column;
+        let structural = !delta.added.is_empty() || delta.changed.values().any(|change| matches!(change, Change::Remove));
+        if flow && structural && !self.text[node.start..].starts_with('{') {
+            // A single pair in a list, `[a: b]`, has no room for a second one: it gets braces.
+            self.must_be_unused(&(node.start..node.end))?;
+            let value = Delta::Object(delta.clone()).apply(self.syntax.value(id)?);
+            self.splices.replace(node.start..node.end, inline(&value, true, Quoting::Plain));
+            return Ok(());
+        }
         let mut gone = vec![false; entries.len()];
         let mut overrides: Vec<(String, Value)> = Vec::new();
         for (name, change) in &delta.changed {
@@ -222,7 +248,8 @@ impl<'s> Editor<'s> {
                 }
                 (Change::Edit(delta), Some(index)) => {
                     let inner = match (flow, entries[index].has_colon) {
-                        (false, _) => Parent::Mapping(column),
+                        (false, true) => Parent::Mapping(column),
+                        (false, false) => Parent::BlockBare(column),
                         (true, true) => Parent::Flow,
                         (true, false) => Parent::FlowBare,
                     };
@@ -247,7 +274,8 @@ impl<'s> Editor<'s> {
             let items = entries.iter().map(|entry| entry.start..self.entry_end(entry)).collect();
             let kept = (0..entries.len()).filter(|&index| !gone[index]).map(Piece::Keep);
             let new = added.iter().map(|(name, value)| Piece::New(flow_entry(name, value)));
-            return self.rewrite_flow(id, '{', items, kept.chain(new).collect());
+            self.rewrite_flow(id, '{', items, kept.chain(new).collect());
+            return Ok(());
         }
         let ranges: Vec<Range<usize>> = entries.iter().map(|entry| entry.start..self.entry_end(entry)).collect();
         self.block(id, &ranges, &gone, parent, "{}", || {
@@ -316,7 +344,7 @@ impl<'s> Editor<'s> {
             let structural = pieces.len() != items.len() || slots.iter().any(|slot| matches!(slot, Slot::New(_)));
             if structural {
                 let ranges = items.iter().map(|item| item.start..self.get(item.value).end).collect();
-                self.rewrite_flow(id, '[', ranges, pieces)?;
+                self.rewrite_flow(id, '[', ranges, pieces);
             }
             return Ok(());
         }
@@ -462,15 +490,8 @@ impl<'s> Editor<'s> {
         open: char,
         items: Vec<Range<usize>>,
         pieces: Vec<Piece>,
-    ) -> Result<(), DocError> {
+    ) {
         let node = self.get(id);
-        if !self.text[node.start..].starts_with(open) {
-            return Err(DocError::Unrepresentable {
-                format: Format::Yaml,
-                pointer: self.at.as_str().to_owned(),
-                message: "another field in a single pair (`[a: b]`)".to_owned(),
-            });
-        }
         let pad = match items.first() {
             Some(first) if open == '{' && self.text[node.start + 1..first.start] == *" " => " ",
             _ => "",
@@ -479,8 +500,25 @@ impl<'s> Editor<'s> {
         let inside = node.start + 1..node.end - 1;
         let list = List { text: self.text, comments: Comments::Hash, inside, items, layout, eol: self.eol };
         list.rewrite(pieces, &mut self.splices);
-        Ok(())
     }
+}
+
+/// Whether a tag of the core schema still says the truth about a new value. Other tags are the application's.
+fn fits_tag(tag: &str, value: &Value) -> bool {
+    match tag {
+        "!!str" | "!!binary" | "!!timestamp" => value.is_string(),
+        "!!int" => value.as_number().is_some_and(is_integer),
+        "!!float" => value.as_number().is_some_and(|number| !is_integer(number)),
+        "!!bool" => value.is_boolean(),
+        "!!null" => value.is_null(),
+        "!!seq" => value.is_array(),
+        "!!map" => value.is_object(),
+        _ => true,
+    }
+}
+
+fn is_multiline(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains('\n'))
 }
 
 /// Joins ranges that overlap.
@@ -494,6 +532,14 @@ fn merge_cuts(mut cuts: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, Strin
         }
     }
     merged
+}
+
+fn aliases(syntax: &YamlSyntax) -> Vec<(usize, Id)> {
+    let alias = |node: &Node| match node.kind {
+        Kind::Alias { target } => Some((node.start, target)),
+        _ => None,
+    };
+    syntax.nodes().iter().filter_map(alias).collect()
 }
 
 /// How the file writes YAML: from its first nested mapping and its first list under a key.
