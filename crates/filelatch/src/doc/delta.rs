@@ -237,10 +237,9 @@ impl Walk<'_> {
         };
         if let Some(shared) = delta
             && matches!(shared.as_ref(), Delta::Replace(_))
+            && let Delta::Replace(value) = Arc::make_mut(shared)
         {
-            if let Delta::Replace(value) = Arc::make_mut(shared) {
-                return self.value(value, depth, op);
-            }
+            return self.value(value, depth, op);
         }
         match self.syntax.shape(node) {
             Shape::Scalar => Err(self.error(depth, "is neither an object nor an array")),

@@ -48,9 +48,7 @@ pub(super) fn from_text(text: &str) -> Option<Number> {
 /// Whether two values are equal where integers and floats are different things, but `1.50` and `1.5` are not.
 pub(super) fn same_kind_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
-        (Value::Number(a), Value::Number(b)) => {
-            is_integer(a) == is_integer(b) && same_number(a, b)
-        }
+        (Value::Number(a), Value::Number(b)) => is_integer(a) == is_integer(b) && same_number(a, b),
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_kind_value(a, b)),
         (Value::Object(a), Value::Object(b)) => {
             a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| same_kind_value(a, b)))

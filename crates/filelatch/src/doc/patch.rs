@@ -12,18 +12,18 @@ pub(super) fn merge(document: &mut Document, patch: &Value) -> Result<(), DocErr
     merge_at(document, &mut pointer::Path::default(), patch)
 }
 
-fn merge_at(document: &mut Document, path: &mut pointer::Path, patch: &Value) -> Result<(), DocError> {
+fn merge_at(document: &mut Document, at: &mut pointer::Path, patch: &Value) -> Result<(), DocError> {
     let Value::Object(fields) = patch else {
-        return document.set(path.as_str(), patch.clone());
+        return document.set(at.as_str(), patch.clone());
     };
-    if document.shape(path.as_str())? != Some(Shape::Object) {
-        return document.set(path.as_str(), without_nulls(fields));
+    if document.shape(at.as_str())? != Some(Shape::Object) {
+        return document.set(at.as_str(), without_nulls(fields));
     }
     for (key, patch) in fields {
-        path.with_key(key, |path| match patch {
-            Value::Null if document.shape(path.as_str())?.is_none() => Ok(()),
-            Value::Null => document.remove(path.as_str()).map(drop),
-            patch => merge_at(document, path, patch),
+        at.with_key(key, |at| match patch {
+            Value::Null if document.shape(at.as_str())?.is_none() => Ok(()),
+            Value::Null => document.remove(at.as_str()).map(drop),
+            patch => merge_at(document, at, patch),
         })?;
     }
     Ok(())

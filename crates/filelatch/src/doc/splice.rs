@@ -66,6 +66,19 @@ impl Splices {
     }
 }
 
+/// Joins ranges that overlap.
+pub(super) fn joined(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
+}
+
 /// A place for people: line and column, both counted from 1; columns in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Position {
@@ -78,7 +91,7 @@ impl Position {
         let before = &text.as_bytes()[..offset.min(text.len())];
         let line_start = before.iter().rposition(|&b| b == b'\n').map_or(0, |at| at + 1);
         Self {
-            line: 1 + before.iter().filter(|&&b| b == b'\n').count(),
+            line: 1 + text[..line_start].matches('\n').count(),
             // Counting the bytes that begin a character works even when the offset is inside of one.
             column: 1 + before[line_start..].iter().filter(|&&b| b & 0xC0 != 0x80).count(),
         }

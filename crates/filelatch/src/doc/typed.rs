@@ -1,25 +1,26 @@
 //! Typed reading and writing: a program's struct, laid over a document that may hold more than the struct knows.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use serde_path_to_error::Segment;
 
 use super::DocError;
 use super::diff::{self, Step};
 use super::number::same_value;
+use super::pointer;
 
 /// Reads a value into a type.
 pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, DocError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
-        let mut pointer = String::new();
-        for segment in error.path() {
-            use serde_path_to_error::Segment;
-            match segment {
-                Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
-                Segment::Map { key } => pointer.push_str(&format!("/{}", key.replace('~', "~0").replace('/', "~1"))),
-                Segment::Enum { .. } | Segment::Unknown => {}
-            }
-        }
+        let steps = error.path().iter().filter_map(|segment| match segment {
+            Segment::Seq { index } => Some(Cow::Owned(index.to_string())),
+            Segment::Map { key } => Some(Cow::Borrowed(key.as_str())),
+            Segment::Enum { .. } | Segment::Unknown => None,
+        });
+        let pointer = pointer::join(&steps.collect::<Vec<_>>());
         DocError::TypeMismatch { pointer, message: error.inner().to_string() }
     })
 }

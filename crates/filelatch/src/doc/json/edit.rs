@@ -62,7 +62,7 @@ impl<'s> Editor<'s> {
         if structural {
             let items = syntax.members(node).map(|(key, value)| syntax.range(key).start..syntax.range(value).end);
             let list = self.list(node, items.collect(), multiline);
-            let indent = self.new_item_indent(&list);
+            let indent = Self::new_item_indent(&list);
             let added = delta.added.iter().map(|(key, value)| self.style.member(key, value, indent.as_deref()));
             pieces.extend(added.map(|text| Piece::New(with_eol(text, self.eol))));
             list.rewrite(pieces, &mut self.splices);
@@ -85,7 +85,7 @@ impl<'s> Editor<'s> {
         if structural {
             let items = elements.iter().map(|&element| syntax.range(element)).collect();
             let list = self.list(node, items, multiline);
-            let indent = self.new_item_indent(&list);
+            let indent = Self::new_item_indent(&list);
             let pieces = slots.iter().map(|slot| match slot {
                 Slot::Keep(index) | Slot::Edit(index, _) => Piece::Keep(*index),
                 Slot::New(value) => Piece::New(with_eol(self.style.print(value, indent.as_deref()), self.eol)),
@@ -119,7 +119,7 @@ impl<'s> Editor<'s> {
     }
 
     /// The indentation of new items; `None` if they go on one line.
-    fn new_item_indent(&self, list: &List<'_>) -> Option<String> {
+    fn new_item_indent(list: &List<'_>) -> Option<String> {
         match (&list.layout, list.item_indent()) {
             (_, Some(indent)) => Some(indent.to_owned()),
             (Layout::Lines { items, .. }, None) if list.items.is_empty() => Some(items.clone()),

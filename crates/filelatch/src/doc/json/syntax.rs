@@ -67,13 +67,10 @@ impl JsonSyntax {
         if self.nodes[node].kind == Kind::Plain {
             return Ok(Cow::Borrowed(&self.text[range.start + 1..range.end - 1]));
         }
-        match serde_json::from_str(&self.text[range.clone()]) {
-            Ok(text) => Ok(Cow::Owned(text)),
-            Err(_) => {
-                let message = "a string with half of a surrogate pair (`\\uD800` to `\\uDFFF`)";
-                Err(DocError::parse(self.format, &self.text, range.start, message))
-            }
-        }
+        serde_json::from_str(&self.text[range.clone()]).map(Cow::Owned).map_err(|_| {
+            let message = "a string with half of a surrogate pair (`\\uD800` to `\\uDFFF`)";
+            DocError::parse(self.format, &self.text, range.start, message)
+        })
     }
 
     fn is_key(&self, node: NodeId, key: &str) -> Result<bool, DocError> {

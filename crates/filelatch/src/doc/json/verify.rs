@@ -113,7 +113,8 @@ impl<'de> Visitor<'de> for Expected<'_> {
                 // Old fields keep their order, so one walk over them finds them all.
                 let mut old = syntax.members(node);
                 while let Some(expected) = map.next_key_seed(Key(|key: &str| field(syntax, &mut old, delta, key)))? {
-                    let expected = expected.ok_or_else(|| A::Error::custom("found a field that should not be there"))?;
+                    let expected =
+                        expected.ok_or_else(|| A::Error::custom("found a field that should not be there"))?;
                     map.next_value_seed(expected)?;
                     found += 1;
                     new += usize::from(matches!(expected, Self::Value(_)));

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::super::delta::{Change, Delta, ObjectDelta, Slot};
 use super::super::flow::{Comments, Layout, List, Piece};
 use super::super::pointer::Path;
-use super::super::splice::{Splices, eol, indent_of, line_end, line_start, next_line, whole_lines, with_eol};
+use super::super::splice::{Splices, eol, indent_of, joined, line_end, line_start, next_line, whole_lines, with_eol};
 use super::super::syntax::{NodeId, Syntax};
 use super::super::{DocError, Format};
 use super::TomlSyntax;
@@ -132,6 +132,7 @@ impl<'s> Editor<'s> {
 
     fn delete_statements(&mut self) {
         let statements = &self.syntax.statements;
+        let mut ranges = Vec::new();
         let mut index = 0;
         while index < statements.len() {
             if !self.gone.contains(&index) {
@@ -142,7 +143,8 @@ impl<'s> Editor<'s> {
             let first = index;
             let is_section = matches!(statements[first], Statement::Header { .. });
             if is_section {
-                while index + 1 < statements.len() && self.gone.contains(&(index + 1)) {
+                let is_own = |i: usize| matches!(statements.get(i), Some(Statement::Pair { .. }));
+                while is_own(index + 1) && self.gone.contains(&(index + 1)) {
                     index += 1;
                 }
             }
@@ -170,8 +172,11 @@ impl<'s> Editor<'s> {
                     }
                 }
             }
-            self.splices.delete(range);
+            ranges.push(range);
             index += 1;
+        }
+        for range in joined(ranges) {
+            self.splices.delete(range);
         }
     }
 
@@ -274,24 +279,20 @@ impl<'s> Editor<'s> {
     /// Where the key of an inline table's value begins.
     fn key_start(&self, value: usize) -> usize {
         let before = self.text[..value].trim_end().trim_end_matches('=').trim_end();
-        match before.as_bytes().last() {
-            Some(&quote @ (b'"' | b'\'')) => {
-                let inner = &before[..before.len() - 1];
-                let mut start = inner.len();
-                while let Some(at) = inner[..start].rfind(char::from(quote)) {
-                    start = at;
-                    let backslashes = inner[..at].bytes().rev().take_while(|&b| b == b'\\').count();
-                    if quote == b'\'' || backslashes % 2 == 0 {
-                        break;
-                    }
-                }
-                start
-            }
-            _ => {
-                let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-                before.trim_end_matches(is_bare).len()
+        let Some(&quote @ (b'"' | b'\'')) = before.as_bytes().last() else {
+            let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+            return before.trim_end_matches(is_bare).len();
+        };
+        let inner = &before[..before.len() - 1];
+        let mut start = inner.len();
+        while let Some(at) = inner[..start].rfind(char::from(quote)) {
+            start = at;
+            let backslashes = inner[..at].bytes().rev().take_while(|&b| b == b'\\').count();
+            if quote == b'\'' || backslashes % 2 == 0 {
+                break;
             }
         }
+        start
     }
 
     fn list(&self, node: NodeId, items: Vec<std::ops::Range<usize>>, pad: &'static str) -> List<'s> {
@@ -464,8 +465,12 @@ impl<'s> Editor<'s> {
             return Ok(());
         };
         let start = self.syntax.statements[first].range().start;
-        let at = if self.gone.contains(&first) { line_start(self.text, start) } else { self.above_comments(start) };
-        let gap = if matches!(self.syntax.statements[first], Statement::Header { .. }) { "\n" } else { "" };
+        let is_header = matches!(self.syntax.statements[first], Statement::Header { .. });
+        let (at, gap) = match (self.gone.contains(&first), is_header) {
+            (true, _) => (line_start(self.text, start), ""),
+            (false, true) => (self.above_comments(start), "\n"),
+            (false, false) => (self.above_comments(start), ""),
+        };
         self.replaced.insert(at);
         // Pairs of the root come before every header, also before one that is put in at the same place.
         self.splices.insert_first(at, with_eol(format!("{head}{lines}\n{gap}"), self.eol));
@@ -509,12 +514,11 @@ impl<'s> Editor<'s> {
     fn dotted_name(&self, statements: &[usize], table: NodeId, path: &[String]) -> (String, String) {
         let name = path.last().cloned().unwrap_or_default();
         let depth = self.dotted_depth(table);
-        let prefix = statements.first().map_or_else(String::new, |&i| match &self.syntax.statements[i] {
-            Statement::Pair { keys, .. } => {
-                keys[..depth - 1].iter().map(|part| format!("{}.", key(&part.name))).collect()
-            }
-            Statement::Header { .. } => String::new(),
-        });
+        let parts = match statements.first().map(|&i| &self.syntax.statements[i]) {
+            Some(Statement::Pair { keys, .. }) => &keys[..depth - 1],
+            _ => &[],
+        };
+        let prefix = parts.iter().flat_map(|part| [key(&part.name), ".".to_owned()]).collect();
         (name, prefix)
     }
 
@@ -539,18 +543,14 @@ impl<'s> Editor<'s> {
         self.statements_of(table, &mut all);
         let last = if is_root { statements.len().checked_sub(1) } else { all.iter().copied().max() };
         let last = last.and_then(|last| (0..=last).rev().find(|i| !self.gone.contains(i)));
-        match last {
-            Some(last) => {
-                let at = line_end(self.text, statements[last].range().end);
-                let text = format!("\n{}", section.trim_end_matches('\n'));
-                self.splices.insert(at, with_eol(text, self.eol));
-            }
-            None => {
-                let newline = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
-                let text = format!("{newline}{}", section.trim_start_matches('\n'));
-                self.splices.insert(self.text.len(), with_eol(text, self.eol));
-            }
-        }
+        let (at, text) = if let Some(last) = last {
+            let at = line_end(self.text, statements[last].range().end);
+            (at, format!("\n{}", section.trim_end_matches('\n')))
+        } else {
+            let newline = if self.text.is_empty() || self.text.ends_with('\n') { "" } else { "\n" };
+            (self.text.len(), format!("{newline}{}", section.trim_start_matches('\n')))
+        };
+        self.splices.insert(at, with_eol(text, self.eol));
     }
 
     /// Puts sections before everything that belongs to a table.

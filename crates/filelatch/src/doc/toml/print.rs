@@ -196,7 +196,7 @@ fn escape(out: &mut String, text: &str, multiline: bool) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_ascii_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_ascii_control() => out.extend(["\\u".to_owned(), format!("{:04X}", u32::from(c))]),
             c => out.push(c),
         }
     }

@@ -136,17 +136,14 @@ impl Scanner<'_> {
         loop {
             self.spaces();
             let start = self.at;
-            let name = match self.peek() {
-                Some(b'"' | b'\'') => {
-                    self.string()?;
-                    string_value(&self.text[start..self.at]).ok_or(ScanError::Unexpected(start))?.into_owned()
+            let name = if let Some(b'"' | b'\'') = self.peek() {
+                self.string()?;
+                string_value(&self.text[start..self.at]).ok_or(ScanError::Unexpected(start))?.into_owned()
+            } else {
+                while self.peek().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
+                    self.at += 1;
                 }
-                _ => {
-                    while self.peek().is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')) {
-                        self.at += 1;
-                    }
-                    self.text[start..self.at].to_owned()
-                }
+                self.text[start..self.at].to_owned()
             };
             if start == self.at {
                 return Err(ScanError::Unexpected(start));

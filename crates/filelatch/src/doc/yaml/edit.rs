@@ -8,7 +8,7 @@ use super::super::delta::{Change, Delta, ObjectDelta, Slot};
 use super::super::flow::{Comments, Layout, List, Piece};
 use super::super::number::is_integer;
 use super::super::pointer::Path;
-use super::super::splice::{Position, Splices, eol, line_end, line_start, whole_lines, with_eol};
+use super::super::splice::{Position, Splices, eol, joined, line_end, line_start, whole_lines, with_eol};
 use super::super::syntax::Syntax;
 use super::super::{DocError, Format};
 use super::YamlSyntax;
@@ -81,10 +81,8 @@ impl<'s> Editor<'s> {
             return Ok(());
         };
         match self.aliases.iter().find(|(_, target)| *target == id) {
-            Some(&(user, _)) => Err(self.shared(format!(
-                "it carries the anchor `&{anchor}`, which is used again at line {}",
-                self.line(user)
-            ))),
+            Some(&(user, _)) => Err(self
+                .shared(format!("it carries the anchor `&{anchor}`, which is used again at line {}", self.line(user)))),
             None => Ok(()),
         }
     }
@@ -216,7 +214,8 @@ impl<'s> Editor<'s> {
     ) -> Result<(), DocError> {
         let node = self.get(id);
         let column = node.column;
-        let structural = !delta.added.is_empty() || delta.changed.values().any(|change| matches!(change, Change::Remove));
+        let structural =
+            !delta.added.is_empty() || delta.changed.values().any(|change| matches!(change, Change::Remove));
         if flow && structural && !self.text[node.start..].starts_with('{') {
             // A single pair in a list, `[a: b]`, has no room for a second one: it gets braces.
             self.must_be_unused(&(node.start..node.end))?;
@@ -238,10 +237,10 @@ impl<'s> Editor<'s> {
                     gone[index] = true;
                     editor.must_be_unused(&(entry.start..end))?;
                     // A merged field would come to light.
-                    match editor.syntax.find_merged(id, name)? {
-                        true => Err(editor.shared("removing it would bring the field of a merge key (`<<`) to light")),
-                        false => Ok(()),
+                    if editor.syntax.find_merged(id, name)? {
+                        return Err(editor.shared("removing it would bring the field of a merge key (`<<`) to light"));
                     }
+                    Ok(())
                 }
                 (Change::Remove, None) => {
                     Err(editor.shared("it comes from a merge key (`<<`) and cannot be removed here"))
@@ -442,22 +441,21 @@ impl<'s> Editor<'s> {
             let text = lines.join(&format!("\n{}", " ".repeat(node.column)));
             return vec![(node.start..node.end, with_eol(text, self.eol))];
         }
-        let mut cuts: Vec<(Range<usize>, String)> = Vec::new();
+        let mut cuts: Vec<Range<usize>> = Vec::new();
         let first_kept = gone.iter().position(|&gone| !gone).unwrap_or(0);
         let mut index = 0;
         // The first child may share its line with what is before the collection (`- name: x`).
         let line = line_start(self.text, ranges[0].start);
         if first_kept > 0 && !self.text[line..ranges[0].start].trim().is_empty() {
-            cuts.push((ranges[0].start..ranges[first_kept].start, String::new()));
+            cuts.push(ranges[0].start..ranges[first_kept].start);
             index = first_kept;
         }
         for index in index..ranges.len() {
             if gone[index] {
-                let range = whole_lines(self.text, ranges[index].start, ranges[index].end);
-                cuts.push((range, String::new()));
+                cuts.push(whole_lines(self.text, ranges[index].start, ranges[index].end));
             }
         }
-        merge_cuts(cuts)
+        joined(cuts).into_iter().map(|range| (range, String::new())).collect()
     }
 
     /// Where the part of a node that stays ends: new siblings go behind that line.
@@ -484,13 +482,7 @@ impl<'s> Editor<'s> {
         }
     }
 
-    fn rewrite_flow(
-        &mut self,
-        id: Id,
-        open: char,
-        items: Vec<Range<usize>>,
-        pieces: Vec<Piece>,
-    ) {
+    fn rewrite_flow(&mut self, id: Id, open: char, items: Vec<Range<usize>>, pieces: Vec<Piece>) {
         let node = self.get(id);
         let pad = match items.first() {
             Some(first) if open == '{' && self.text[node.start + 1..first.start] == *" " => " ",
@@ -519,19 +511,6 @@ fn fits_tag(tag: &str, value: &Value) -> bool {
 
 fn is_multiline(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains('\n'))
-}
-
-/// Joins ranges that overlap.
-fn merge_cuts(mut cuts: Vec<(Range<usize>, String)>) -> Vec<(Range<usize>, String)> {
-    cuts.sort_by_key(|(range, _)| range.start);
-    let mut merged: Vec<(Range<usize>, String)> = Vec::with_capacity(cuts.len());
-    for (range, text) in cuts {
-        match merged.last_mut() {
-            Some((last, _)) if range.start < last.end => last.end = last.end.max(range.end),
-            _ => merged.push((range, text)),
-        }
-    }
-    merged
 }
 
 fn aliases(syntax: &YamlSyntax) -> Vec<(usize, Id)> {

@@ -140,7 +140,7 @@ pub(super) fn double_quoted(text: &str) -> String {
             '\u{2028}' => out.push_str("\\L"),
             '\u{2029}' => out.push_str("\\P"),
             '\u{FEFF}' => out.push_str("\\uFEFF"),
-            c if c.is_control() => out.push_str(&format!("\\x{:02X}", u32::from(c))),
+            c if c.is_control() => out.extend(["\\x".to_owned(), format!("{:02X}", u32::from(c))]),
             c => out.push(c),
         }
     }

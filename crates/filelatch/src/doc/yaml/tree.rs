@@ -80,25 +80,13 @@ pub(super) fn parse(text: &str) -> Result<Tree, DocError> {
     let mut builder = Builder { text, nodes: Vec::new(), anchors: Vec::new() };
     let root = builder.stream()?;
     let mut tree = Tree { nodes: builder.nodes, root: root.map_or(0, |(root, _)| root) };
-    match root {
-        Some((root, from)) => {
-            Locator { text, nodes: &mut tree.nodes }.locate(root, from)?;
-        }
-        None => {
-            // Nothing but comments: null.
-            let end = text.trim_end().len();
-            let kind = Kind::Scalar { text: String::new(), style: Style::Empty };
-            tree.nodes.push(Node {
-                kind,
-                from: end,
-                props_end: end,
-                start: end,
-                end,
-                column: 0,
-                anchor: None,
-                tag: None,
-            });
-        }
+    if let Some((root, from)) = root {
+        Locator { text, nodes: &mut tree.nodes }.locate(root, from)?;
+    } else {
+        // Nothing but comments: null.
+        let end = text.trim_end().len();
+        let kind = Kind::Scalar { text: String::new(), style: Style::Empty };
+        tree.nodes.push(Node { kind, from: end, props_end: end, start: end, end, column: 0, anchor: None, tag: None });
     }
     Ok(tree)
 }
@@ -164,7 +152,7 @@ impl Builder<'_> {
                         ScalarStyle::Literal => Style::Literal,
                         ScalarStyle::Folded => Style::Folded,
                         _ if range.is_empty() => Style::Empty,
-                        _ => Style::Plain,
+                        ScalarStyle::Plain => Style::Plain,
                     };
                     let text = if style == Style::Empty { String::new() } else { value.into_owned() };
                     let id = self.push(Kind::Scalar { text, style }, &span);

@@ -2,7 +2,8 @@
 //!
 //! Two readers look at the old text and at the new one: `serde-saphyr`, which resolves scalars, aliases and merge keys by
 //! itself, and our own tree. Each must see what it saw before plus the change. That holds even where the two differ about
-//! the old text, as readers of YAML do.
+//! the old text, as readers of YAML do. A reader that cannot make sense of the old text (a duplicate key somewhere) has no
+//! say about the new one; without any reader nothing is handed out.
 
 use serde_json::Value;
 
@@ -14,21 +15,21 @@ use super::YamlSyntax;
 
 pub(super) fn verify(syntax: &YamlSyntax, new: &str, delta: &Delta) -> Result<(), DocError> {
     let failed = |message: String| DocError::VerifyFailed { format: Format::Yaml, message };
-    let ours = YamlSyntax::parse(new.to_owned()).and_then(|new| new.value(new.root()));
-    let ours = ours.map_err(|error| failed(error.to_string()))?;
-    if ours != delta.apply(syntax.value(syntax.root())?) {
-        return Err(failed("another value than intended".to_owned()));
+    let mut opinions = 0;
+    if let Ok(old) = syntax.value(syntax.root()) {
+        let found = YamlSyntax::parse(new.to_owned()).and_then(|new| new.value(new.root()));
+        if found.map_err(|error| failed(error.to_string()))? != delta.apply(old) {
+            return Err(failed("another value than intended".to_owned()));
+        }
+        opinions += 1;
     }
-    let Ok(old) = read(&syntax.text) else {
-        // A reader that cannot make sense of the old text has no say about the new one.
-        return Ok(());
-    };
-    let found = read(new).map_err(failed)?;
-    if agrees(&found, &delta.apply(old)) {
-        Ok(())
-    } else {
-        Err(failed("another value than intended, says the second reader".to_owned()))
+    if let Ok(old) = read(&syntax.text) {
+        if !agrees(&read(new).map_err(failed)?, &delta.apply(old)) {
+            return Err(failed("another value than intended, says the second reader".to_owned()));
+        }
+        opinions += 1;
     }
+    if opinions == 0 { Err(failed("no reader makes sense of the text as it was".to_owned())) } else { Ok(()) }
 }
 
 /// What `serde-saphyr` reads.
