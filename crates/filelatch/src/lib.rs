@@ -25,7 +25,9 @@ pub use error::{Conflict, Error, Result};
 pub use file::{LatchFile, WriteOptions};
 pub use guard::{Guard, SharedGuard, Validity};
 pub use lock::holder::LockState;
-pub use lock::{CancelToken, Holder, IfUnavailable, LockKind, LockOptions, LockScope, Wait, Waiting};
+pub use lock::{
+    CancelToken, HeldLock, Holder, IfUnavailable, LockKind, LockOptions, LockScope, LockService, Wait, Waiting,
+};
 pub use path::{LockFileName, ResourceId};
 pub use policy::{Period, Policy, Strategy};
 pub use snapshot::Snapshot;

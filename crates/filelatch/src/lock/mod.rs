@@ -28,6 +28,7 @@ pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod record;
 pub(crate) mod resource;
+pub(crate) mod service;
 pub(crate) mod sidecar;
 pub(crate) mod waits;
 
@@ -36,3 +37,4 @@ pub use filelatch_fs::LockKind;
 pub use holder::Holder;
 pub use options::{IfUnavailable, LockOptions, OnWait, Wait, Waiting};
 pub use owner::LockScope;
+pub use service::{HeldLock, LockService};

@@ -119,6 +119,27 @@ impl<'a> LockOptions<'a> {
         self.on_wait = Some(callback);
         self
     }
+
+    /// How long the caller asked to wait; `None`: as the policy or the service has it. For implementations of
+    /// [`LockService`](crate::LockService), as the other three.
+    pub fn asked_wait(&self) -> Option<Wait> {
+        self.wait
+    }
+
+    /// On whose behalf; `None`: the calling thread's.
+    pub fn asked_scope(&self) -> Option<&LockScope> {
+        self.scope.as_ref()
+    }
+
+    /// What the caller wants when the lock can't be had.
+    pub fn asked_if_unavailable(&self) -> IfUnavailable {
+        self.if_unavailable
+    }
+
+    /// Who is to be told of a wait.
+    pub fn asked_on_wait(&self) -> Option<OnWait<'a>> {
+        self.on_wait
+    }
 }
 
 impl fmt::Debug for LockOptions<'_> {

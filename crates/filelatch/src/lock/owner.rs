@@ -8,7 +8,7 @@ use std::thread::ThreadId;
 ///
 /// Calls that name no scope belong to the calling thread. Work that moves between threads (an async task, a guard that is
 /// handed on) takes a scope of its own, clones of which are the same owner.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LockScope(Arc<u64>);
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
