@@ -1,1 +1,46 @@
-//! (module documentation follows with the code)
+//! For tests of programs that use filelatch: locks that behave as the test says, many tasks at once, and checks that nothing
+//! was lost.
+//!
+//! | to test that… | use |
+//! |---|---|
+//! | your code handles a lock that is held, late or broken | [`MockLocks`] in place of [`Filelatch`](filelatch::Filelatch) |
+//! | it is right when many threads run it | [`run_concurrent`], [`Concurrent`] |
+//! | it is right when processes run it and are killed | [`Workers`], [`Worker`] |
+//! | no update is missing afterwards | [`verify_no_lost_updates`], [`verify_no_lost_increments`] |
+//! | no two held a lock at once | [`History`] |
+//!
+//! ```
+//! use filelatch::{Error, Filelatch};
+//! use filelatch_testkit::{run_concurrent, verify_no_lost_updates};
+//!
+//! # let dir = tempfile::tempdir().unwrap();
+//! let file = Filelatch::new().file(dir.path().join("done.txt"))?;
+//! let acknowledged = run_concurrent(8, |task| {
+//!     let line = format!("task {task}\n");
+//!     file.update_bytes(&Default::default(), |old| {
+//!         let mut text = old.unwrap_or_default().to_vec();
+//!         text.extend(line.bytes());
+//!         Ok::<_, Error>(Some(text))
+//!     })
+//!     .unwrap();
+//!     format!("task {task}")
+//! });
+//! let found = String::from_utf8(file.read()?.bytes().to_vec()).unwrap();
+//! verify_no_lost_updates(acknowledged, found.lines().map(str::to_owned)).unwrap();
+//! # Ok::<_, Error>(())
+//! ```
+//!
+//! Nothing here sleeps to decide a result, and what is random comes from a seed.
+
+mod concurrent;
+mod history;
+mod lost_updates;
+mod mock;
+mod random;
+mod workers;
+
+pub use concurrent::{Concurrent, Panics, run_concurrent};
+pub use history::{Event, EventKind, History, Overlap, Within};
+pub use lost_updates::{LostIncrements, LostUpdates, Verified, verify_no_lost_increments, verify_no_lost_updates};
+pub use mock::{Answer, Behaviour, Call, MockLocks};
+pub use workers::{Ended, Worker, Workers, WorkersBuilder};
