@@ -8,6 +8,7 @@
 //! | it is right when processes run it and are killed | [`Workers`], [`Worker`] |
 //! | no update is missing afterwards | [`verify_no_lost_updates`], [`verify_no_lost_increments`] |
 //! | no two held a lock at once | [`History`] |
+//! | it survives power cuts, I/O errors and programs that ignore locks | [`test_engine`] on [`SimFs`] |
 //!
 //! ```
 //! use filelatch::{Error, Filelatch};
@@ -33,6 +34,7 @@
 //! Nothing here sleeps to decide a result, and what is random comes from a seed.
 
 mod concurrent;
+mod engine;
 mod history;
 mod lost_updates;
 mod mock;
@@ -40,6 +42,8 @@ mod random;
 mod workers;
 
 pub use concurrent::{Concurrent, Panics, run_concurrent};
+pub use engine::{TestEngine, engine_on, test_engine};
+pub use filelatch_fs::sim::{Dials, SimFs};
 pub use history::{Event, EventKind, History, Overlap, Within};
 pub use lost_updates::{LostIncrements, LostUpdates, Verified, verify_no_lost_increments, verify_no_lost_updates};
 pub use mock::{Answer, Behaviour, Call, MockLocks};

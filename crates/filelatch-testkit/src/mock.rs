@@ -8,14 +8,17 @@ use std::thread::ThreadId;
 use std::time::Duration;
 
 use filelatch::{
-    Error, HeldLock, Holder, IfUnavailable, LockKind, LockOptions, LockScope, LockService, LockState, Result, Validity,
-    Wait, Waiting,
+    CancelToken, Error, HeldLock, Holder, IfUnavailable, LockKind, LockOptions, LockScope, LockService, LockState,
+    Result, Validity, Wait, Waiting,
 };
 
 /// The longest real wait for a lock that another part of the test holds, unless the request says how long.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between the simulated tries of a request that does not say.
 const TRY_EVERY: Duration = Duration::from_millis(100);
+
+/// How soon a real wait notices that it was called off.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// What a mock does with requests for a path.
 #[derive(Clone, Default)]
@@ -266,10 +269,11 @@ impl Shared {
                 let failed = tries.map_or(left, |tries| left.min(tries));
                 state.behaviours.insert(path.to_owned(), Behaviour::ReleasedAfter(left - failed));
                 drop(state);
-                if let Some(on_wait) = options.asked_on_wait().filter(|_| wait != Wait::No) {
-                    for n in 1..=failed {
+                for n in 1..=failed {
+                    if let Some(on_wait) = options.asked_on_wait().filter(|_| wait != Wait::No) {
                         on_wait(&Waiting { path, elapsed: every.saturating_mul(n), holders: &outsider() });
                     }
+                    not_cancelled(path, options)?;
                 }
                 if tries.is_some_and(|tries| failed == tries) {
                     return Err(refusal(path, wait, outsider()));
@@ -278,7 +282,7 @@ impl Shared {
                 state.end_contention(path);
             }
         }
-        self.take(state, path, kind, owner, wait)
+        self.take(state, path, kind, owner, options)
     }
 
     /// A correct lock among those who share the mock.
@@ -288,16 +292,19 @@ impl Shared {
         path: &Path,
         kind: LockKind,
         owner: &Owner,
-        wait: Wait,
+        options: &LockOptions<'_>,
     ) -> Result<u64> {
+        let wait = options.asked_wait().unwrap_or_default();
         if state.held.iter().any(|tenant| tenant.path == path && tenant.owner == *owner) {
             return Err(Error::Reentrant { path: path.to_owned() });
         }
-        if !state.is_free(path, kind) && wait != Wait::No {
-            let taken = |state: &mut State| !state.is_free(path, kind);
-            let limit = wait.limit().unwrap_or(PATIENCE);
-            let waited = self.released.wait_timeout_while(state, limit, taken);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let mut left = wait.limit().unwrap_or(PATIENCE);
+        while !state.is_free(path, kind) && !left.is_zero() {
+            not_cancelled(path, options)?;
+            let slice = left.min(LOOK_EVERY);
+            let waited = self.released.wait_timeout(state, slice).unwrap_or_else(PoisonError::into_inner);
+            left -= if waited.1.timed_out() { slice } else { Duration::ZERO };
+            state = waited.0;
         }
         if !state.is_free(path, kind) {
             return Err(refusal(path, wait, state.holders(path)));
@@ -348,6 +355,13 @@ fn refusal(path: &Path, wait: Wait, holders: Vec<Holder>) -> Error {
     match wait {
         Wait::No => Error::Locked { path, holders },
         _ => Error::Timeout { path, waited: wait.limit().unwrap_or(PATIENCE), holders },
+    }
+}
+
+fn not_cancelled(path: &Path, options: &LockOptions<'_>) -> Result<()> {
+    match options.asked_cancel().is_some_and(CancelToken::is_cancelled) {
+        true => Err(Error::Cancelled { path: path.to_owned() }),
+        false => Ok(()),
     }
 }
 
@@ -511,6 +525,25 @@ mod tests {
         let scope = LockOptions::new().wait(Wait::For(Duration::from_millis(5)));
         let held = ask(&locks, NOW).unwrap();
         assert_eq!(code(locks.acquire(Path::new("f"), &scope.scope(&LockScope::new()))), "timeout");
+        drop(held);
+    }
+
+    /// TEST-1: a wait that is called off ends, simulated or real.
+    #[test]
+    fn test_1_waits_can_be_cancelled() {
+        let locks = MockLocks::new();
+        let cancel = CancelToken::new();
+        let on_wait = |waiting: &Waiting<'_>| {
+            if waiting.elapsed >= Duration::from_millis(300) {
+                cancel.cancel();
+            }
+        };
+        let options = LockOptions::new().on_wait(&on_wait).cancel(&cancel).scope(&LockScope::new());
+        locks.set("f", Behaviour::ReleasedAfter(1000));
+        assert_eq!(code(locks.acquire(Path::new("f"), &options)), "cancelled");
+        locks.set("f", Behaviour::Success);
+        let held = ask(&locks, NOW).unwrap();
+        assert_eq!(code(locks.acquire(Path::new("f"), &options)), "cancelled");
         drop(held);
     }
 

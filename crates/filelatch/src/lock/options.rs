@@ -121,7 +121,7 @@ impl<'a> LockOptions<'a> {
     }
 
     /// How long the caller asked to wait; `None`: as the policy or the service has it. For implementations of
-    /// [`LockService`](crate::LockService), as the other three.
+    /// [`LockService`](crate::LockService), as the others.
     pub fn asked_wait(&self) -> Option<Wait> {
         self.wait
     }
@@ -139,6 +139,11 @@ impl<'a> LockOptions<'a> {
     /// Who is to be told of a wait.
     pub fn asked_on_wait(&self) -> Option<OnWait<'a>> {
         self.on_wait
+    }
+
+    /// What calls the wait off.
+    pub fn asked_cancel(&self) -> Option<&CancelToken> {
+        self.cancel.as_ref()
     }
 }
 
