@@ -202,7 +202,8 @@ impl Entry {
     /// Reads without a lock: a replaced file is whole, old or new.
     pub(crate) fn read(&self) -> Result<Option<Snapshot>> {
         let (parts, place) = (self.parts(), self.place());
-        match parts.fs.stat(&place.path) {
+        // By the open directory, not by path: it may have been renamed since.
+        match place.dir.stat(&place.name) {
             Ok(stat) => {
                 if let Some(snapshot) = self.cache.get(&stat) {
                     return Ok(Some(snapshot));

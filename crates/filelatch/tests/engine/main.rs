@@ -1,0 +1,10 @@
+//! The engine against the real file system: threads, processes, kills, full disks, programs that ignore locks.
+//!
+//! Each test names the requirement it proves. What needs another process starts this binary again as a worker ([`support`]);
+//! what needs root or a mount says so and is skipped without.
+#![cfg(target_os = "linux")]
+
+#[cfg(test)]
+mod locks;
+#[cfg(test)]
+mod support;
