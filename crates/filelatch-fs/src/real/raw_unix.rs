@@ -1,8 +1,33 @@
 //! The system calls that the safe wrappers do not offer. The only unsafe code for Unix.
 #![expect(unsafe_code, reason = "fcntl commands and process facts that rustix does not wrap")]
+#![expect(clippy::disallowed_methods, reason = "this is the other side of the seam")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// This process's id without a system call for each question: guards ask at every lock and unlock. Forgotten in a forked child
+/// (pthread_atfork(3)); a child made by the bare system call, behind the C library's back, is not noticed.
+pub(super) fn pid() -> u32 {
+    static PID: AtomicU32 = AtomicU32::new(0);
+    static WATCHED: OnceLock<bool> = OnceLock::new();
+    extern "C" fn forget() {
+        PID.store(0, Ordering::Relaxed);
+    }
+    match PID.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: the handler does nothing but store to an atomic, which is allowed between fork and exec.
+            let watched = *WATCHED.get_or_init(|| unsafe { libc::pthread_atfork(None, None, Some(forget)) } == 0);
+            let pid = std::process::id();
+            if watched {
+                PID.store(pid, Ordering::Relaxed);
+            }
+            pid
+        }
+        pid => pid,
+    }
+}
 
 #[cfg(target_os = "linux")]
 pub(super) use linux::{RangeCommand, probe_writers, range_command};

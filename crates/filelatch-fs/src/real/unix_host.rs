@@ -48,7 +48,7 @@ impl Host for RealHost {
     }
 
     fn pid(&self) -> u32 {
-        std::process::id()
+        super::raw_unix::pid()
     }
 
     fn facts(&self) -> ProcessFacts {

@@ -73,6 +73,9 @@ pub(crate) fn begin(resource: &Arc<Resource>, request: &Request<'_>, tries: &mut
 pub(crate) fn acquire(resource: &Arc<Resource>, request: &Request<'_>) -> Result<Tenure> {
     let mut tries = 0;
     loop {
+        if request.cancel.is_some_and(CancelToken::is_cancelled) {
+            return Err(Error::Cancelled { path: spelled(resource) });
+        }
         match begin(resource, request, &mut tries)? {
             Begun::Got(tenure) => return Ok(tenure),
             Begun::Queued(ticket) => return wait(&ticket, request),
@@ -86,6 +89,7 @@ fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
     let waker = Waker::from(Arc::new(ThreadWaker { thread: std::thread::current(), host: Arc::clone(&host) }));
     let mut watch = Watch::begin(ticket, request, host.monotonic());
     let cancel = Watched::new(request.cancel);
+    ticket.is_for_thread();
     loop {
         if let Some(result) = ticket.poll(&waker) {
             return result;
@@ -94,7 +98,10 @@ fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
             return Err(Error::Cancelled { path: spelled(ticket.resource()) });
         }
         match watch.look(ticket, host.monotonic()) {
-            Look::Wait(time) => host.park(time),
+            Look::Wait(time) => {
+                host.park(time);
+                ticket.spin_if_near(&*host);
+            }
             Look::GiveUp(error) => {
                 // Leaving and being granted exclude each other: whoever is no longer in the queue has an answer.
                 if ticket.leave() {

@@ -14,11 +14,12 @@
 //! system and a helper queues again.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use filelatch_fs::LockKind;
+use filelatch_fs::{Host, LockKind, Stat, Timestamp};
 
 use super::helpers::Helpers;
 use super::owner::Owner;
@@ -32,6 +33,8 @@ use crate::path::Place;
 const HANDOVERS: u32 = 32;
 /// Time for such hand-overs.
 const TENURE: Duration = Duration::from_millis(2);
+/// Holders who take less than this are waited for awake by the next in line: sleeping and waking would take longer.
+const QUICK: Duration = Duration::from_micros(20);
 /// A record older than this is written anew when the process locks again: "since" is right to this much.
 const SIGNATURE_AGE: Duration = Duration::from_secs(1);
 
@@ -59,6 +62,9 @@ struct State {
     intent: Option<Intent>,
     handovers: u32,
     tenure_began: Duration,
+    /// Time of the last hand-over inside the process, and whether the holders take less than [`QUICK`].
+    handed_over: Duration,
+    quick: bool,
     next_id: u64,
 }
 
@@ -80,6 +86,8 @@ struct Tenant {
 struct Signature {
     line: Vec<u8>,
     at: Duration,
+    /// Time of change and length of the lock file, once they can be told apart from those of any later change.
+    seen: Option<(Timestamp, u64)>,
 }
 
 #[derive(Debug)]
@@ -88,6 +96,11 @@ pub(crate) struct Waiter {
     kind: LockKind,
     owner: Owner,
     answer: Mutex<Answer>,
+    answered: AtomicBool,
+    /// A thread waits, and may be woken a little early.
+    is_thread: AtomicBool,
+    /// Next in line behind a holder who will not take long.
+    near: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -169,6 +182,8 @@ impl Resource {
             intent: None,
             handovers: 0,
             tenure_began: Duration::ZERO,
+            handed_over: Duration::ZERO,
+            quick: false,
             next_id: 0,
         };
         let born_in = parts.host.pid();
@@ -298,7 +313,7 @@ impl Resource {
                 sidecar.lock(kind).map_err(|e| fail("lock", e))?;
             } else if !sidecar.try_lock(kind).map_err(|e| fail("lock", e))? {
                 // A file that was replaced tells nothing about who holds the lock.
-                if !sidecar.is_current(&self.parts, &self.lock).map_err(|e| fail("examine", e))? {
+                if sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))?.is_none() {
                     continue;
                 }
                 let passing = sidecar.somebody_waits().map_err(|e| fail("examine", e))?;
@@ -306,19 +321,33 @@ impl Resource {
                 locked(&self.state).sidecar = Some(sidecar);
                 return Ok(attempt);
             }
-            if !sidecar.is_current(&self.parts, &self.lock).map_err(|e| fail("examine", e))? {
+            let Some(stat) = sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))? else {
                 drop(sidecar);
                 continue;
-            }
-            let head = self.look(&sidecar).map_err(|e| fail("read", e))?;
+            };
+            let head = self.look(&sidecar, &stat).map_err(|e| fail("read", e))?;
             return Ok(Attempt::Got { sidecar, head });
         }
     }
 
-    fn look(&self, sidecar: &Sidecar) -> std::io::Result<Head> {
+    /// Is the record still the one that this process wrote? Usually its time of change tells; the rule is the cache's: it must
+    /// have been older than one tick of the clock when the record was last read.
+    fn look(&self, sidecar: &Sidecar, stat: &Stat) -> std::io::Result<Head> {
+        let seen = (stat.mtime, stat.size);
+        if locked(&self.state).signature.as_ref().is_some_and(|s| s.seen == Some(seen)) {
+            let len = usize::try_from(stat.size).unwrap_or_default();
+            return Ok(Head { found: None, len, ours_already: true });
+        }
+        let now = self.parts.host.now();
         let (bytes, len) = sidecar.read_head()?;
-        let state = locked(&self.state);
-        let ours_already = state.signature.as_ref().is_some_and(|s| s.line == bytes[..len]);
+        let mut state = locked(&self.state);
+        let signature = state.signature.as_mut().filter(|s| s.line == bytes[..len]);
+        let ours_already = signature.is_some();
+        if let Some(signature) = signature {
+            let granule = self.place.dir.caps().timestamp_granule;
+            let settled = now.duration_since(stat.mtime.to_system_time()).is_ok_and(|age| age > granule);
+            signature.seen = settled.then_some(seen);
+        }
         let found = (!ours_already).then(|| Record::find(&bytes[..len], len as u64));
         Ok(Head { found, len, ours_already })
     }
@@ -351,7 +380,7 @@ impl Resource {
                     return Err(Error::io("sign the lock file", &self.lock.path, e));
                 }
             } else {
-                state.signature = Some(Signature { line, at });
+                state.signature = Some(Signature { line, at, seen: None });
             }
         }
         Ok(())
@@ -376,8 +405,15 @@ impl Resource {
     }
 
     fn queue_up(self: &Arc<Self>, state: &mut State, kind: LockKind, owner: Owner, first: bool) -> Ticket {
-        let answer = Mutex::new(Answer::Pending(None));
-        let waiter = Arc::new(Waiter { id: state.next(), kind, owner, answer });
+        let waiter = Arc::new(Waiter {
+            id: state.next(),
+            kind,
+            owner,
+            answer: Mutex::new(Answer::Pending(None)),
+            answered: AtomicBool::new(false),
+            is_thread: AtomicBool::new(false),
+            near: AtomicBool::new(false),
+        });
         if first {
             state.queue.push_front(Arc::clone(&waiter));
         } else {
@@ -483,6 +519,11 @@ impl Resource {
                 let grant = state.admit(waiter.owner);
                 waiter.answer(Ok(grant));
             }
+            if state.quick
+                && let Some(next) = state.queue.front()
+            {
+                next.come_near();
+            }
             return;
         }
         self.unlock(&mut state);
@@ -492,6 +533,8 @@ impl Resource {
     fn may_hand_over(&self, state: &mut State) -> bool {
         state.handovers += 1;
         let now = self.parts.host.monotonic();
+        state.quick = now.saturating_sub(state.handed_over) < QUICK;
+        state.handed_over = now;
         if state.handovers < HANDOVERS && now.saturating_sub(state.tenure_began) < TENURE {
             return true;
         }
@@ -546,7 +589,7 @@ impl Resource {
         }
         sidecar.write_line(&line).and_then(|()| sidecar.sync()).map_err(|e| fail("write", e))?;
         state.intent = intent;
-        state.signature = Some(Signature { line, at: self.parts.host.monotonic() });
+        state.signature = Some(Signature { line, at: self.parts.host.monotonic(), seen: None });
         Ok(())
     }
 
@@ -574,13 +617,47 @@ impl State {
 impl Waiter {
     fn answer(&self, result: Result<Grant>) {
         let before = std::mem::replace(&mut *locked(&self.answer), Answer::Ready(result));
+        self.answered.store(true, Ordering::Release);
         if let Answer::Pending(Some(waker)) = before {
             waker.wake();
         }
     }
 }
 
+impl Waiter {
+    /// Wakes a thread that will be next, so that it is awake when its turn comes.
+    fn come_near(&self) {
+        if self.is_thread.load(Ordering::Relaxed) {
+            self.near.store(true, Ordering::Relaxed);
+            if let Answer::Pending(Some(waker)) = &*locked(&self.answer) {
+                waker.wake_by_ref();
+            }
+        }
+    }
+}
+
 impl Ticket {
+    /// Says that a thread waits, not a task.
+    pub(crate) fn is_for_thread(&self) {
+        self.waiter.is_thread.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits awake for a moment if the turn is said to be near.
+    pub(crate) fn spin_if_near(&self, host: &dyn Host) {
+        if !self.waiter.near.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let end = host.monotonic() + QUICK;
+        while host.monotonic() < end {
+            for _ in 0..16 {
+                if self.waiter.answered.load(Ordering::Acquire) {
+                    return;
+                }
+                std::hint::spin_loop();
+            }
+        }
+    }
+
     /// The answer if it is there; else `waker` is told when it is.
     pub(crate) fn poll(&self, waker: &Waker) -> Option<Result<Tenure>> {
         let mut answer = locked(&self.waiter.answer);

@@ -111,11 +111,11 @@ impl Sidecar {
         Ok(self.gated && self.file.range_is_locked(GATE, 1)?)
     }
 
-    /// Does the path still name this file (L5)? `ESTALE` counts as no.
-    pub(crate) fn is_current(&self, parts: &Parts, lock: &LockPath) -> io::Result<bool> {
-        match parts.fs.stat(&lock.path) {
-            Ok(stat) => Ok(stat.id == self.id),
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => Ok(false),
+    /// Facts of this file if the name still stands for it (L5). `ESTALE` counts as no.
+    pub(crate) fn current(&self, dir: &dyn FsDir, lock: &LockPath) -> io::Result<Option<Stat>> {
+        match dir.stat(&lock.name) {
+            Ok(stat) => Ok(Some(stat).filter(|stat| stat.id == self.id)),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => Ok(None),
             Err(e) => Err(e),
         }
     }

@@ -133,7 +133,16 @@ pub(crate) fn combine(
     let cancel = Watched::new(part.cancel);
     loop {
         let message = if std::mem::take(&mut leads) { Message::Lead } else { slot.take() };
+        let called_off = !ran && cancel.is_cancelled();
         let batch = match message {
+            Message::Lead if called_off => {
+                entry.combiner.next_leader(host);
+                return Err(Error::Cancelled { path: resource.place.spelled.clone() });
+            }
+            Message::Turn(batch) if called_off => {
+                pass_on(entry, batch);
+                return Err(Error::Cancelled { path: resource.place.spelled.clone() });
+            }
             Message::Lead => {
                 let left = part.wait.limit().map_or(part.wait, |limit| match part.wait {
                     Wait::No => Wait::No,
@@ -152,7 +161,7 @@ pub(crate) fn combine(
             }
             Message::Turn(batch) => batch,
             Message::Done(result) => return result.map(Some),
-            Message::None if !ran && cancel.is_cancelled() && entry.combiner.leave(&slot) => {
+            Message::None if called_off && entry.combiner.leave(&slot) => {
                 return Err(Error::Cancelled { path: resource.place.spelled.clone() });
             }
             Message::None => {
