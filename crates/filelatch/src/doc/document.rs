@@ -80,15 +80,15 @@ impl Document {
 
     /// The whole value, changes included. Building it costs time in proportion to the document; [`get`](Self::get) does not.
     pub fn value(&self) -> Result<&Value, DocError> {
-        if self.whole.get().is_none() {
-            let old = self.syntax.value(self.syntax.root())?;
-            let value = match &self.delta {
-                Some(delta) => delta.apply(old),
-                None => old,
-            };
-            return Ok(self.whole.get_or_init(|| value));
+        if let Some(value) = self.whole.get() {
+            return Ok(value);
         }
-        Ok(self.whole.get_or_init(Value::default))
+        let old = self.syntax.value(self.syntax.root())?;
+        let value = match &self.delta {
+            Some(delta) => delta.apply(old),
+            None => old,
+        };
+        Ok(self.whole.get_or_init(|| value))
     }
 
     /// The value at a JSON pointer (RFC 6901), changes included; `None` if nothing is there.
@@ -163,7 +163,7 @@ impl Document {
 
     /// Reads the whole document into a type.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, DocError> {
-        typed::read(self.value()?.clone())
+        typed::read(self.value()?)
     }
 
     /// Writes a value that was [`read`](Self::read) and then changed. Only what differs from reading the document afresh is
@@ -176,7 +176,7 @@ impl Document {
         let current = self.value()?.clone();
         let wanted = typed::overlay(current, &before, after.clone());
         // Renamed or aliased fields could make the overlay mean something else; the type itself is asked.
-        let read_back = typed::to_value(&typed::read::<T>(wanted.clone())?)?;
+        let read_back = typed::to_value(&typed::read::<T>(&wanted)?)?;
         if !super::number::same_value(&read_back, &after) {
             let message = "the value does not survive being written and read again".to_owned();
             return Err(DocError::TypeMismatch { pointer: String::new(), message });

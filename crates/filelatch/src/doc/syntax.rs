@@ -71,3 +71,70 @@ pub(super) fn print(value: &Value, format: Format) -> Result<String, DocError> {
         Format::Text => super::text::print_document(value),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::super::delta::{self, Op};
+    use super::super::pointer;
+    use super::*;
+
+    /// L46: the check is what stands between a bug in an editor and a lost file, so it is tested with wrong texts, one per
+    /// way to be wrong.
+    #[test]
+    fn wrong_texts_are_caught() {
+        let json = "{\"a\": [1, {\"b\": 2}], \"c\": 3}";
+        let jsonc = "{\"a\": [1, {\"b\": 2}], /* c */ \"c\": 3}";
+        let toml = "c = 3\na = [1, {b = 2}]\n";
+        let yaml = "c: 3\na: [1, {b: 2}]\n";
+        let rows: [(Format, &str, &[&str], &str); 4] = [
+            (
+                Format::Json,
+                json,
+                &[
+                    json,
+                    "{\"a\": [1, {\"b\": 7}], \"c\": 3, \"d\": 4}",
+                    "{\"a\": [1, {\"b\": 7}]}",
+                    "{\"a\": [1, {\"b\": 7}, 2], \"c\": 3}",
+                    "{\"a\": [1, {\"b\": 7, \"b\": 7}], \"c\": 3}",
+                    "{\"a\": [1, {\"b\": 7.0}], \"c\": 3}",
+                    "{\"a\": [1, {\"b\": \"7\"}], \"c\": 3}",
+                    "{\"a\": [1, {\"b\": 7}], \"c\": 3,}",
+                    "{\"a\": [1, {\"b\": 7}], \"c\": 3} 1",
+                    "{\"a\": [1, {\"b\": 7}], \"c\": 3 // no\n}",
+                ],
+                "{\"a\": [1, {\"b\": 7}], \"c\": 3}",
+            ),
+            (Format::Jsonc, jsonc, &[jsonc, "{\"a\": [1, {\"b\": 7}]}", "{"], "{\"a\": [1, {\"b\": 7}], \"c\": 3,}"),
+            (
+                Format::Toml,
+                toml,
+                &[toml, "c = 3\na = [1, {b = 7.0}]\n", "c = 3\n", "c = "],
+                "a = [1, {b = 7}]\nc = 3\n",
+            ),
+            (Format::Yaml, yaml, &[yaml, "c: 3\na: [1, {b: '7'}]\n", "c: 3\n", "c: ["], "a: [1, {b: 7}]\nc: 3\n"),
+        ];
+        for (format, old, wrong, right) in rows {
+            let syntax = parse(old.to_owned(), format).unwrap();
+            let mut delta: Option<Arc<Delta>> = None;
+            let path = pointer::parse("/a/1/b").unwrap();
+            delta::change(syntax.as_ref(), &mut delta, &path, Op::Set(json!(7))).unwrap();
+            let delta = delta.unwrap();
+            for new in wrong {
+                let verdict = syntax.verify(new, &delta);
+                assert!(matches!(verdict, Err(DocError::VerifyFailed { .. })), "{format}: {new}");
+            }
+            syntax.verify(right, &delta).unwrap();
+        }
+    }
+
+    /// A document is built in one thread and may be finished in another.
+    #[test]
+    fn documents_can_be_sent() {
+        fn sendable<T: Send + Sync>() {}
+        sendable::<super::super::Document>();
+    }
+}

@@ -13,7 +13,7 @@ use super::number::same_value;
 use super::pointer;
 
 /// Reads a value into a type.
-pub(super) fn read<T: DeserializeOwned>(value: Value) -> Result<T, DocError> {
+pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, DocError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let steps = error.path().iter().filter_map(|segment| match segment {
             Segment::Seq { index } => Some(Cow::Owned(index.to_string())),

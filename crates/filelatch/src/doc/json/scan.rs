@@ -47,13 +47,16 @@ pub(super) fn scan(text: &str, format: Format) -> Result<Scan, DocError> {
         text,
         bytes: text.as_bytes(),
         at: 0,
-        nodes: Vec::with_capacity(text.len() / 16 + 4),
+        nodes: Vec::with_capacity(text.len() / 12 + 4),
         relaxed: false,
         format,
     };
-    scanner.document()?;
+    scanner.document().map_err(|error| *error)?;
     Ok(Scan { nodes: scanner.nodes, relaxed: scanner.relaxed })
 }
+
+/// In here an error is one pointer, so that success costs one register.
+type Scanned<T> = Result<T, Box<DocError>>;
 
 struct Scanner<'t> {
     text: &'t str,
@@ -66,13 +69,13 @@ struct Scanner<'t> {
 
 impl Scanner<'_> {
     #[cold]
-    fn error<T>(&self, at: usize, message: impl Into<String>) -> Result<T, DocError> {
-        Err(DocError::parse(self.format, self.text, at, message))
+    fn error<T>(&self, at: usize, message: impl Into<String>) -> Scanned<T> {
+        Err(Box::new(DocError::parse(self.format, self.text, at, message)))
     }
 
     /// An error about what stands here instead of what is wanted.
     #[cold]
-    fn expected<T>(&self, wanted: &str) -> Result<T, DocError> {
+    fn expected<T>(&self, wanted: &str) -> Scanned<T> {
         match self.text.get(self.at..).and_then(|rest| rest.chars().next()) {
             None => self.error(self.at, format!("the document ends where {wanted} is expected")),
             Some(c) => self.error(self.at, format!("found `{c}` where {wanted} is expected")),
@@ -83,7 +86,7 @@ impl Scanner<'_> {
         self.bytes.get(self.at).copied()
     }
 
-    fn document(&mut self) -> Result<(), DocError> {
+    fn document(&mut self) -> Scanned<()> {
         self.trivia()?;
         if self.at == self.bytes.len() {
             return self.error(self.at, "empty document; a JSON document has at least one value");
@@ -166,7 +169,7 @@ impl Scanner<'_> {
         self.nodes.push(Node { kind, start: as_u32(start), end: as_u32(end), next, count: 0 });
     }
 
-    fn key(&mut self) -> Result<(), DocError> {
+    fn key(&mut self) -> Scanned<()> {
         if self.peek() != Some(b'"') {
             return self.expected("a key in double quotes");
         }
@@ -180,7 +183,7 @@ impl Scanner<'_> {
     }
 
     #[inline]
-    fn trivia(&mut self) -> Result<(), DocError> {
+    fn trivia(&mut self) -> Scanned<()> {
         loop {
             match self.peek() {
                 Some(b' ' | b'\n' | b'\t' | b'\r') => self.at += 1,
@@ -191,7 +194,7 @@ impl Scanner<'_> {
     }
 
     #[cold]
-    fn comment(&mut self) -> Result<(), DocError> {
+    fn comment(&mut self) -> Scanned<()> {
         let rest = &self.text[self.at..];
         let len = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
@@ -208,7 +211,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn word(&mut self, word: &str, kind: Kind) -> Result<(), DocError> {
+    fn word(&mut self, word: &str, kind: Kind) -> Scanned<()> {
         if !self.bytes[self.at..].starts_with(word.as_bytes()) {
             return self.expected("a value");
         }
@@ -217,7 +220,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<(), DocError> {
+    fn string(&mut self) -> Scanned<()> {
         let start = self.at;
         let mut kind = Kind::Plain;
         self.at += 1;
@@ -241,7 +244,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn escape(&mut self) -> Result<(), DocError> {
+    fn escape(&mut self) -> Scanned<()> {
         let len = match self.bytes.get(self.at + 1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
             Some(b'u') => {
@@ -257,7 +260,7 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), DocError> {
+    fn number(&mut self) -> Scanned<()> {
         let start = self.at;
         if self.peek() == Some(b'-') {
             self.at += 1;
@@ -309,23 +312,20 @@ fn plain_len(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([0x01; 8]);
     const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
     // A byte below `n` (at most 0x80) borrows into its high bit; see "Bit Twiddling Hacks", haszero and hasless.
-    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word & HIGHS;
+    let below = |word: u64, n: u64| word.wrapping_sub(ONES * n) & !word;
 
-    let mut len = 0;
-    let mut chunks = bytes.chunks_exact(8);
-    for chunk in &mut chunks {
-        let mut eight = [0; 8];
-        eight.copy_from_slice(chunk);
-        let word = u64::from_le_bytes(eight);
+    let mut rest = bytes;
+    while let Some((eight, behind)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
         let quote = below(word ^ (ONES * u64::from(b'"')), 1);
         let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
-        let special = below(word, 0x20) | quote | backslash;
+        let special = (below(word, 0x20) | quote | backslash) & HIGHS;
         if special != 0 {
             // Borrows spread towards higher bytes only, so the lowest hit is exact.
-            return len + special.trailing_zeros() as usize / 8;
+            return bytes.len() - rest.len() + special.trailing_zeros() as usize / 8;
         }
-        len += 8;
+        rest = behind;
     }
     let is_special = |b: &u8| *b < 0x20 || *b == b'"' || *b == b'\\';
-    len + chunks.remainder().iter().position(is_special).unwrap_or(chunks.remainder().len())
+    bytes.len() - rest.len() + rest.iter().position(is_special).unwrap_or(rest.len())
 }
