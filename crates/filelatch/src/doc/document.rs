@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::delta::{self, Delta, Op};
 use super::splice::BOM;
 use super::syntax::{self, Shape, Syntax};
-use super::{DocError, Format, diff, patch, pointer, typed};
+use super::{DocError, Format, change, diff, patch, pointer, typed};
 
 /// A document that can be read and changed without losing what is not part of the change.
 ///
@@ -130,7 +130,7 @@ impl Document {
     fn change(&mut self, pointer: &str, op: Op) -> Result<(), DocError> {
         let path = pointer::parse(pointer)?;
         self.whole = OnceLock::new();
-        delta::change(self.syntax.as_ref(), &mut self.delta, &path, op)
+        change::change(self.syntax.as_ref(), &mut self.delta, &path, op)
     }
 
     /// Replaces the whole value, of which only the difference is written. Existing keys stay where they are whatever their

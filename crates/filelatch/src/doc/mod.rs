@@ -38,6 +38,7 @@
 //!
 //! The module works on bytes in memory. It opens no files and knows no locks.
 
+mod change;
 mod delta;
 mod diff;
 mod document;

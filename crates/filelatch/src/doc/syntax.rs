@@ -78,7 +78,8 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::delta::{self, Op};
+    use super::super::change;
+    use super::super::delta::Op;
     use super::super::pointer;
     use super::*;
 
@@ -121,7 +122,7 @@ mod tests {
             let syntax = parse(old.to_owned(), format).unwrap();
             let mut delta: Option<Arc<Delta>> = None;
             let path = pointer::parse("/a/1/b").unwrap();
-            delta::change(syntax.as_ref(), &mut delta, &path, Op::Set(json!(7))).unwrap();
+            change::change(syntax.as_ref(), &mut delta, &path, Op::Set(json!(7))).unwrap();
             let delta = delta.unwrap();
             for new in wrong {
                 let verdict = syntax.verify(new, &delta);

@@ -1,6 +1,7 @@
 //! TOML.
 
 mod edit;
+mod insert;
 mod print;
 mod scan;
 mod syntax;

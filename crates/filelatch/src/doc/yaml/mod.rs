@@ -2,6 +2,7 @@
 
 mod edit;
 mod print;
+mod replace;
 mod scalar;
 mod syntax;
 mod tree;
