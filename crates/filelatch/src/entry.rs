@@ -15,14 +15,14 @@ use crate::update::head::{Disk, Head};
 use crate::version::{Expect, Version};
 use crate::workspace::Workspace;
 use crate::write::current::{self, Current};
-use crate::write::publish::{Base, How, Published, Publisher};
+use crate::write::publish::{Base, How, Published, Publisher, has_bytes};
 use crate::write::temp::Temp;
 use crate::write::{Author, Durability, sweep};
 
 /// Directory entries a sweep looks at before it gives up: a huge directory must not slow its first writer down.
 const SWEEP_LIMIT: usize = 4096;
-/// A parsed document larger than this is not kept for the next update.
-const KEEP_PARSED: usize = 4 << 20;
+/// Content larger than this is not kept for the next change.
+const KEEP: usize = 512 << 10;
 
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -32,8 +32,15 @@ pub(crate) struct Entry {
     pub(crate) policy: Policy,
     pub(crate) workspace: Option<Arc<Workspace>>,
     pub(crate) read_limit: u64,
-    parsed: Mutex<Option<(Arc<Content>, Document)>>,
+    kept: Mutex<Option<Kept>>,
     swept: AtomicBool,
+}
+
+/// The content after the last change of this process.
+#[derive(Debug)]
+struct Kept {
+    content: Arc<Content>,
+    document: Option<Document>,
 }
 
 impl Entry {
@@ -50,7 +57,7 @@ impl Entry {
             policy,
             workspace,
             read_limit,
-            parsed: Mutex::new(None),
+            kept: Mutex::new(None),
             swept: AtomicBool::new(false),
         })
     }
@@ -69,22 +76,21 @@ impl Entry {
 
     /// What is on disk, read for a change. Only under the lock.
     pub(crate) fn read_head(&self) -> Result<Head> {
-        let disk = self.read_disk()?;
-        let known = disk.as_ref().and_then(|disk| {
-            let mut parsed = locked(&self.parsed);
-            parsed.take_if(|(content, _)| content.bytes == disk.content.bytes)
-        });
-        let mut head = Head::new(disk);
-        if let Some((_, document)) = known {
-            head.adopt(document);
+        let Some(current) = current::open(self.place())? else { return Ok(Head::new(None)) };
+        let fail = |e| Error::io("read", &self.place().spelled, e);
+        // Usually nobody else has written since: comparing with what is in memory is cheaper than reading it once more, and
+        // its parsed form is still good.
+        if let Some(kept) = locked(&self.kept).take()
+            && has_bytes(&*current.file, &kept.content.bytes).map_err(fail)?
+        {
+            let mut head = Head::new(Some(Disk { current, content: kept.content }));
+            if let Some(document) = kept.document {
+                head.adopt(document);
+            }
+            return Ok(head);
         }
-        Ok(head)
-    }
-
-    fn read_disk(&self) -> Result<Option<Disk>> {
-        let Some(current) = current::open(self.place())? else { return Ok(None) };
-        let bytes = current.read(self.place(), self.read_limit)?;
-        Ok(Some(Disk { current, content: Content::new(bytes) }))
+        let content = Content::new(current.read(self.place(), self.read_limit)?);
+        Ok(Head::new(Some(Disk { current, content })))
     }
 
     /// Publishes a head.
@@ -106,7 +112,7 @@ impl Entry {
         {
             make_durable(place, &disk.current, durability)?;
             let ended = Ended::unchanged(Some(new.version()));
-            self.keep_parsed(&new, head);
+            self.keep(new, head);
             return Ok(ended);
         }
         let temp = self.prepare(&new.bytes, head.disk.is_some())?;
@@ -116,7 +122,7 @@ impl Entry {
             (Some(disk), true) => Base::Bytes(&disk.current, &disk.content.bytes),
         };
         let published = self.publish(tenure, temp, &base, durability, report_displaced)?;
-        self.keep_parsed(&new, head);
+        self.keep(new, head);
         Ok(Ended {
             version: Some(published.version),
             unchanged: false,
@@ -162,11 +168,14 @@ impl Entry {
         Ok(published)
     }
 
-    fn keep_parsed(&self, content: &Arc<Content>, head: Head) {
-        if content.bytes.len() <= KEEP_PARSED
-            && let Some(document) = head.into_document()
-        {
-            *locked(&self.parsed) = Some((Arc::clone(content), document));
+    /// Keeps the newest content for the next change, and lets go of the replaced file.
+    fn keep(&self, content: Arc<Content>, head: Head) {
+        let (disk, document) = head.into_parts();
+        if let Some(disk) = disk {
+            self.resource.retire(disk.current.file);
+        }
+        if content.bytes.len() <= KEEP {
+            *locked(&self.kept) = Some(Kept { content, document });
         }
     }
 

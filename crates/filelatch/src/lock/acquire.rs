@@ -21,7 +21,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LATER_LOOKS: Duration = Duration::from_secs(1);
 /// Between the two looks that a deadlock must survive.
 const SECOND_LOOK: Duration = Duration::from_millis(20);
-/// How long a request that does not wait tries again while the lock passes from one holder to the next.
+/// How long a request that does not wait looks again: a wait of somebody else that was called off may have the lock for a moment.
 const PASSING: Duration = Duration::from_millis(2);
 const PASSING_TRIES: u32 = 10;
 
@@ -52,7 +52,7 @@ impl Wake for ThreadWaker {
 pub(crate) enum Begun {
     Got(Tenure),
     Queued(Ticket),
-    /// The lock is just passing from one holder to the next: begin again after so long.
+    /// Perhaps only held for a moment: begin again after so long.
     Again(Duration),
 }
 
@@ -61,11 +61,13 @@ pub(crate) fn begin(resource: &Arc<Resource>, request: &Request<'_>, tries: &mut
     match resource.begin(request.kind, request.owner, request.wait != Wait::No)? {
         Begin::Got(tenure) => Ok(Begun::Got(tenure)),
         Begin::Queued(ticket) => Ok(Begun::Queued(ticket)),
-        Begin::Passing if *tries < PASSING_TRIES => {
+        Begin::HeldElsewhere if *tries < PASSING_TRIES => {
             *tries += 1;
             Ok(Begun::Again(PASSING / PASSING_TRIES))
         }
-        Begin::Held | Begin::Passing => Err(Error::Locked { path: spelled(resource), holders: holders(resource) }),
+        Begin::Held | Begin::HeldElsewhere => {
+            Err(Error::Locked { path: spelled(resource), holders: holders(resource) })
+        }
     }
 }
 

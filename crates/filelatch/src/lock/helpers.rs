@@ -1,4 +1,4 @@
-//! Threads that wait in the kernel so that callers don't have to (P1).
+//! Threads that wait in the kernel, and close replaced files, so that callers don't have to (P1).
 //!
 //! # Promise
 //! One wait for each file and process, whatever number of callers wait; at most [`MAX`] threads for that, further files are
@@ -14,10 +14,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use filelatch_fs::FsFile;
+
 use super::resource::{Resource, locked};
 
 /// Threads that may block in the kernel.
 const MAX: usize = 32;
+/// Files that may wait to be closed.
+const CLOSING: usize = 8;
 /// How long an idle thread stays.
 const IDLE: Duration = Duration::from_secs(1);
 /// Their stack: system calls and little else.
@@ -33,23 +37,46 @@ pub(crate) struct Helpers {
 struct Pool {
     threads: usize,
     idle: usize,
-    jobs: VecDeque<Arc<Resource>>,
+    jobs: VecDeque<Job>,
+    closing: usize,
     polled: Vec<Arc<Resource>>,
     polling: bool,
 }
 
+#[derive(Debug)]
+enum Job {
+    Wait(Arc<Resource>),
+    Close(Box<dyn FsFile>),
+}
+
 impl Helpers {
+    /// Closes a file on a helper thread; here and now when there are many already, or no thread.
+    pub(crate) fn close(self: &Arc<Self>, file: Box<dyn FsFile>) {
+        let mut pool = locked(&self.pool);
+        if pool.closing < CLOSING {
+            if pool.idle > pool.jobs.len() {
+                self.work.notify_one();
+            } else if pool.threads < MAX && self.start("filelatch-wait", Helpers::work).is_ok() {
+                pool.threads += 1;
+            } else {
+                return;
+            }
+            pool.closing += 1;
+            pool.jobs.push_back(Job::Close(file));
+        }
+    }
+
     /// Has the queue of `resource` served by some thread. The caller must have set it busy, and may hold its mutex; after an
     /// error nobody serves it.
     pub(crate) fn submit(self: &Arc<Self>, resource: &Arc<Resource>) -> io::Result<()> {
         let mut pool = locked(&self.pool);
         if pool.idle > pool.jobs.len() {
-            pool.jobs.push_back(Arc::clone(resource));
+            pool.jobs.push_back(Job::Wait(Arc::clone(resource)));
             self.work.notify_one();
         } else if pool.threads < MAX {
-            self.start("filelatch-wait", Helpers::wait_in_kernel)?;
+            self.start("filelatch-wait", Helpers::work)?;
             pool.threads += 1;
-            pool.jobs.push_back(Arc::clone(resource));
+            pool.jobs.push_back(Job::Wait(Arc::clone(resource)));
         } else {
             if !pool.polling {
                 self.start("filelatch-poll", Helpers::poll)?;
@@ -66,13 +93,16 @@ impl Helpers {
         builder.spawn(move || run(&helpers)).map(drop)
     }
 
-    fn wait_in_kernel(&self) {
+    fn work(&self) {
         let mut pool = locked(&self.pool);
         loop {
-            if let Some(resource) = pool.jobs.pop_front() {
+            if let Some(job) = pool.jobs.pop_front() {
+                pool.closing -= usize::from(matches!(job, Job::Close(_)));
                 drop(pool);
-                serve(&resource, true);
-                drop(resource);
+                match job {
+                    Job::Wait(resource) => drop(serve(&resource, true)),
+                    Job::Close(file) => drop(file),
+                }
                 pool = locked(&self.pool);
                 continue;
             }

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use filelatch_fs::{Host, LockKind, Stat, Timestamp};
+use filelatch_fs::{FsFile, Host, LockKind, Stat, Timestamp};
 
 use super::helpers::Helpers;
 use super::owner::Owner;
@@ -125,8 +125,9 @@ pub(crate) enum Begin {
     Queued(Ticket),
     /// Held, and the caller would not wait.
     Held,
-    /// Nobody waits there and nobody holds it: it was on its way from one holder to the next.
-    Passing,
+    /// Held elsewhere, and the caller would not wait; or just on its way from one holder to the next, or taken for a moment by a
+    /// wait that was called off (P1): worth another look.
+    HeldElsewhere,
 }
 
 /// A held lock. Dropping it releases.
@@ -155,7 +156,6 @@ enum Attempt {
         head: Head,
     },
     Held,
-    Passing,
     /// No lock can be had here at all.
     Impossible(std::io::Error),
 }
@@ -215,7 +215,8 @@ impl Resource {
             return self.first_try(kind, owner, wait, sidecar);
         }
         if !wait {
-            return Ok(Begin::Held);
+            let here = !state.holders.is_empty();
+            return Ok(if here { Begin::Held } else { Begin::HeldElsewhere });
         }
         let ticket = self.queue_up(&mut state, kind, owner, false);
         Ok(Begin::Queued(ticket))
@@ -242,18 +243,14 @@ impl Resource {
                     Err(e)
                 }
             },
-            Ok(Attempt::Held | Attempt::Passing) if wait => {
+            Ok(Attempt::Held) if wait => {
                 let ticket = self.queue_up(&mut state, kind, owner, true);
                 self.call_helper(&mut state);
                 Ok(Begin::Queued(ticket))
             }
             Ok(Attempt::Held) => {
                 self.retreat(&mut state);
-                Ok(Begin::Held)
-            }
-            Ok(Attempt::Passing) => {
-                self.retreat(&mut state);
-                Ok(Begin::Passing)
+                Ok(Begin::HeldElsewhere)
             }
             Ok(Attempt::Impossible(e)) => {
                 if kind == LockKind::Exclusive {
@@ -316,10 +313,8 @@ impl Resource {
                 if sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))?.is_none() {
                     continue;
                 }
-                let passing = sidecar.somebody_waits().map_err(|e| fail("examine", e))?;
-                let attempt = if passing { Attempt::Passing } else { Attempt::Held };
                 locked(&self.state).sidecar = Some(sidecar);
-                return Ok(attempt);
+                return Ok(Attempt::Held);
             }
             let Some(stat) = sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))? else {
                 drop(sidecar);
@@ -470,7 +465,7 @@ impl Resource {
                     Ok(()) => state.sidecar = Some(sidecar),
                     Err(_) => state.sidecar = None,
                 },
-                Ok(Attempt::Held | Attempt::Passing) => return false,
+                Ok(Attempt::Held) => return false,
                 Ok(Attempt::Impossible(e)) => {
                     let Some(first) = state.queue.pop_front() else { continue };
                     first.answer(Err(Error::io("create a lock file in", self.place.dir.path(), e)));
@@ -565,6 +560,11 @@ impl Resource {
         if let Ok(mut state) = self.state.try_lock() {
             state.sidecar = None;
         }
+    }
+
+    /// Closes a replaced file, off the caller's path: the last close of an unlinked file frees its blocks.
+    pub(crate) fn retire(&self, file: Box<dyn FsFile>) {
+        self.helpers.close(file);
     }
 
     /// Records an unfinished in-place write, durably, before it begins; `None` takes the note back after it.

@@ -122,11 +122,11 @@ impl Head {
         Ok(result)
     }
 
-    /// The parsed document of the current content, if there is one and it has no changes that are not in the bytes.
-    pub(crate) fn into_document(self) -> Option<Document> {
+    /// What was on disk, and the parsed document of the newest content if there is one.
+    pub(crate) fn into_parts(self) -> (Option<Disk>, Option<Document>) {
         match self.state {
-            State::Parsed(document) if !document.is_changed() => Some(*document),
-            _ => None,
+            State::Parsed(document) if !document.is_changed() => (self.disk, Some(*document)),
+            _ => (self.disk, None),
         }
     }
 

@@ -377,7 +377,7 @@ pub(crate) fn has_bytes(file: &dyn filelatch_fs::FsFile, bytes: &[u8]) -> io::Re
         return Ok(false);
     }
     // In pieces: the comparison ends at the first difference and needs no second copy.
-    let mut buf = vec![0; bytes.len().clamp(1, 256 << 10)];
+    let mut buf = vec![0; bytes.len().clamp(1, 64 << 10)];
     let mut done = 0;
     loop {
         let n = file.read_at(&mut buf, done as u64)?;
