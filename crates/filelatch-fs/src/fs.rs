@@ -41,6 +41,14 @@ pub trait Fs: Debug + Send + Sync + 'static {
     /// Who holds or waits for locks on a file, by the system's own table; `None` where there is no such table. Takes no
     /// lock itself. Locks of other PID namespaces and other machines may be missing.
     fn lock_table(&self, file: FileId) -> io::Result<Option<LockTable>>;
+
+    /// The open file that this process was started with under a number (see [`FsFile::make_inheritable`]), by a handle of its
+    /// own: the number stays open for programs that are started from here. [`io::ErrorKind::Unsupported`] where open files are
+    /// not inherited with their locks.
+    fn inherited(&self, number: u64) -> io::Result<Box<dyn FsFile>> {
+        let _ = number;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// An open directory.
@@ -143,6 +151,12 @@ pub trait FsFile: Debug + Send + Sync + 'static {
 
     /// Gives the whole-file lock back, for every heir of this open file too (L2).
     fn unlock(&self) -> io::Result<()>;
+
+    /// The whole-file lock that this very open file holds, by the system's word. Takes none.
+    /// [`io::ErrorKind::Unsupported`] where the system does not tell.
+    fn held_lock(&self) -> io::Result<Option<LockKind>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Takes a lock on a byte range (which may lie beyond the end) or waits for it. Owned by this open file.
     /// [`io::ErrorKind::Unsupported`] without [`Caps::range_locks`].

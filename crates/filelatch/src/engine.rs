@@ -10,7 +10,7 @@ use filelatch_fs::{Fs, Host, RealFs, RealHost};
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::LatchFile;
-use crate::guard::Guard;
+use crate::guard::{Guard, SharedGuard};
 use crate::lock::helpers::Helpers;
 use crate::lock::owner::Owner;
 use crate::lock::resource::{Resource, locked};
@@ -80,7 +80,16 @@ struct Files {
     recent: VecDeque<Arc<Entry>>,
     /// Length of `entries` at which dead ones are cleared out.
     clear_at: usize,
-    inherited: Vec<String>,
+    inherited: Vec<Inherited>,
+}
+
+/// A lock that the process which started this one holds and has handed on (P12).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// The resource's name ([`Guard::resource_name`]).
+    pub resource: String,
+    /// The descriptor ([`Guard::make_inheritable`]).
+    pub descriptor: u64,
 }
 
 /// Builds a [`Filelatch`] from parts.
@@ -310,6 +319,11 @@ impl Filelatch {
         let id = place.id.clone();
         let lock = LockPath::of(&place, policy.lock_file);
         let resource = Resource::new(Arc::clone(&inner.parts), Arc::clone(&life.helpers), place, lock);
+        if !files.inherited.is_empty() {
+            let name = id.to_string();
+            let mut handed_on = files.inherited.iter().filter(|held| held.resource == name);
+            handed_on.any(|held| resource.adopt(held.descriptor));
+        }
         let entry = Entry::new(resource, policy, workspace.map(Arc::new), inner.read_limit);
         files.insert(id, &entry);
         Ok(entry)
@@ -323,12 +337,24 @@ impl Filelatch {
     pub(crate) fn holdings(&self, owner: Owner) -> Vec<String> {
         let files = locked(&self.life().files);
         let held = files.entries.values().filter_map(Weak::upgrade).filter(|entry| entry.resource.is_held_by(owner));
-        held.map(|entry| entry.place().id.to_string()).chain(files.inherited.iter().cloned()).collect()
+        let inherited = files.inherited.iter().map(|held| held.resource.clone());
+        held.map(|entry| entry.place().id.to_string()).chain(inherited).collect()
     }
 
-    /// Says that this process was started by the holder of these locks, so that a circle through it is found (P3, P12).
-    pub fn inherit(&self, held: impl IntoIterator<Item = String>) {
-        locked(&self.life().files).inherited.extend(held);
+    /// Says that this process was started by the holder of these locks: they are used as they are held, instead of waited for,
+    /// and a circle through them is found (P3, P12). What a file does with its descriptor is checked at its first use; those
+    /// that are not open or hold no lock at all are left out and handed back.
+    ///
+    /// To be called before the first file is opened.
+    pub fn inherit(&self, held: impl IntoIterator<Item = Inherited>) -> Vec<Inherited> {
+        let fs = &self.inner.parts.fs;
+        let holds = |held: &Inherited| match fs.inherited(held.descriptor).and_then(|file| file.held_lock()) {
+            Ok(kind) => kind.is_some(),
+            Err(e) => e.kind() == io::ErrorKind::Unsupported,
+        };
+        let (good, bad): (Vec<_>, Vec<_>) = held.into_iter().partition(holds);
+        locked(&self.life().files).inherited.extend(good);
+        bad
     }
 
     /// Takes the exclusive locks of several files in one global order, so that such calls can't deadlock with each other. Two
@@ -338,6 +364,24 @@ impl Filelatch {
         paths: impl IntoIterator<Item = &'a Path>,
         options: &LockOptions<'_>,
     ) -> Result<Vec<Guard>> {
+        self.in_order(paths, options, LatchFile::lock)
+    }
+
+    /// As [`Filelatch::lock_all`], shared.
+    pub fn lock_all_shared<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a Path>,
+        options: &LockOptions<'_>,
+    ) -> Result<Vec<SharedGuard>> {
+        self.in_order(paths, options, LatchFile::lock_shared)
+    }
+
+    fn in_order<'a, G>(
+        &self,
+        paths: impl IntoIterator<Item = &'a Path>,
+        options: &LockOptions<'_>,
+        lock: fn(&LatchFile, &LockOptions<'_>) -> Result<G>,
+    ) -> Result<Vec<G>> {
         let mut files = paths.into_iter().map(|path| self.file(path)).collect::<Result<Vec<_>>>()?;
         files.sort_by(|a, b| a.id().cmp(b.id()));
         files.dedup_by(|a, b| a.id() == b.id());
@@ -350,7 +394,7 @@ impl Filelatch {
                 (Wait::No, _) | (_, None) => wait,
                 (_, Some(limit)) => Wait::For(limit.saturating_sub(host.monotonic().saturating_sub(began))),
             };
-            guards.push(file.lock(&options.clone().wait(left))?);
+            guards.push(lock(file, &options.clone().wait(left))?);
         }
         Ok(guards)
     }
@@ -365,6 +409,21 @@ impl Filelatch {
         let dir = dir.as_ref();
         let dir = self.inner.parts.fs.canonicalize(dir).map_err(|e| Error::io("find", dir, e))?;
         Ok(Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)?.map(|workspace| workspace.root))
+    }
+
+    /// Files in a directory that have a lock file beside them (named the usual way), held or not, sorted. Changes nothing.
+    pub fn lock_files(&self, dir: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
+        let dir = dir.as_ref();
+        let fail = |e| Error::io("list", dir, e);
+        let path = self.inner.parts.fs.canonicalize(dir).map_err(fail)?;
+        let mut files = Vec::new();
+        let mut each = |name: std::ffi::OsString| {
+            files.extend(crate::path::locked_by(&name).map(|name| dir.join(name)));
+            true
+        };
+        self.inner.parts.fs.open_dir(&path).and_then(|open| open.list(&mut each)).map_err(fail)?;
+        files.sort();
+        Ok(files)
     }
 
     /// Temporary files that dead writers left in a directory, and those of living ones. Changes nothing.

@@ -92,6 +92,13 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The process that started this one holds the lock in a way that this one can't use. Waiting would never end.
+    #[error("`{}` is locked by the command that started this one, which did not hand on the lock that is needed here", path.display())]
+    HeldByParent {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// The name of the lock file is taken by something that can't be one.
     #[error("the lock file `{}` is {what}", path.display())]
     BadLockFile {
@@ -257,7 +264,7 @@ impl Error {
             Error::Locked { .. } => "locked",
             Error::Timeout { .. } => "timeout",
             Error::Deadlock { .. } => "deadlock",
-            Error::Reentrant { .. } => "held-by-parent",
+            Error::Reentrant { .. } | Error::HeldByParent { .. } => "held-by-parent",
             Error::Cancelled { .. } => "cancelled",
             Error::BadLockFile { .. } => "bad-lock-file",
             Error::Forked { .. } => "forked",
@@ -291,6 +298,7 @@ impl Error {
             | Error::Timeout { path, .. }
             | Error::Deadlock { path, .. }
             | Error::Reentrant { path }
+            | Error::HeldByParent { path }
             | Error::Cancelled { path }
             | Error::BadLockFile { path, .. }
             | Error::Forked { path }
@@ -322,6 +330,9 @@ impl Error {
                 "use the guard that is already held".to_owned(),
                 "a guard that was handed to another thread needs a lock scope of its own".to_owned(),
             ],
+            Error::HeldByParent { .. } => hint(
+                "nothing was changed; the outer command must hold an exclusive lock and hand it on (no `--shared`, no `--close`)",
+            ),
             Error::BadLockFile { path, .. } => {
                 vec![format!("nothing was changed; look at `{}` and move it away if it is not needed", path.display())]
             }

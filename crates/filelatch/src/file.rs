@@ -1,7 +1,7 @@
 //! A handle on one file: read, lock, write, update.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use filelatch_fs::LockKind;
 use serde::Serialize;
@@ -16,7 +16,7 @@ use crate::guard::{Guard, Held, SharedGuard};
 use crate::lock::acquire::{Request, acquire};
 use crate::lock::holder::{LockState, lock_state};
 use crate::lock::owner::Owner;
-use crate::lock::resource::{Resource, Tenure};
+use crate::lock::resource::{Resource, Tenure, locked};
 use crate::lock::{LockOptions, Wait};
 use crate::path::{Place, ResourceId};
 use crate::policy::{Policy, Strategy};
@@ -24,7 +24,7 @@ use crate::snapshot::Snapshot;
 use crate::update::combine::{Ended, Part, combine};
 use crate::update::head::{Head, doc_error};
 use crate::version::Expect;
-use crate::write::{Durability, current};
+use crate::write::{Durability, Notice, current};
 use crate::write_path::{self, Written};
 use crate::writer::FileWriter;
 
@@ -396,6 +396,7 @@ impl LatchFile {
         change: &mut dyn FnMut(&mut Head) -> bool,
     ) -> Result<Option<Ended>> {
         let strategy = options.strategy.unwrap_or(entry.policy.strategy);
+        let unlocked = Mutex::new(None);
         let part = Part {
             owner: options.lock.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner),
             wait: options.lock.wait.unwrap_or(entry.policy.wait),
@@ -405,10 +406,16 @@ impl LatchFile {
             cancel: options.lock.cancel.as_ref(),
             lock: &|wait| {
                 let lock = options.lock.clone().wait(wait);
-                self.hold(LockKind::Exclusive, &lock).map(|held| held.tenure)
+                let held = self.hold(LockKind::Exclusive, &lock)?;
+                *locked(&unlocked) = held.warning.map(|why| Notice::Unlocked { why });
+                Ok(held.tenure)
             },
         };
-        combine(entry, &part, change)
+        let mut ended = combine(entry, &part, change)?;
+        if let Some(ended) = &mut ended {
+            ended.notices.extend(locked(&unlocked).take());
+        }
+        Ok(ended)
     }
 
     fn unanswered(&self) -> Error {

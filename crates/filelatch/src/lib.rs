@@ -20,7 +20,7 @@ pub mod write;
 mod write_path;
 mod writer;
 
-pub use engine::{Builder, Filelatch};
+pub use engine::{Builder, Filelatch, Inherited};
 pub use error::{Conflict, Error, Result};
 pub use file::{LatchFile, WriteOptions};
 pub use guard::{Guard, SharedGuard, Validity};

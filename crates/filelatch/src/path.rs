@@ -164,6 +164,12 @@ impl LockFileName {
     }
 }
 
+/// The file whose hidden lock file is called so, if it can be one.
+pub(crate) fn locked_by(entry: &OsStr) -> Option<OsString> {
+    let name = entry.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".lock")?;
+    (!name.is_empty()).then(|| cut(entry, 1, name.len()))
+}
+
 /// A name for a temporary file beside `name`: `.name.<pid>-<random>.tmp` (ATOM-6: a pid alone is not unique among
 /// threads, containers and hosts).
 pub(crate) fn temp_name(name: &OsStr, pid: u32, random: u64) -> OsString {
@@ -214,6 +220,18 @@ fn first_bytes(name: &OsStr, n: usize) -> OsString {
     OsStr::from_bytes(&name.as_bytes()[..n]).to_owned()
 }
 
+#[cfg(unix)]
+fn cut(name: &OsStr, start: usize, len: usize) -> OsString {
+    use std::os::unix::ffi::OsStrExt;
+    OsStr::from_bytes(&name.as_bytes()[start..start + len]).to_owned()
+}
+
+#[cfg(not(unix))]
+fn cut(name: &OsStr, start: usize, len: usize) -> OsString {
+    let text = name.to_string_lossy();
+    text.get(start..start + len).unwrap_or(&text).into()
+}
+
 #[cfg(not(unix))]
 fn first_bytes(name: &OsStr, n: usize) -> OsString {
     let text = name.to_string_lossy();
@@ -237,6 +255,14 @@ mod tests {
         for foreign in [".a.json.tmp", ".a.json.42-xyz.tmp", "a.json.42-0000000000000abc.tmp", ".a.json.42-0abc.tmp"] {
             assert!(!is_temp_of(foreign.as_ref(), "a.json".as_ref()), "{foreign}");
         }
+    }
+
+    /// LOCK-7: from the name of a lock file back to the file's.
+    #[test]
+    fn locked_files() {
+        assert_eq!(locked_by(".a.json.lock".as_ref()), Some("a.json".into()));
+        assert_eq!(locked_by("..lock".as_ref()), None);
+        assert_eq!(locked_by("a.lock".as_ref()), None);
     }
 
     /// P1: a name too long for the suffix is cut and hashed, within the limit, and different names stay different.

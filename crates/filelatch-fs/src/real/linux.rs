@@ -24,6 +24,25 @@ pub(super) fn lock_table(file: FileId) -> io::Result<Option<LockTable>> {
     }
 }
 
+/// The flock(2) lock of one open file: the kernel lists it with the descriptor (proc(5), `fdinfo`).
+pub(super) fn held_lock(fd: std::os::fd::RawFd) -> io::Result<Option<LockKind>> {
+    let text = match std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(io::ErrorKind::Unsupported.into()),
+        Err(e) => return Err(e),
+    };
+    // `lock:	1: FLOCK  ADVISORY  WRITE 4211 08:01:262146 0 EOF`
+    let mut kinds = text.lines().filter_map(|line| line.strip_prefix("lock:")).filter_map(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        match (words.next()?, words.nth(1)?) {
+            ("FLOCK", "WRITE") => Some(LockKind::Exclusive),
+            ("FLOCK", "READ") => Some(LockKind::Shared),
+            _ => None,
+        }
+    });
+    Ok(kinds.next_back())
+}
+
 /// The device numbers there are the superblock's, on btrfs others than stat(2) tells: a row with the right inode number and
 /// another device counts when its process really has the file open (`confirm`).
 fn parse(text: &str, file: FileId, confirm: impl Fn(u32, FileId) -> bool) -> LockTable {

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the other side of the seam")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -116,6 +116,18 @@ mod linux {
             Err(_) => WriterProbe::Unknown,
         }
     }
+}
+
+/// A descriptor of our own for the open file behind a number that somebody told us; `EBADF` when there is none.
+pub(super) fn duplicate(number: u64) -> io::Result<OwnedFd> {
+    let number = libc::c_int::try_from(number).map_err(|_| io::Error::from_raw_os_error(libc::EBADF))?;
+    // SAFETY: this command takes an int and answers `EBADF` for a number that is not open; no memory is touched.
+    let own = unsafe { libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 3) };
+    if own == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just made this descriptor, and nobody else knows of it.
+    Ok(unsafe { OwnedFd::from_raw_fd(own) })
 }
 
 /// Does the directory's file system tell names apart by case (`_PC_CASE_SENSITIVE`)?

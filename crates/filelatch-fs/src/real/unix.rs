@@ -123,6 +123,10 @@ impl Fs for RealFs {
         std::env::current_dir()
     }
 
+    fn inherited(&self, number: u64) -> io::Result<Box<dyn FsFile>> {
+        Ok(Box::new(File { fd: super::raw_unix::duplicate(number)? }))
+    }
+
     #[cfg(target_os = "linux")]
     fn lock_table(&self, file: FileId) -> io::Result<Option<LockTable>> {
         super::linux::lock_table(file)
@@ -422,6 +426,11 @@ impl FsFile for File {
     #[cfg(not(target_os = "linux"))]
     fn clone_from(&self, _source: &dyn FsFile) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn held_lock(&self) -> io::Result<Option<LockKind>> {
+        super::linux::held_lock(self.fd.as_raw_fd())
     }
 
     fn make_inheritable(&self) -> io::Result<u64> {

@@ -66,6 +66,8 @@ struct State {
     handed_over: Duration,
     quick: bool,
     next_id: u64,
+    /// Programs that this process started may have the lock file open, and the lock is theirs, too.
+    handed_on: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,6 +187,7 @@ impl Resource {
             handed_over: Duration::ZERO,
             quick: false,
             next_id: 0,
+            handed_on: false,
         };
         let born_in = parts.host.pid();
         Resource { parts, place, lock, helpers, born_in, state: Mutex::new(state) }
@@ -300,6 +303,9 @@ impl Resource {
         let mut kept = sidecar;
         loop {
             let sidecar = match kept.take() {
+                Some(sidecar) if kind == LockKind::Exclusive && sidecar.inherited() == Some(LockKind::Shared) => {
+                    return Err(Error::HeldByParent { path: self.place.spelled.clone() });
+                }
                 Some(sidecar) => sidecar,
                 None => match Sidecar::open(&self.parts, &self.place, &self.lock)? {
                     Opened::Sidecar(sidecar) => Arc::new(sidecar),
@@ -359,7 +365,9 @@ impl Resource {
                 _ => None,
             };
         }
-        let writable = sidecar.is_writable() && !matches!(head.found, Some(Found::Foreign));
+        // An inherited lock is signed already, by the one it comes from.
+        let signs = sidecar.inherited().is_none();
+        let writable = signs && sidecar.is_writable() && !matches!(head.found, Some(Found::Foreign));
         let fresh = |s: &Signature| state.tenure_began.saturating_sub(s.at) < SIGNATURE_AGE;
         let signed = state.signature.as_ref().is_some_and(fresh);
         state.sidecar = Some(Arc::clone(&sidecar));
@@ -542,8 +550,9 @@ impl Resource {
     }
 
     fn unlock(&self, state: &mut State) {
-        // An unlock that fails leaves closing the file, which releases for certain.
-        if state.sidecar.as_ref().is_some_and(|sidecar| sidecar.unlock().is_err()) {
+        // Closing gives up our part of a lock that others share. It also releases for certain what can't be unlocked.
+        let handed_on = std::mem::take(&mut state.handed_on);
+        if handed_on || state.sidecar.as_ref().is_some_and(|sidecar| sidecar.unlock().is_err()) {
             state.sidecar = None;
         }
         state.os = Os::Free;
@@ -593,9 +602,19 @@ impl Resource {
         Ok(())
     }
 
-    /// Lets programs that are started from now on inherit the held lock; answers the descriptor's number.
+    /// Uses the lock that was inherited with a descriptor (P12). False: the descriptor is not this file's lock, or holds none.
+    pub(crate) fn adopt(&self, number: u64) -> bool {
+        let adopted = Sidecar::adopt(&self.parts, &self.place, &self.lock, number);
+        let Ok(Some(sidecar)) = adopted else { return false };
+        locked(&self.state).sidecar = Some(Arc::new(sidecar));
+        true
+    }
+
+    /// Lets programs that are started from now on inherit the held lock; answers the descriptor's number. Releasing it then
+    /// leaves it to them.
     pub(crate) fn make_inheritable(&self) -> Result<Option<u64>> {
-        let state = locked(&self.state);
+        let mut state = locked(&self.state);
+        state.handed_on = true;
         let number = state.sidecar.as_ref().map(|sidecar| sidecar.make_inheritable()).transpose();
         number.map_err(|e| Error::io("hand on the lock", &self.lock.path, e))
     }

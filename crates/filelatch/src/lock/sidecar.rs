@@ -46,6 +46,9 @@ pub(crate) struct Sidecar {
     id: FileId,
     writable: bool,
     gated: bool,
+    /// The lock that came with the open file from the process that started this one (P12). It is that process's, too:
+    /// nothing is locked, unlocked or converted here.
+    inherited: Option<LockKind>,
 }
 
 /// What [`Sidecar::open`] found.
@@ -77,8 +80,31 @@ impl Sidecar {
         Err(Error::io("lock", &lock.path, io::Error::other("the lock file is removed as fast as it is made")))
     }
 
+    /// The lock file behind an inherited descriptor, if that is what it is and it really holds the lock.
+    pub(crate) fn adopt(parts: &Parts, place: &Place, lock: &LockPath, number: u64) -> io::Result<Option<Sidecar>> {
+        let file = parts.fs.inherited(number)?;
+        let id = file.stat()?.id;
+        if place.dir.stat(&lock.name)?.id != id {
+            return Ok(None);
+        }
+        let held = match file.held_lock() {
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => probe(&*place.dir, lock, &*file)?,
+            held => held?,
+        };
+        let gated = place.dir.caps().range_locks;
+        Ok(held.map(|kind| Sidecar { file, id, writable: true, gated, inherited: Some(kind) }))
+    }
+
+    /// The lock that was inherited with this file.
+    pub(crate) fn inherited(&self) -> Option<LockKind> {
+        self.inherited
+    }
+
     /// Takes the lock if it is free and nobody queues for it.
     pub(crate) fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+        if self.inherited.is_some() {
+            return Ok(true);
+        }
         if self.somebody_waits()? {
             return Ok(false);
         }
@@ -88,6 +114,9 @@ impl Sidecar {
     /// Queues at the gate, then waits for the lock in the kernel. Both queues are first come, first served: the gate keeps
     /// newcomers, and readers that would otherwise keep joining, behind the one who waits (P2).
     pub(crate) fn lock(&self, kind: LockKind) -> io::Result<()> {
+        if self.inherited.is_some() {
+            return Ok(());
+        }
         if !self.gated {
             return self.file.lock(kind);
         }
@@ -103,6 +132,9 @@ impl Sidecar {
     }
 
     pub(crate) fn unlock(&self) -> io::Result<()> {
+        if self.inherited.is_some() {
+            return Ok(());
+        }
         self.file.unlock()
     }
 
@@ -145,6 +177,21 @@ impl Sidecar {
     }
 }
 
+/// Where the system does not tell which open file holds a lock: what a file of our own is refused is held by somebody, and
+/// asking the inherited one for what it has already changes nothing.
+fn probe(dir: &dyn FsDir, lock: &LockPath, inherited: &dyn FsFile) -> io::Result<Option<LockKind>> {
+    let own = dir.open(&lock.name, Access::Read)?;
+    if !own.try_lock(LockKind::Shared)? {
+        return Ok(inherited.try_lock(LockKind::Exclusive)?.then_some(LockKind::Exclusive));
+    }
+    own.unlock()?;
+    if own.try_lock(LockKind::Exclusive)? {
+        own.unlock()?;
+        return Ok(None);
+    }
+    Ok(inherited.try_lock(LockKind::Shared)?.then_some(LockKind::Shared))
+}
+
 fn open_existing(dir: &dyn FsDir, lock: &LockPath) -> Result<Option<Sidecar>> {
     let bad = |what| Error::BadLockFile { path: lock.path.clone(), what };
     // Writable if possible: an exclusive lock on NFS needs it (L13), and so does the record.
@@ -169,7 +216,7 @@ fn open_existing(dir: &dyn FsDir, lock: &LockPath) -> Result<Option<Sidecar>> {
     if !stat.is_file() {
         return Err(bad("a FIFO, socket or device"));
     }
-    Ok(Some(Sidecar { file, id: stat.id, writable, gated: dir.caps().range_locks && writable }))
+    Ok(Some(Sidecar { file, id: stat.id, writable, gated: dir.caps().range_locks && writable, inherited: None }))
 }
 
 /// `None`: somebody else was first.
@@ -181,7 +228,8 @@ fn create(parts: &Parts, place: &Place, lock: &LockPath) -> io::Result<Option<Si
     match made {
         Ok(()) => {
             let id = file.stat()?.id;
-            Ok(Some(Sidecar { file, id, writable: true, gated: dir.caps().range_locks }))
+            let gated = dir.caps().range_locks;
+            Ok(Some(Sidecar { file, id, writable: true, gated, inherited: None }))
         }
         Err(e) => {
             drop(file);

@@ -88,6 +88,11 @@ pub enum Notice {
     },
     /// The name is a mount point, or shares its file with other names by policy: it was written in place.
     InPlace,
+    /// The file was written without its lock, as the policy or the caller has it: other writers may have been lost.
+    Unlocked {
+        /// Why there was none.
+        why: String,
+    },
     /// The system can't swap names here: a foreign write within the last microseconds could not have been seen.
     NoSwap,
 }
@@ -110,6 +115,7 @@ impl fmt::Display for Notice {
             Notice::ForeignKept { kept } => {
                 write!(f, "another program wrote at the same time; its version is kept in `{}`", kept.display())
             }
+            Notice::Unlocked { why } => f.write_str(why),
             Notice::InPlace => f.write_str("the file was written in place: only readers that lock it see old or new"),
             Notice::NoSwap => {
                 f.write_str("the file system cannot swap names: a write that ignored the lock might be missed")
