@@ -1,2 +1,37 @@
-//! The `filelatch` command line.
-fn main() {}
+//! The `filelatch` command line: locks, atomic durable writes and lossless edits of files that many programs change.
+//!
+//! One file for each command under `commands/`; one definition (`args`) for the parser, the help, the manual and the
+//! completions; one renderer (`render`) for errors. Standard output is data, standard error is talk.
+
+mod args;
+mod commands;
+mod context;
+mod env;
+mod exit;
+mod held;
+mod jq;
+mod output;
+mod render;
+#[cfg(unix)]
+mod signals;
+mod waiting;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match args::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => {
+            // Help and version come this way, too; a closed pipe is no error.
+            told.print().ok();
+            return ExitCode::from(if told.use_stderr() { exit::USAGE } else { exit::DONE });
+        }
+    };
+    let json = cli.global.json;
+    match commands::run(cli) {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => ExitCode::from(render::report(&error, json)),
+    }
+}

@@ -1,0 +1,295 @@
+//! The definition of the command line: parser, help, manual and completions all come from here.
+#![expect(clippy::doc_markdown, reason = "the comments are the help that users read on a terminal")]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use filelatch::doc::Format;
+use filelatch::{Durability, Expect, Period, Strategy};
+
+/// Many writers, one file, nothing lost: locks, atomic durable writes and lossless edits for files that several programs change.
+///
+/// Standard output is data, standard error is talk.
+#[derive(Debug, Parser)]
+#[command(name = "filelatch", version, propagate_version = true, after_help = STATUSES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const STATUSES: &str = "\
+Exit status:
+  0 done · 1 error · 2 usage · 3 conflict · 4 lock not had in time · 5 no such file";
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Answer in JSON on standard output, errors included
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Who writes: shown to others as the author [env: FILELATCH_SESSION] [default: user@host#random]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) session: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a workspace: a folder whose files follow the policies in .filelatch/config.toml
+    Init(Init),
+    /// Run a command while holding the locks of files
+    Run(Run),
+    /// Print a file; with --json also its hash, and who wrote it when
+    Read(Read),
+    /// Print the hashes of files, as `b3sum` prints them
+    Hash(Hash),
+    /// Replace or create a file with what comes on standard input, atomically; print its new hash
+    Write(Write),
+    /// Change a JSON, YAML or TOML file with a jq filter, keeping comments and formatting; print its new hash
+    Update(Update),
+    /// Change a JSON, YAML or TOML file with a JSON patch, keeping comments and formatting; print its new hash
+    Patch(Patch),
+    /// Show who holds locks since when, how many wait, and what dead writers left
+    Status(Status),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print a manual page, in roff: `filelatch man | man -l -`
+    Man(Man),
+}
+
+/// How to wait for a lock.
+#[derive(Debug, Args)]
+pub(crate) struct Waiting {
+    /// Wait so long for the lock: 500ms, 5s, 2m
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "no_wait")]
+    pub(crate) timeout: Option<Duration>,
+    /// Do not wait for the lock
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The folder
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Leave git alone: add nothing to .git/info/exclude
+    #[arg(long)]
+    pub(crate) no_git: bool,
+}
+
+/// Run a command while holding the locks of files.
+///
+/// The command inherits the locks: they are held until it and everything it started have ended, even if filelatch itself is
+/// killed. filelatch commands inside it use the held locks instead of waiting for them; they find them in FILELATCH_HELD, as
+/// `RESOURCE:DESCRIPTOR` words separated by blanks. The lock file is `.NAME.lock` beside the file, so that flock(1) on it
+/// excludes us and we exclude it.
+///
+/// The exit status is the command's; 126: it can't be executed; 127: not found; 128+N: ended by signal N. While the command
+/// runs, Ctrl-C is its business; SIGTERM and SIGHUP are passed on to it.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Take shared locks: other readers may go on, writers wait
+    #[arg(long)]
+    pub(crate) shared: bool,
+    /// Wait so long for the locks: 500ms, 5s, 2m [default: without limit]
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "no_wait")]
+    pub(crate) timeout: Option<Duration>,
+    /// Do not wait for the locks
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Exit status when the locks were not had
+    #[arg(short = 'E', long, value_name = "N", default_value_t = crate::exit::NO_LOCK)]
+    pub(crate) conflict_exit_code: u8,
+    /// Do not let the command inherit the locks: they end with it, whatever it leaves running
+    #[arg(long)]
+    pub(crate) close: bool,
+    /// The files; several are locked in one global order. They need not exist
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The command and its arguments; no shell is involved
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+/// Print a file.
+///
+/// With --json: {path, exists, content, hash, size, lastModifiedBy, lastModifiedAt}. `path` is the path as given.
+/// `lastModifiedBy` is a session's name, "external" or "unknown". Content that is not UTF-8 comes in base64, with
+/// "encoding": "base64".
+#[derive(Debug, Args)]
+pub(crate) struct Read {
+    /// First make sure that what is printed survives a power cut
+    #[arg(long)]
+    pub(crate) durable: bool,
+    /// Hold the shared lock while reading: for files that some program writes in place under the lock
+    #[arg(long)]
+    pub(crate) shared: bool,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Hash {
+    /// The files
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// Replace or create a file with what comes on standard input.
+///
+/// All of the input is read first; then the file is locked, compared with what is expected, and replaced as a whole: readers
+/// see the old or the new content. Input of more than 1 GiB goes to the disk at once and is not compared with the old content,
+/// so its outcome is never "unchanged".
+///
+/// With --json: {success, path, hash, outcome, notices}, outcome being written or unchanged; on a conflict (exit status 3)
+/// {success: false, error, conflictInfo: {expectedHash, currentHash, lastModifiedBy, lastModifiedAt}}.
+#[derive(Debug, Args)]
+pub(crate) struct Write {
+    /// Write only if the file has this hash (16 or more digits of it), or is `absent`
+    #[arg(long, value_name = "HASH|absent|any", default_value = "any", hide_default_value = true)]
+    pub(crate) expect: Expect,
+    /// What to do when the file is not what is expected [default: as the policy says, else fail-fast]
+    #[arg(long, value_name = "fail-fast|queue|last-write-wins")]
+    pub(crate) strategy: Option<Strategy>,
+    /// Create missing directories
+    #[arg(long)]
+    pub(crate) mkdir: bool,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// What all commands that write have in common.
+#[derive(Debug, Args)]
+pub(crate) struct Writing {
+    /// What the write has survived when the command ends [default: as the policy says, else full]
+    #[arg(long, value_name = "none|file|full")]
+    pub(crate) durability: Option<Durability>,
+    #[command(flatten)]
+    pub(crate) waiting: Waiting,
+}
+
+/// Change a JSON, YAML or TOML file with a jq filter.
+///
+/// The filter gets the newest value, under the lock, and must yield exactly one: the new value of the whole document. What it
+/// does not change keeps its bytes: comments, order, indentation, the spelling of numbers. Nothing is written when it fails.
+///
+/// The language is jq's, as jaq understands it, without `env`, `input` and modules.
+///
+/// Example: filelatch update package.json '.version = $v' --arg v 1.2.3
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Make a variable $NAME with a text as its value
+    #[arg(long, num_args = 2, value_names = ["NAME", "TEXT"], allow_hyphen_values = true)]
+    pub(crate) arg: Vec<String>,
+    /// Make a variable $NAME with a JSON value
+    #[arg(long, num_args = 2, value_names = ["NAME", "JSON"], allow_hyphen_values = true)]
+    pub(crate) argjson: Vec<String>,
+    /// If the file does not exist, create it; the filter then gets null
+    #[arg(long)]
+    pub(crate) create: bool,
+    /// Read the file as this format [default: by its name]
+    #[arg(long, value_name = "json|jsonc|yaml|toml|text")]
+    pub(crate) format: Option<Format>,
+    /// Give up when the filter takes longer: it runs while others wait for the lock
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]
+    pub(crate) filter_timeout: Duration,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The jq filter
+    #[arg(value_name = "FILTER", allow_hyphen_values = true)]
+    pub(crate) filter: String,
+}
+
+/// Change a JSON, YAML or TOML file with a JSON patch.
+///
+/// PATCH is JSON, or @FILE, or - for standard input.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_field_names, reason = "the options are called so")]
+#[command(group(clap::ArgGroup::new("patch").required(true)))]
+pub(crate) struct Patch {
+    /// An RFC 7396 merge patch: objects are merged, null removes
+    #[arg(long, value_name = "PATCH", group = "patch", allow_hyphen_values = true)]
+    pub(crate) merge_patch: Option<OsString>,
+    /// An RFC 6902 JSON patch: a list of operations, of which all or none are applied
+    #[arg(long, value_name = "PATCH", group = "patch", allow_hyphen_values = true)]
+    pub(crate) json_patch: Option<OsString>,
+    /// Read the file as this format [default: by its name]
+    #[arg(long, value_name = "json|jsonc|yaml|toml|text")]
+    pub(crate) format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) writing: Writing,
+    /// The file
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+/// Show who holds locks since when, how many wait, and what dead writers left.
+///
+/// For a folder: the files in it that are locked, and temporary files. Without a path: the workspace's folder, or the current
+/// one. Takes no lock.
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Files or folders
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Of folders, also show the files whose lock is free
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The page of this command; of all of filelatch without
+    #[arg(value_enum)]
+    pub(crate) command: Option<Page>,
+}
+
+/// Commands with a page of their own.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Page {
+    Init,
+    Run,
+    Read,
+    Hash,
+    Write,
+    Update,
+    Patch,
+    Status,
+    Completions,
+    Man,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    text.parse::<Period>().map(|period| period.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    /// The definition is consistent with itself.
+    #[test]
+    fn definition() {
+        Cli::command().debug_assert();
+    }
+}

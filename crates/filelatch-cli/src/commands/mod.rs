@@ -1,0 +1,69 @@
+//! One file for each command, named as the user types it.
+
+mod completions;
+mod hash;
+mod init;
+mod man;
+mod patch;
+mod read;
+mod run;
+mod status;
+mod update;
+mod write;
+
+use filelatch::doc::{DocError, Format};
+use filelatch::{Error, LatchFile, WriteOptions};
+
+use crate::args::{Cli, Command, Writing};
+use crate::context::{Context, with_waiting};
+use crate::render::CliError;
+use crate::{exit, output};
+
+/// Runs a command; answers the exit status.
+pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
+    let global = cli.global;
+    let context = |purpose| Context::new(&global, purpose, false);
+    let done = match cli.command {
+        Command::Init(args) => init::init(&context("filelatch init"), &args),
+        Command::Run(args) => return run::run(&global, &args),
+        Command::Read(args) => return read::read(&context("filelatch read"), &args),
+        Command::Hash(args) => return hash::hash(&context("filelatch hash"), &args),
+        Command::Write(args) => write::write(&context("filelatch write"), &args),
+        Command::Update(args) => update::update(&context("filelatch update"), &args),
+        Command::Patch(args) => patch::patch(&context("filelatch patch"), &args),
+        Command::Status(args) => status::status(&context("filelatch status"), &args),
+        Command::Completions(args) => completions::completions(&args, global.json),
+        Command::Man(args) => man::man(&args, global.json),
+    };
+    done.map(|()| exit::DONE)
+}
+
+/// The format of a document, by the option or the name.
+fn format_of(file: &LatchFile, option: Option<Format>) -> Result<Format, CliError> {
+    option.or_else(|| Format::from_path(file.canonical_path())).ok_or_else(|| {
+        let message = format!("the name of `{}` does not tell its format", file.path().display());
+        let error = CliError::own("unknown-format", message);
+        error.hint("nothing was changed; `--format json|jsonc|yaml|toml|text` tells it")
+    })
+}
+
+/// Reads, changes and writes a file under its lock, and tells the result. `change` gets `None` when the file does not exist.
+fn change(
+    context: &Context,
+    file: &LatchFile,
+    writing: &Writing,
+    mut change: impl FnMut(Option<&[u8]>) -> Result<Vec<u8>, CliError>,
+) -> Result<(), CliError> {
+    context.check_held(file, true)?;
+    let written = with_waiting(writing.waiting.wait(), |lock| {
+        let mut options = WriteOptions::new().lock(lock);
+        options.durability = writing.durability;
+        file.update_bytes(&options, |old| change(old).map(Some))
+    })?;
+    output::written(file, &written, context.json)
+}
+
+/// An error of the document itself.
+fn document_error(file: &LatchFile, source: DocError) -> CliError {
+    Error::Document { path: file.path().to_owned(), source }.into()
+}

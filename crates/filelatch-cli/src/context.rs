@@ -1,0 +1,85 @@
+//! What every command works with: the engine, built from the arguments and the environment, and the locks that are held already.
+
+use std::path::Path;
+use std::time::Duration;
+
+use filelatch::{Filelatch, Inherited, LatchFile, LockOptions, Policy, Wait};
+
+use crate::args::{Global, Waiting};
+use crate::held::Held;
+use crate::render::CliError;
+use crate::waiting::WaitingLine;
+use crate::{env, output};
+
+/// How long commands wait for a lock, unless they or a policy say otherwise.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) latch: Filelatch,
+    pub(crate) json: bool,
+    pub(crate) held: Held,
+    lost: Vec<Inherited>,
+}
+
+impl Context {
+    /// `purpose` is what those who wait for this command's locks are told.
+    pub(crate) fn new(global: &Global, purpose: &str, may_deadlock: bool) -> Context {
+        let mut policy = Policy::default();
+        policy.wait = Wait::For(TIMEOUT);
+        let mut builder = Filelatch::builder().purpose(purpose).trusted(env::trusted()).defaults(policy);
+        if let Some(session) = global.session.clone().or_else(env::session) {
+            builder = builder.session(session);
+        }
+        let mut held = env::held().map(|held| Held::parse(&held)).unwrap_or_default();
+        // Only who holds something and waits for more can be part of a deadlock.
+        if (may_deadlock || !held.inherited.is_empty())
+            && let Some(dir) = env::runtime_dir()
+        {
+            builder = builder.runtime_dir(dir);
+        }
+        let latch = builder.build();
+        let lost = held.pass_to(&latch);
+        Context { latch, json: global.json, held, lost }
+    }
+
+    /// A handle on a file. Locks that are switched off are told of.
+    pub(crate) fn file(&self, path: &Path) -> Result<LatchFile, CliError> {
+        let file = self.latch.file(path)?;
+        warn(&file);
+        Ok(file)
+    }
+
+    /// Refuses at once what would be waited for without end.
+    pub(crate) fn check_held(&self, file: &LatchFile, exclusive: bool) -> Result<(), CliError> {
+        Ok(self.held.check(file, &self.lost, exclusive)?)
+    }
+}
+
+/// Tells of locks that are switched off.
+pub(crate) fn warn(file: &LatchFile) {
+    if !file.policy().locks {
+        let path = file.path().display();
+        output::warning(&format!(
+            "locks are switched off by configuration: nothing excludes other writers of `{path}`"
+        ));
+    }
+}
+
+/// Runs `body` with lock options that wait as asked, and tell of it.
+pub(crate) fn with_waiting<T>(wait: Option<Wait>, body: impl FnOnce(LockOptions<'_>) -> T) -> T {
+    let line = WaitingLine::new();
+    let tell = |waiting: &filelatch::Waiting<'_>| line.tell(waiting);
+    let mut options = LockOptions::new().on_wait(&tell);
+    if let Some(wait) = wait {
+        options = options.wait(wait);
+    }
+    body(options)
+}
+
+impl Waiting {
+    /// How to wait; `None`: as the policy says.
+    pub(crate) fn wait(&self) -> Option<Wait> {
+        if self.no_wait { Some(Wait::No) } else { self.timeout.map(Wait::For) }
+    }
+}

@@ -1,0 +1,66 @@
+//! Everything that is taken from the environment, in one place. The library reads none of it.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `FILELATCH_SESSION` | who writes, unless `--session` says so |
+//! | `FILELATCH_TRUSTED` | folders whose workspace is obeyed whoever owns it, separated as in `PATH` |
+//! | `FILELATCH_HELD` | set by `filelatch run` for the command: the locks it holds (see `held`) |
+//! | `XDG_RUNTIME_DIR` | where processes find deadlocks among each other, in `filelatch/`; else below `TMPDIR` |
+//! | `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM` | colours on a terminal |
+#![expect(clippy::disallowed_methods, reason = "the command line is what passes the environment into the library")]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+fn value(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// The session's name. One that is not text is shown with replacement characters.
+pub(crate) fn session() -> Option<String> {
+    value("FILELATCH_SESSION").map(|name| name.to_string_lossy().into_owned())
+}
+
+/// Workspaces that are obeyed whoever owns them.
+pub(crate) fn trusted() -> Vec<PathBuf> {
+    value("FILELATCH_TRUSTED").map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default()
+}
+
+/// Name of the variable that tells the command of `run` which locks are held.
+pub(crate) const HELD: &str = "FILELATCH_HELD";
+
+/// Its value.
+pub(crate) fn held() -> Option<String> {
+    value(HELD).and_then(|held| held.into_string().ok())
+}
+
+/// This process.
+pub(crate) fn own_pid() -> u32 {
+    std::process::id()
+}
+
+/// A directory that only this user can write, made if need be. `None` where it can't be had: then deadlocks with other processes
+/// end by timeout.
+#[cfg(unix)]
+pub(crate) fn runtime_dir() -> Option<PathBuf> {
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+
+    let uid = rustix::process::geteuid().as_raw();
+    let dir = match value("XDG_RUNTIME_DIR") {
+        Some(dir) => PathBuf::from(dir).join("filelatch"),
+        None => std::env::temp_dir().join(format!("filelatch-{uid}")),
+    };
+    // In a directory that everybody can write the name may be taken already: only what is checked counts.
+    std::fs::DirBuilder::new().mode(0o700).create(&dir).ok();
+    let found = std::fs::symlink_metadata(&dir).ok()?;
+    let open_to_others = found.mode() & 0o077 != 0;
+    (found.is_dir() && found.uid() == uid && !open_to_others).then_some(dir)
+}
+
+/// The user's own temporary directory serves.
+#[cfg(not(unix))]
+pub(crate) fn runtime_dir() -> Option<PathBuf> {
+    let dir = std::env::temp_dir().join("filelatch");
+    std::fs::create_dir_all(&dir).ok()?;
+    Some(dir)
+}

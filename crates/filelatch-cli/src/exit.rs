@@ -1,0 +1,31 @@
+//! Exit statuses: a contract with scripts.
+
+/// Done.
+pub(crate) const DONE: u8 = 0;
+/// An error that none of the others names.
+pub(crate) const ERROR: u8 = 1;
+/// The command line was wrong; nothing was tried.
+pub(crate) const USAGE: u8 = 2;
+/// The file is not what the writer expected; nothing was written.
+pub(crate) const CONFLICT: u8 = 3;
+/// The lock was not had in time: held by another, a deadlock, or held by the command that started this one.
+pub(crate) const NO_LOCK: u8 = 4;
+/// There is no such file.
+pub(crate) const NO_FILE: u8 = 5;
+/// `run`: the command was found but could not be executed.
+pub(crate) const NOT_EXECUTABLE: u8 = 126;
+/// `run`: the command was not found.
+pub(crate) const NOT_FOUND: u8 = 127;
+/// `run`: added to the number of the signal that ended the command.
+pub(crate) const SIGNALLED: u8 = 128;
+
+/// The status for a kind of error ([`filelatch::Error::code`]).
+pub(crate) fn of_kind(kind: &str) -> u8 {
+    match kind {
+        "usage" => USAGE,
+        "conflict" => CONFLICT,
+        "timeout" | "locked" | "deadlock" | "leased" | "held-by-parent" => NO_LOCK,
+        "not-found" => NO_FILE,
+        _ => ERROR,
+    }
+}

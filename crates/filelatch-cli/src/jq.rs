@@ -1,0 +1,202 @@
+//! jq filters, on a thread of their own: a filter that does not end is given up while the lock can still be released.
+//!
+//! `env`, `input` and modules are not offered: what a filter answers depends on the document and its arguments alone, for it may
+//! be applied again.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use jaq_core::load::{Arena, File, Loader};
+use jaq_core::{Compiler, Ctx, ValT, Vars, data, load};
+use jaq_json::Val;
+use serde_json::{Map, Value};
+
+use crate::render::CliError;
+
+/// Filters may recurse deeply.
+const STACK: usize = 256 << 20;
+/// Functions that look outside.
+const LEFT_OUT: [&str; 1] = ["env"];
+
+/// A compiled filter.
+#[derive(Debug)]
+pub(crate) struct Filter {
+    inputs: Sender<Value>,
+    results: Receiver<Result<Value, CliError>>,
+    limit: Duration,
+}
+
+/// Named values.
+pub(crate) type Arguments = Vec<(String, Value)>;
+
+impl Filter {
+    /// Compiles a filter; mistakes in it are found here, before any lock is taken.
+    pub(crate) fn compile(code: &str, arguments: Arguments, limit: Duration) -> Result<Filter, CliError> {
+        let (inputs, inputs_rx) = channel();
+        let (results_tx, results) = channel();
+        let code = code.to_owned();
+        let work = move || serve(&code, &arguments, &inputs_rx, &results_tx);
+        thread::Builder::new()
+            .name("filter".to_owned())
+            .stack_size(STACK)
+            .spawn(work)
+            .map_err(|e| CliError::own("internal", format!("cannot start a thread for the filter: {e}")))?;
+        // The first answer says that the filter was understood.
+        results.recv().map_err(|_| crashed())??;
+        Ok(Filter { inputs, results, limit })
+    }
+
+    /// The one value that the filter yields.
+    pub(crate) fn apply(&self, input: Value) -> Result<Value, CliError> {
+        self.inputs.send(input).map_err(|_| crashed())?;
+        self.results.recv_timeout(self.limit).map_err(|e| match e {
+            RecvTimeoutError::Disconnected => crashed(),
+            RecvTimeoutError::Timeout => {
+                let took = crate::waiting::length(self.limit);
+                CliError::own("filter-timeout", format!("the filter has not ended after {took}"))
+                    .hint("nothing was changed; `--filter-timeout` gives it more time")
+            }
+        })?
+    }
+}
+
+fn crashed() -> CliError {
+    CliError::own("filter-failed", "the filter crashed").hint("nothing was changed")
+}
+
+fn serve(code: &str, arguments: &Arguments, inputs: &Receiver<Value>, results: &Sender<Result<Value, CliError>>) {
+    let defs = jaq_core::defs().chain(jaq_std::defs()).chain(jaq_json::defs());
+    let funs = jaq_core::funs().chain(jaq_std::funs()).chain(jaq_json::funs());
+    let funs = funs.filter(|(name, ..)| !LEFT_OUT.contains(name));
+    let arena = Arena::default();
+    let names: Vec<String> = arguments.iter().map(|(name, _)| format!("${name}")).collect();
+    let modules = match Loader::new(defs).load(&arena, File { code, path: () }) {
+        Ok(modules) => modules,
+        Err(errors) => return drop(results.send(Err(not_understood(code, &loading(code, &errors))))),
+    };
+    let compiled =
+        Compiler::default().with_funs(funs).with_global_vars(names.iter().map(String::as_str)).compile(modules);
+    let filter = match compiled {
+        Ok(filter) => filter,
+        Err(errors) => {
+            let undefined = errors.iter().flat_map(|(_, undefined)| undefined);
+            let first = undefined.map(|(name, what)| format!("{} `{name}` is not defined", what.as_str())).next();
+            return drop(results.send(Err(not_understood(code, &first.unwrap_or_default()))));
+        }
+    };
+    if results.send(Ok(Value::Null)).is_err() {
+        return;
+    }
+    for input in inputs {
+        let variables = arguments.iter().map(|(_, value)| to_jq(value)).collect::<Result<Vec<_>, _>>();
+        let answer = variables.and_then(|variables| {
+            let context = Ctx::<data::JustLut<Val>>::new(&filter.lut, Vars::new(variables));
+            only(filter.id.run((context, to_jq(&input)?)))
+        });
+        if results.send(answer).is_err() {
+            return;
+        }
+    }
+}
+
+/// Exactly one result.
+fn only<'a>(mut results: impl Iterator<Item = jaq_core::ValX<'a, Val>>) -> Result<Value, CliError> {
+    let nothing_changed = "nothing was changed; the filter must yield the document's new value, once";
+    let mut next = || {
+        let failed = |exception: jaq_core::Exn<'_, Val>| match exception.get_err() {
+            Ok(error) => CliError::own("filter-failed", format!("the filter failed: {error}")),
+            Err(_) => CliError::own("filter-failed", "the filter stopped without a value"),
+        };
+        results.next().transpose().map_err(|exception| failed(exception).hint("nothing was changed"))
+    };
+    let Some(first) = next()? else {
+        return Err(CliError::own("no-value", "the filter yielded no value").hint(nothing_changed));
+    };
+    if next()?.is_some() {
+        let error = CliError::own("several-values", "the filter yielded more than one value").hint(nothing_changed);
+        return Err(error.hint("`.[] |= …` changes every element; `.[]` takes the document apart"));
+    }
+    from_jq(&first)
+}
+
+fn to_jq(value: &Value) -> Result<Val, CliError> {
+    Ok(match value {
+        Value::Null => Val::Null,
+        Value::Bool(value) => Val::Bool(*value),
+        Value::Number(number) => Val::from_num(&number.to_string()).map_err(|e| unusable(&e.to_string()))?,
+        Value::String(text) => Val::from(text.clone()),
+        Value::Array(values) => values.iter().map(to_jq).collect::<Result<_, _>>()?,
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| Ok::<_, CliError>((Val::from(key.clone()), to_jq(value)?));
+            Val::obj(fields.iter().map(field).collect::<Result<_, _>>()?)
+        }
+    })
+}
+
+fn from_jq(value: &Val) -> Result<Value, CliError> {
+    let text =
+        |bytes: &[u8]| std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| unusable("text that is not UTF-8"));
+    Ok(match value {
+        Val::Null => Value::Null,
+        Val::Bool(value) => Value::Bool(*value),
+        Val::Num(number) => {
+            let number = number.to_string();
+            Value::Number(serde_json::from_str(&number).map_err(|_| unusable(&format!("the number {number}")))?)
+        }
+        Val::TStr(bytes) => Value::String(text(bytes)?),
+        Val::BStr(_) => return Err(unusable("bytes that are not text")),
+        Val::Arr(values) => Value::Array(values.iter().map(from_jq).collect::<Result<_, _>>()?),
+        Val::Obj(fields) => {
+            let mut object = Map::new();
+            for (key, value) in fields.iter() {
+                let Val::TStr(key) = key else {
+                    return Err(unusable(&format!("the key {key}, which is not text")));
+                };
+                object.insert(text(key)?, from_jq(value)?);
+            }
+            Value::Object(object)
+        }
+    })
+}
+
+fn unusable(what: &str) -> CliError {
+    CliError::own("unrepresentable", format!("the filter yielded {what}, which no document can hold"))
+        .hint("nothing was changed")
+}
+
+fn not_understood(code: &str, problem: &str) -> CliError {
+    CliError::own("filter", format!("the filter `{code}` is not understood: {problem}"))
+        .hint("nothing was changed; the language is jq's, without `env`, `input` and modules")
+}
+
+/// The first mistake of a filter that can't be parsed.
+fn loading(code: &str, errors: &load::Errors<&str, ()>) -> String {
+    let place = |found: &str| match found {
+        "" => "at its end".to_owned(),
+        _ => format!(
+            "at `{}`, character {}",
+            first_word(found),
+            code[..load::span(code, found).start].chars().count() + 1
+        ),
+    };
+    let Some((_, error)) = errors.first() else { return String::new() };
+    match error {
+        load::Error::Io(failed) => match failed.first() {
+            Some((module, _)) => format!("there are no modules (`{module}`)"),
+            None => String::new(),
+        },
+        load::Error::Lex(mistakes) => {
+            let Some((expected, found)) = mistakes.first() else { return String::new() };
+            format!("{} expected {}", expected.as_str(), place(found))
+        }
+        load::Error::Parse(mistakes) => {
+            let Some((expected, found)) = mistakes.first() else { return String::new() };
+            format!("{} expected {}", expected.as_str(), place(found))
+        }
+    }
+}
+
+fn first_word(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or(text)
+}

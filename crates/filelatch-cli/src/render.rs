@@ -1,0 +1,142 @@
+//! One renderer for all errors: what happened, what did not, what to do next; as text or as JSON.
+
+use std::io;
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use filelatch::{Conflict, Error, Expect};
+use serde_json::{Value, json};
+
+use crate::{exit, output};
+
+/// Why a command failed.
+#[derive(Debug)]
+pub(crate) enum CliError {
+    /// The library says so.
+    Library(Error),
+    /// The command line itself does.
+    Own { kind: &'static str, message: String, hints: Vec<String> },
+    /// Standard output can't be written.
+    Stdout(io::Error),
+    /// As `.0`, with a status of the user's choice.
+    WithStatus(Box<CliError>, u8),
+}
+
+impl From<Error> for CliError {
+    fn from(error: Error) -> Self {
+        CliError::Library(error)
+    }
+}
+
+impl CliError {
+    pub(crate) fn own(kind: &'static str, message: impl Into<String>) -> Self {
+        CliError::Own { kind, message: message.into(), hints: Vec::new() }
+    }
+
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let CliError::Own { hints, .. } = &mut self {
+            hints.push(hint.into());
+        }
+        self
+    }
+
+    /// A stable word for programs.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            CliError::Library(error) => error.code(),
+            CliError::Own { kind, .. } => kind,
+            CliError::Stdout(_) => "io",
+            CliError::WithStatus(inner, _) => inner.kind(),
+        }
+    }
+
+    /// The exit status.
+    pub(crate) fn status(&self) -> u8 {
+        match self {
+            CliError::WithStatus(_, status) => *status,
+            other => exit::of_kind(other.kind()),
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            CliError::Library(error) => error.to_string(),
+            CliError::Own { message, .. } => message.clone(),
+            CliError::Stdout(error) => format!("cannot write to standard output: {error}"),
+            CliError::WithStatus(inner, _) => inner.message(),
+        }
+    }
+
+    fn hints(&self) -> Vec<String> {
+        match self {
+            CliError::Library(error) => error.hints(),
+            CliError::Own { hints, .. } => hints.clone(),
+            CliError::Stdout(_) => Vec::new(),
+            CliError::WithStatus(inner, _) => inner.hints(),
+        }
+    }
+
+    /// `{kind, message, hints}`.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({"kind": self.kind(), "message": self.message(), "hints": self.hints()})
+    }
+
+    fn conflict(&self) -> Option<&Conflict> {
+        match self {
+            CliError::Library(Error::Conflict(conflict)) => Some(conflict),
+            CliError::WithStatus(inner, _) => inner.conflict(),
+            _ => None,
+        }
+    }
+}
+
+/// Tells of an error and answers the exit status.
+pub(crate) fn report(error: &CliError, as_json: bool) -> u8 {
+    if let CliError::Stdout(cause) = error
+        && cause.kind() == io::ErrorKind::BrokenPipe
+    {
+        // Whoever reads has seen enough.
+        return exit::DONE;
+    }
+    if as_json {
+        let mut answer = json!({"success": false, "error": error.to_json()});
+        if let Some(conflict) = error.conflict() {
+            answer["conflictInfo"] = conflict_info(conflict);
+        }
+        output::json(&answer).ok();
+    } else {
+        tell(error);
+    }
+    error.status()
+}
+
+/// The error as text on standard error.
+pub(crate) fn tell(error: &CliError) {
+    stderr_line("error", AnsiColor::Red.on_default().bold(), &error.message());
+    for hint in error.hints() {
+        stderr_line(" hint", AnsiColor::Cyan.on_default().bold(), &hint);
+    }
+}
+
+fn conflict_info(conflict: &Conflict) -> Value {
+    let expected = match &conflict.expected {
+        Expect::Any => Value::Null,
+        Expect::Absent => "absent".into(),
+        Expect::Version(version) => version.to_string().into(),
+        Expect::Prefix(prefix) => prefix.as_str().into(),
+    };
+    let current = conflict.current.map(|version| version.to_string());
+    json!({
+        "expectedHash": expected,
+        "currentHash": current,
+        "lastModifiedBy": current.as_ref().map(|_| output::author(&conflict.last_modified_by)),
+        "lastModifiedAt": conflict.last_modified_at.map(output::time),
+    })
+}
+
+/// One line of talk. If nobody can be told, nobody is.
+pub(crate) fn stderr_line(label: &str, style: Style, text: &str) {
+    let line = format!("{style}{label}:{style:#} {text}\n");
+    anstream::stderr().lock().write_all(line.as_bytes()).ok();
+}

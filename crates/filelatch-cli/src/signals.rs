@@ -1,0 +1,40 @@
+//! Signals while the command of `run` runs: its exit status must not get lost.
+//!
+//! Ctrl-C and Ctrl-\ reach the whole foreground group, the command included, so they are only survived here. A request to end
+//! that reaches this process alone is passed on. Signals are handled, not ignored: ignoring would be inherited by the command.
+
+use std::io;
+use std::process::Child;
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+/// From now on none of these ends this process; what arrives is kept until [`Caught::pass_on_to`].
+pub(crate) struct Caught(Signals);
+
+pub(crate) fn catch() -> io::Result<Caught> {
+    Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP]).map(Caught)
+}
+
+impl Caught {
+    /// Passes requests to end on to the command, on a thread of its own that ends with the process.
+    pub(crate) fn pass_on_to(mut self, child: &Child) -> io::Result<()> {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let forward = move || {
+            for signal in self.0.forever() {
+                let signal = match signal {
+                    SIGTERM => Signal::TERM,
+                    SIGHUP => Signal::HUP,
+                    _ => continue,
+                };
+                if let Some(pid) = pid {
+                    // A command that has just ended needs no signal.
+                    kill_process(pid, signal).ok();
+                }
+            }
+        };
+        thread::Builder::new().name("signals".to_owned()).spawn(forward).map(drop)
+    }
+}
