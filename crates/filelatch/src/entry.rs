@@ -163,7 +163,7 @@ impl Entry {
         let published = publisher.publish(temp, base)?;
         if tenure.is_some() && !self.swept.swap(true, Ordering::Relaxed) {
             // Tidying up after the dead must not make a write of the living fail.
-            sweep::sweep(self.place(), SWEEP_LIMIT).ok();
+            sweep::sweep(self.place(), &self.resource.lock, SWEEP_LIMIT).ok();
         }
         Ok(published)
     }
@@ -185,6 +185,18 @@ impl Entry {
             Ok(current) => self.conflict(&Expect::Any, current, head.disk.as_ref().map(|disk| &disk.current)),
             Err(e) => e,
         }
+    }
+
+    /// Is the head what a change expects?
+    pub(crate) fn expected(&self, head: &mut Head, expect: &Expect) -> Result<()> {
+        if *expect == Expect::Any {
+            return Ok(());
+        }
+        let current = head.version(self.place())?;
+        if expect.admits(current.as_ref()) {
+            return Ok(());
+        }
+        Err(self.conflict(expect, current, head.disk.as_ref().map(|disk| &disk.current)))
     }
 
     /// What was expected is not what is there.

@@ -365,7 +365,7 @@ impl LatchFile {
         let mut result = None;
         let entry = self.entry()?;
         let ended = self.combined(&entry, options, &mut |head| {
-            let changed = self.expected(&entry, head, &options.expect).map_err(E::from).and_then(|()| change(head));
+            let changed = entry.expected(head, &options.expect).map_err(E::from).and_then(|()| change(head));
             let accepted = changed.is_ok();
             result = Some(changed);
             accepted
@@ -375,18 +375,6 @@ impl LatchFile {
             (Some(Err(e)), _) => Err(e),
             _ => Err(self.unanswered().into()),
         }
-    }
-
-    fn expected(&self, entry: &Entry, head: &mut Head, expect: &Expect) -> Result<()> {
-        if *expect == Expect::Any {
-            return Ok(());
-        }
-        let current = head.version(&self.place)?;
-        if expect.admits(current.as_ref()) {
-            return Ok(());
-        }
-        let file = head.disk.as_ref().map(|disk| &disk.current);
-        Err(entry.conflict(expect, current, file))
     }
 
     fn combined(

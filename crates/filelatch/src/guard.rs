@@ -183,6 +183,7 @@ impl Guard {
         self.held.check()?;
         let entry = &self.held.entry;
         let mut head = entry.read_head()?;
+        entry.expected(&mut head, &options.expect)?;
         let old = head.content(entry.place())?;
         if let Some(new) = change(old.as_ref().map(|content| &content.bytes[..]))? {
             head.replace(new, true);

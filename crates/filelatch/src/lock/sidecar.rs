@@ -7,10 +7,11 @@
 //! - What is not ours is locked but never written; a link, a directory or a device in its place is an error (L19).
 //! - A lock counts only when, after it was had, the path still names the locked file (L5).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 
+use filelatch_fs::fs::read_to_end;
 use filelatch_fs::real::LOCK_RECORD_OFFSET;
 use filelatch_fs::{Access, FileId, FileKind, FsDir, FsFile, LockKind, Stat};
 
@@ -235,9 +236,28 @@ fn create(parts: &Parts, place: &Place, lock: &LockPath) -> io::Result<Option<Si
             drop(file);
             // Best effort: the sweep takes what stays.
             dir.remove(&temp).ok();
-            if e.kind() == io::ErrorKind::AlreadyExists { Ok(None) } else { Err(e) }
+            // Somebody else's is there; or was, and its holder has swept ours.
+            let lost = matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound);
+            if lost { Ok(None) } else { Err(e) }
         }
     }
+}
+
+/// Is a temporary file a lock file that never got its name? For the holder of the lock: whoever is just making one is too late.
+pub(crate) fn is_unfinished(dir: &dyn FsDir, temp: &OsStr) -> io::Result<bool> {
+    let file = match dir.open(temp, Access::Read) {
+        Ok(file) => file,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(e),
+    };
+    let stat = file.stat()?;
+    if !stat.is_file() || stat.nlink != 1 || stat.size > RECORD_LIMIT as u64 {
+        return Ok(false);
+    }
+    let bytes = read_to_end(&*file, RECORD_LIMIT as u64)?;
+    let mut blank = vec![b'\n'; usize::from(LOCK_RECORD_OFFSET > 0)];
+    blank.extend(Record::blank().line(0));
+    Ok(blank.starts_with(&bytes))
 }
 
 /// Mode and owner: read and write for exactly those who may write the data file, so that root's lock file does not shut

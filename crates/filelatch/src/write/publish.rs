@@ -169,21 +169,24 @@ impl Publisher<'_> {
             }
             Base::Absent => Ok(None),
             Base::Bytes(old, bytes) => {
-                let displaced = dir.stat(temp.name()).map_err(|e| self.fail("look at the replaced version of", e))?;
-                match self
-                    .examine(displaced.id, old, bytes)
-                    .map_err(|e| self.fail("read the replaced version of", e))?
-                {
-                    Displaced::AsCompared => {
+                let looked = dir.stat(temp.name()).and_then(|stat| Ok((stat.id, self.examine(stat.id, old, bytes)?)));
+                match looked {
+                    Ok((_, Displaced::AsCompared)) => {
                         self.discard(temp);
                         Ok(None)
                     }
-                    Displaced::LateWriter => {
+                    Ok((_, Displaced::LateWriter)) => {
                         temp.keep_name();
                         notices.push(Notice::LateWriter { kept: self.beside(temp) });
                         Ok(None)
                     }
-                    Displaced::Foreign => Err(self.put_back(temp, displaced.id)),
+                    Ok((displaced, Displaced::Foreign)) => Err(self.put_back(temp, displaced)),
+                    // It can't be looked at: then it must not be lost. The new version is in place.
+                    Err(_) => {
+                        temp.keep_name();
+                        notices.push(Notice::ForeignKept { kept: self.beside(temp) });
+                        Ok(None)
+                    }
                 }
             }
         }
@@ -242,7 +245,8 @@ impl Publisher<'_> {
         };
         // Our own writable descriptor would look like a foreign writer's.
         temp.close();
-        let mut put = displaced;
+        // What the round before put under the name, and what this round puts there.
+        let (mut before, mut put) = (None, displaced);
         for _ in 0..ROUNDS {
             if dir.exchange(name, temp.name()).is_err() {
                 // Gone again, or not ours to change: what is here is foreign and must not be lost.
@@ -255,11 +259,11 @@ impl Publisher<'_> {
                     Err(e) => self.fail("remove the refused version of", e),
                 };
             }
-            if came.id == put {
-                // Only our two files are in play: the name shows the newer foreign one, the older stays here.
+            if Some(came.id) == before {
+                // Nobody came between the last two rounds: the name shows the newer foreign file, the older stays here.
                 break;
             }
-            put = came.id;
+            (before, put) = (Some(put), came.id);
         }
         temp.keep_name();
         Stop::Foreign { kept: Some(self.beside(temp)) }

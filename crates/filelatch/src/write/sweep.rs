@@ -14,9 +14,10 @@ use std::io;
 use std::path::PathBuf;
 
 use filelatch_fs::fs::read_to_end;
-use filelatch_fs::{Access, FsDir, LockKind};
+use filelatch_fs::{Access, FsDir, LockKind, WriterProbe};
 
 use super::attribution::{self, Mark};
+use crate::lock::sidecar::{LockPath, is_unfinished};
 use crate::path::{Place, is_temp_of, temp_base};
 use crate::version::Version;
 
@@ -54,8 +55,10 @@ fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
     if !stat.is_file() {
         return Ok(Leftover { path, size: stat.size, in_use: true, disposable: false });
     }
-    // The lock goes with the file at the end of this function.
-    let in_use = !file.try_lock(LockKind::Exclusive)?;
+    // The lock goes with the file at the end of this function. Before the bytes are looked at: a foreign program that still has
+    // it open for writing (a late writer's version was kept for it) is not done with it, whatever it holds now (P5.3).
+    let in_use = !file.try_lock(LockKind::Exclusive)? || file.probe_writers()? == WriterProbe::Some;
+    let stat = file.stat()?;
     let disposable = stat.size == 0
         || match attribution::read(&*file)? {
             Mark::Preparing => true,
@@ -66,9 +69,12 @@ fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
 }
 
 /// Removes the leftovers of one file. Only for the holder of its exclusive lock, with no write in place pending.
-pub(crate) fn sweep(place: &Place, limit: usize) -> io::Result<Vec<Leftover>> {
+pub(crate) fn sweep(place: &Place, lock: &LockPath, limit: usize) -> io::Result<Vec<Leftover>> {
     let mut kept = Vec::new();
     for name in temps(&*place.dir, limit)? {
+        if is_temp_of(&name, &lock.name) && is_unfinished(&*place.dir, &name)? {
+            place.dir.remove(&name)?;
+        }
         if !is_temp_of(&name, &place.name) {
             continue;
         }

@@ -5,6 +5,14 @@
 #![cfg(target_os = "linux")]
 
 #[cfg(test)]
+mod fork;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod publish;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
+mod versions;

@@ -215,6 +215,9 @@ fn worker() {
             }
         }
         ["exclusion", path, inside, times] => super::locks::exclusion_worker(path, inside, times),
+        ["write-loop", path, words] => super::publish::write_loop(Path::new(path), words, false),
+        ["write-loop-in-place", path, words] => super::publish::write_loop(Path::new(path), words, true),
+        ["fork", path] => super::fork::fork(path),
         ["leaks", path] => super::locks::leaks(path),
         ["write", path, text] => match file(Path::new(path)).write(text.as_bytes(), &WriteOptions::new()) {
             Ok(written) => say(format!("{} {:?}", written.outcome, written.notices)),
