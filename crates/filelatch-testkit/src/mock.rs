@@ -359,10 +359,10 @@ fn refusal(path: &Path, wait: Wait, holders: Vec<Holder>) -> Error {
 }
 
 fn not_cancelled(path: &Path, options: &LockOptions<'_>) -> Result<()> {
-    match options.asked_cancel().is_some_and(CancelToken::is_cancelled) {
-        true => Err(Error::Cancelled { path: path.to_owned() }),
-        false => Ok(()),
+    if options.asked_cancel().is_some_and(CancelToken::is_cancelled) {
+        return Err(Error::Cancelled { path: path.to_owned() });
     }
+    Ok(())
 }
 
 /// Interval and number of a request's tries; `None`: without limit.

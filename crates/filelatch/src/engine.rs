@@ -297,10 +297,8 @@ impl Filelatch {
 
     pub(crate) fn entry(&self, place: Place) -> Result<Arc<Entry>> {
         let inner = &*self.inner;
-        let workspace = match inner.use_workspaces {
-            true => Workspace::find(&inner.parts, place.dir.path(), &inner.trusted)?,
-            false => None,
-        };
+        let workspace =
+            if inner.use_workspaces { Workspace::find(&inner.parts, place.dir.path(), &inner.trusted)? } else { None };
         let policy = match &workspace {
             Some(workspace) => {
                 let relative = place.path.strip_prefix(&workspace.root).unwrap_or(&place.path);

@@ -23,7 +23,7 @@ use filelatch_fs::{FileId, FileKind, Fs, FsDir};
 
 use crate::error::{Error, Result};
 
-/// Links that may follow one another before it counts as a loop (path_resolution(7)).
+/// Links that may follow one another before it counts as a loop (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
 /// Longest file name, in bytes, of the file systems in use.
 const NAME_MAX: usize = 255;

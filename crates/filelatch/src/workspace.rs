@@ -71,7 +71,8 @@ impl Workspace {
         };
         let config = file.stat().map_err(fail)?;
         let owned = |stat: &Stat| stat.uid == parts.host.uid() || stat.uid == 0;
-        if !(owned(stat) && owned(&config)) && !trusted.iter().any(|t| t == root) {
+        let obeyed = owned(stat) && owned(&config) || trusted.iter().any(|t| t == root);
+        if !obeyed {
             let message = "it belongs to another user, so it is not obeyed; list its folder as trusted if you know it";
             return Err(Error::Config { path, message: message.to_owned() });
         }

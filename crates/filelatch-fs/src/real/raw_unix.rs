@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// This process's id without a system call for each question: guards ask at every lock and unlock. Forgotten in a forked child
-/// (pthread_atfork(3)); a child made by the bare system call, behind the C library's back, is not noticed.
+/// (`pthread_atfork(3)`); a child made by the bare system call, behind the C library's back, is not noticed.
 pub(super) fn pid() -> u32 {
     static PID: AtomicU32 = AtomicU32::new(0);
     static WATCHED: OnceLock<bool> = OnceLock::new();

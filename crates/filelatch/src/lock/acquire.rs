@@ -21,9 +21,13 @@ const FIRST_LOOK: Duration = Duration::from_millis(200);
 const LATER_LOOKS: Duration = Duration::from_secs(1);
 /// Between the two looks that a deadlock must survive.
 const SECOND_LOOK: Duration = Duration::from_millis(20);
-/// How long a request that does not wait looks again: a wait of somebody else that was called off may have the lock for a moment.
-const PASSING: Duration = Duration::from_millis(2);
-const PASSING_TRIES: u32 = 10;
+/// A request that does not wait looks so often before it believes that the lock is held: a wait of somebody else that was called
+/// off may have it for a moment (P1).
+const MOMENTS: u32 = 10;
+/// The same when the holder has not signed.
+const UNSIGNED_MOMENTS: u32 = 100;
+/// Between two looks.
+const MOMENT: Duration = Duration::from_micros(200);
 
 /// Everything about one request but the file.
 pub(crate) struct Request<'a> {
@@ -61,12 +65,19 @@ pub(crate) fn begin(resource: &Arc<Resource>, request: &Request<'_>, tries: &mut
     match resource.begin(request.kind, request.owner, request.wait != Wait::No)? {
         Begin::Got(tenure) => Ok(Begun::Got(tenure)),
         Begin::Queued(ticket) => Ok(Begun::Queued(ticket)),
-        Begin::HeldElsewhere if *tries < PASSING_TRIES => {
+        Begin::HeldElsewhere if *tries < MOMENTS => {
             *tries += 1;
-            Ok(Begun::Again(PASSING / PASSING_TRIES))
+            Ok(Begun::Again(MOMENT))
         }
-        Begin::Held | Begin::HeldElsewhere => {
-            Err(Error::Locked { path: spelled(resource), holders: holders(resource) })
+        held => {
+            let holders = holders(resource);
+            // A holder of ours has signed; whoever has not may be a wait that was called off, about to give the lock back.
+            let signed = holders.iter().any(|holder| holder.session.is_some());
+            if matches!(held, Begin::HeldElsewhere) && !signed && *tries < UNSIGNED_MOMENTS {
+                *tries += 1;
+                return Ok(Begun::Again(MOMENT));
+            }
+            Err(Error::Locked { path: spelled(resource), holders })
         }
     }
 }
@@ -148,7 +159,7 @@ impl<'a> Watch<'a> {
     pub(crate) fn look(&mut self, ticket: &Ticket, now: Duration) -> Look {
         let resource = ticket.resource();
         if self.deadline.is_some_and(|deadline| now >= deadline) {
-            let waited = now - self.began;
+            let waited = now.saturating_sub(self.began);
             return Look::GiveUp(Error::Timeout { path: spelled(resource), waited, holders: holders(resource) });
         }
         if now >= self.next_look {
@@ -157,7 +168,7 @@ impl<'a> Watch<'a> {
             }
             let suspects = self.note.as_ref().is_some_and(WaitNote::suspects);
             if let Some(on_wait) = self.on_wait.filter(|_| !suspects) {
-                let elapsed = now - self.began;
+                let elapsed = now.saturating_sub(self.began);
                 on_wait(&Waiting { path: &resource.place.spelled, elapsed, holders: &holders(resource) });
             }
             self.next_look = now

@@ -235,10 +235,10 @@ impl Resource {
         let attempt = self.attempt(kind, sidecar, false);
         let mut state = locked(&self.state);
         match attempt {
-            Ok(Attempt::Got { sidecar, head }) => match self.settle(&mut state, kind, sidecar, head) {
+            Ok(Attempt::Got { sidecar, head }) => match self.settle(&mut state, kind, &sidecar, &head) {
                 Ok(()) => {
                     let grant = state.admit(owner);
-                    self.admit_followers(&mut state);
+                    state.admit_followers();
                     Ok(Begin::Got(self.tenure(grant)))
                 }
                 Err(e) => {
@@ -354,7 +354,7 @@ impl Resource {
     }
 
     /// The OS lock is ours: note it, find out what the last holder left, sign.
-    fn settle(&self, state: &mut State, kind: LockKind, sidecar: Arc<Sidecar>, head: Head) -> Result<()> {
+    fn settle(&self, state: &mut State, kind: LockKind, sidecar: &Arc<Sidecar>, head: &Head) -> Result<()> {
         state.os = Os::Held(kind);
         state.handovers = 0;
         state.tenure_began = self.parts.host.monotonic();
@@ -370,7 +370,7 @@ impl Resource {
         let writable = signs && sidecar.is_writable() && !matches!(head.found, Some(Found::Foreign));
         let fresh = |s: &Signature| state.tenure_began.saturating_sub(s.at) < SIGNATURE_AGE;
         let signed = state.signature.as_ref().is_some_and(fresh);
-        state.sidecar = Some(Arc::clone(&sidecar));
+        state.sidecar = Some(Arc::clone(sidecar));
         // A record with an unfinished write stays until the write is done.
         if kind == LockKind::Exclusive && writable && !signed && state.intent.is_none() {
             let line = self.record().line(head.len);
@@ -379,7 +379,7 @@ impl Resource {
                 // A full disk must not make locking fail, but a torn record must not stay in the way of being ours.
                 state.signature = None;
                 if e.kind() != std::io::ErrorKind::StorageFull {
-                    self.unlock(state);
+                    state.unlock();
                     return Err(Error::io("sign the lock file", &self.lock.path, e));
                 }
             } else {
@@ -453,13 +453,13 @@ impl Resource {
             let wanted = state.queue.front().map(|waiter| waiter.kind);
             match attempt {
                 Ok(Attempt::Got { sidecar, head }) if wanted == Some(kind) => {
-                    let settled = self.settle(&mut state, kind, sidecar, head);
+                    let settled = self.settle(&mut state, kind, &sidecar, &head);
                     let Some(first) = state.queue.pop_front() else { return true };
                     match settled {
                         Ok(()) => {
                             let grant = state.admit(first.owner);
                             first.answer(Ok(grant));
-                            self.admit_followers(&mut state);
+                            state.admit_followers();
                             return true;
                         }
                         Err(e) => {
@@ -491,18 +491,6 @@ impl Resource {
         self.fail_all(&mut locked(&self.state), message);
     }
 
-    /// Readers behind the reader that was just admitted come along.
-    fn admit_followers(&self, state: &mut State) {
-        while state.os == Os::Held(LockKind::Shared) {
-            if state.queue.front().is_none_or(|waiter| waiter.kind != LockKind::Shared) {
-                break;
-            }
-            let Some(waiter) = state.queue.pop_front() else { break };
-            let grant = state.admit(waiter.owner);
-            waiter.answer(Ok(grant));
-        }
-    }
-
     fn release(self: &Arc<Self>, id: u64) {
         if self.is_foreign_process() {
             return;
@@ -529,7 +517,7 @@ impl Resource {
             }
             return;
         }
-        self.unlock(&mut state);
+        state.unlock();
         self.retreat(&mut state);
     }
 
@@ -547,15 +535,6 @@ impl Resource {
             state.tenure_began = now;
         }
         alone
-    }
-
-    fn unlock(&self, state: &mut State) {
-        // Closing gives up our part of a lock that others share. It also releases for certain what can't be unlocked.
-        let handed_on = std::mem::take(&mut state.handed_on);
-        if handed_on || state.sidecar.as_ref().is_some_and(|sidecar| sidecar.unlock().is_err()) {
-            state.sidecar = None;
-        }
-        state.os = Os::Free;
     }
 
     /// Does this owner hold the lock?
@@ -624,6 +603,24 @@ impl State {
     fn next(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
+    }
+
+    /// Readers behind the reader that was just admitted come along.
+    fn admit_followers(&mut self) {
+        let comes = |waiter: &Arc<Waiter>| waiter.kind == LockKind::Shared;
+        while self.os == Os::Held(LockKind::Shared) && self.queue.front().is_some_and(comes) {
+            let Some(waiter) = self.queue.pop_front() else { break };
+            let grant = self.admit(waiter.owner);
+            waiter.answer(Ok(grant));
+        }
+    }
+
+    fn unlock(&mut self) {
+        // An unlock that fails leaves closing the file, which releases for certain.
+        if self.sidecar.as_ref().is_some_and(|sidecar| sidecar.unlock().is_err()) {
+            self.sidecar = None;
+        }
+        self.os = Os::Free;
     }
 
     fn admit(&mut self, owner: Owner) -> Grant {
@@ -703,7 +700,7 @@ impl Ticket {
         let was_in = state.queue.len() < before;
         // Readers that waited behind a writer who has left may join the readers that hold the lock.
         if was_in && state.os == Os::Held(LockKind::Shared) && !self.resource.somebody_waits(&state).unwrap_or(true) {
-            self.resource.admit_followers(&mut state);
+            state.admit_followers();
         }
         was_in
     }

@@ -255,19 +255,20 @@ pub(crate) fn is_unfinished(dir: &dyn FsDir, temp: &OsStr) -> io::Result<bool> {
         return Ok(false);
     }
     let bytes = read_to_end(&*file, RECORD_LIMIT as u64)?;
-    let mut blank = vec![b'\n'; usize::from(LOCK_RECORD_OFFSET > 0)];
-    blank.extend(Record::blank().line(0));
-    Ok(blank.starts_with(&bytes))
+    Ok(blank().starts_with(&bytes))
+}
+
+/// The content of a lock file that has had no exclusive holder yet: what lies before the record is one empty line (P1).
+fn blank() -> Vec<u8> {
+    let mut bytes: Vec<u8> = (0..LOCK_RECORD_OFFSET).map(|_| b'\n').collect();
+    bytes.extend(Record::blank().line(0));
+    bytes
 }
 
 /// Mode and owner: read and write for exactly those who may write the data file, so that root's lock file does not shut
 /// its owner out for good (P1); 0600 if there is no data file yet.
 fn prepare(file: &dyn FsFile, data: Option<Stat>) -> io::Result<()> {
-    let mut line = Record::blank().line(0);
-    if LOCK_RECORD_OFFSET > 0 {
-        line.insert(0, b'\n');
-    }
-    filelatch_fs::fs::write_all_at(file, &line, 0)?;
+    filelatch_fs::fs::write_all_at(file, &blank(), 0)?;
     let Some(data) = data.filter(Stat::is_file) else { return Ok(()) };
     let own = file.stat()?;
     let mut shared_with = 0o002 | 0o020;
@@ -284,5 +285,5 @@ fn prepare(file: &dyn FsFile, data: Option<Stat>) -> io::Result<()> {
             mode |= read_write;
         }
     }
-    if mode != own.mode { file.set_mode(mode) } else { Ok(()) }
+    if mode == own.mode { Ok(()) } else { file.set_mode(mode) }
 }

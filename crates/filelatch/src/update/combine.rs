@@ -172,13 +172,17 @@ pub(crate) fn combine(
                             let path = resource.place.spelled.clone();
                             return Err(match part.wait {
                                 Wait::No => Error::Locked { path, holders: holders(resource) },
-                                _ => Error::Timeout { path, waited: now - began, holders: holders(resource) },
+                                _ => Error::Timeout {
+                                    path,
+                                    waited: now.saturating_sub(began),
+                                    holders: holders(resource),
+                                },
                             });
                         }
                         // On its way already: wait for it without a limit.
                         host.park(None);
                     }
-                    Some(deadline) if !ran => host.park(Some(deadline - now)),
+                    Some(deadline) if !ran => host.park(Some(deadline.saturating_sub(now))),
                     _ => host.park(None),
                 }
                 continue;
@@ -258,14 +262,14 @@ fn pass_on(entry: &Arc<Entry>, mut batch: Box<Batch>) {
                         }
                         batch = Box::new(Batch { tenure, head, members: Vec::new(), attempts: attempts + 1, notices });
                     }
-                    Err(e) => return finish(entry, tenure, &members, Err(e), newest),
+                    Err(e) => return finish(entry, tenure, &members, &Err(e), newest),
                 }
             }
             mut result => {
                 if let Ok(ended) = &mut result {
                     ended.notices.append(&mut notices);
                 }
-                return finish(entry, tenure, &members, result, newest);
+                return finish(entry, tenure, &members, &result, newest);
             }
         }
     }
@@ -275,14 +279,14 @@ fn finish(
     entry: &Arc<Entry>,
     tenure: Option<Tenure>,
     members: &[Arc<Slot>],
-    result: Result<Ended>,
+    result: &Result<Ended>,
     newest: Option<usize>,
 ) {
     let host = Arc::clone(&entry.resource.parts.host);
     // Released before anybody is told, so that whoever is told may lock again at once.
     drop(tenure);
     for (i, member) in members.iter().enumerate() {
-        let answer = match &result {
+        let answer = match result {
             Ok(ended) => Ok(Ended {
                 last: i + 1 == members.len(),
                 superseded: member.newest_wins && newest.is_some_and(|newest| i < newest),

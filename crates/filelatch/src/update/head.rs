@@ -61,9 +61,8 @@ impl Head {
             }
         }
         Ok(match &self.state {
-            State::Absent => None,
             State::Bytes(content) => Some(Arc::clone(content)),
-            State::Parsed(_) => None,
+            State::Absent | State::Parsed(_) => None,
         })
     }
 
@@ -88,7 +87,7 @@ impl Head {
         let mut document = match &self.state {
             State::Parsed(document) if document.format() == format => match self.take() {
                 State::Parsed(document) => document,
-                State::Absent | State::Bytes(_) => return Err(self.lost(place).into()),
+                State::Absent | State::Bytes(_) => return Err(Self::lost(place).into()),
             },
             State::Absent => {
                 let value = create.ok_or_else(|| Error::NotFound { path: place.spelled.clone() })?;
@@ -134,7 +133,7 @@ impl Head {
         std::mem::replace(&mut self.state, State::Absent)
     }
 
-    fn lost(&self, place: &Place) -> Error {
+    fn lost(place: &Place) -> Error {
         Error::Internal { path: place.spelled.clone(), message: "the document under change is gone".to_owned() }
     }
 }

@@ -164,7 +164,7 @@ impl Publisher<'_> {
         match base {
             Base::Unchecked(_) => {
                 let displaced = self.report_displaced.then(|| self.version_of(temp)).flatten();
-                self.discard(temp);
+                discard(temp);
                 Ok(displaced)
             }
             Base::Absent => Ok(None),
@@ -172,7 +172,7 @@ impl Publisher<'_> {
                 let looked = dir.stat(temp.name()).and_then(|stat| Ok((stat.id, self.examine(stat.id, old, bytes)?)));
                 match looked {
                     Ok((_, Displaced::AsCompared)) => {
-                        self.discard(temp);
+                        discard(temp);
                         Ok(None)
                     }
                     Ok((_, Displaced::LateWriter)) => {
@@ -200,11 +200,6 @@ impl Publisher<'_> {
         }
     }
 
-    /// Removing what was displaced is tidying up: the new version is in place, and the sweep knows an old one of ours.
-    fn discard(&self, temp: &mut Temp) {
-        temp.remove_name().ok();
-    }
-
     fn version_of(&self, temp: &Temp) -> Option<Version> {
         let file = self.place.dir.open(temp.name(), Access::Read).ok()?;
         read_to_end(&*file, u64::MAX - 1).ok().map(|bytes| Version::of(&bytes))
@@ -224,7 +219,7 @@ impl Publisher<'_> {
         // First the proof that nobody can write any more, then the look at the bytes: in the other order a write between the
         // two would be missed.
         let mut probe = old.file.probe_writers()?;
-        while probe == WriterProbe::Some && host.monotonic() - began < LATE_WRITER {
+        while probe == WriterProbe::Some && host.monotonic().saturating_sub(began) < LATE_WRITER {
             host.sleep(Duration::from_millis(1));
             probe = old.file.probe_writers()?;
         }
@@ -373,6 +368,11 @@ enum Displaced {
     AsCompared,
     LateWriter,
     Foreign,
+}
+
+/// Removing what was displaced is tidying up: the new version is in place, and the sweep knows an old one of ours.
+fn discard(temp: &mut Temp) {
+    temp.remove_name().ok();
 }
 
 /// Are these exactly the file's bytes?
