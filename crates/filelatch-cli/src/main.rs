@@ -10,7 +10,6 @@ mod env;
 mod exit;
 mod held;
 mod jq;
-mod jq_assign;
 mod output;
 mod render;
 #[cfg(unix)]

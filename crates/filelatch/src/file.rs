@@ -385,8 +385,9 @@ impl LatchFile {
     ) -> Result<Option<Ended>> {
         let strategy = options.strategy.unwrap_or(entry.policy.strategy);
         let unlocked = Mutex::new(None);
+        let owner = options.lock.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
         let part = Part {
-            owner: options.lock.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner),
+            owner,
             wait: options.lock.wait.unwrap_or(entry.policy.wait),
             durability: options.durability.unwrap_or(entry.policy.durability),
             newest_wins: strategy == Strategy::LastWriteWins,
@@ -397,6 +398,15 @@ impl LatchFile {
                 let held = self.hold(LockKind::Exclusive, &lock)?;
                 *locked(&unlocked) = held.warning.map(|why| Notice::Unlocked { why });
                 Ok(held.tenure)
+            },
+            watch: &Request {
+                kind: LockKind::Exclusive,
+                owner,
+                wait: Wait::Forever,
+                on_wait: options.lock.on_wait,
+                cancel: None,
+                waits: self.engine.waits(),
+                holdings: &|| self.engine.holdings(owner),
             },
         };
         let mut ended = combine(entry, &part, change)?;

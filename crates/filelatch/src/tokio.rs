@@ -179,11 +179,11 @@ impl AsyncFile {
             }
         };
         let host = Arc::clone(&entry.parts().host);
-        let mut watch = Watch::begin(&ticket, &request, host.monotonic());
+        let mut watch = Watch::begin(ticket.resource(), &request, host.monotonic(), true);
         loop {
             let look = match answered(&ticket).await {
                 Some(result) => return result,
-                None => watch.look(&ticket, host.monotonic()),
+                None => watch.look(ticket.resource(), host.monotonic()),
             };
             match look {
                 Look::Wait(None) => return until_answered(&ticket).await,

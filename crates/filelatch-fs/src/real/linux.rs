@@ -10,18 +10,31 @@ use crate::types::{FileId, LockEntry, LockKind, LockTable};
 /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
+/// The table is read a page at a time, and rows may be missed when locks come and go between two pages. What fits into one is
+/// complete.
+const PAGE: usize = 3 << 10;
+/// How often a longer table that has no row for the file is read before that is believed.
+const READINGS: usize = 5;
+
 /// Who has locks on a file: the rows of `/proc/locks` (proc(5)) with its inode.
 pub(super) fn lock_table(file: FileId) -> io::Result<Option<LockTable>> {
-    match std::fs::read_to_string("/proc/locks") {
-        Ok(text) => {
-            let table = parse(&text, file, has_open);
-            // Inside a container the table leaves out processes that can't be seen from there: no row proves nothing.
-            let complete = table.is_held() || pid_namespace() == Some(INITIAL_PID_NAMESPACE);
-            Ok(complete.then_some(table))
+    let mut table = LockTable::default();
+    for _ in 0..READINGS {
+        let text = match std::fs::read_to_string("/proc/locks") {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        table = parse(&text, file, has_open);
+        if table.is_held() {
+            return Ok(Some(table));
         }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e),
+        if text.len() < PAGE {
+            break;
+        }
     }
+    // Inside a container the table leaves out processes that can't be seen from there: no row proves nothing.
+    Ok((pid_namespace() == Some(INITIAL_PID_NAMESPACE)).then_some(table))
 }
 
 /// The flock(2) lock of one open file: the kernel lists it with the descriptor (proc(5), `fdinfo`).

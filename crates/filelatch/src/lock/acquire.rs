@@ -100,7 +100,7 @@ pub(crate) fn acquire(resource: &Arc<Resource>, request: &Request<'_>) -> Result
 fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
     let host = Arc::clone(&ticket.resource().parts.host);
     let waker = Waker::from(Arc::new(ThreadWaker { thread: std::thread::current(), host: Arc::clone(&host) }));
-    let mut watch = Watch::begin(ticket, request, host.monotonic());
+    let mut watch = Watch::begin(ticket.resource(), request, host.monotonic(), true);
     let cancel = Watched::new(request.cancel);
     ticket.is_for_thread();
     loop {
@@ -110,7 +110,7 @@ fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
         if cancel.is_cancelled() && ticket.leave() {
             return Err(Error::Cancelled { path: spelled(ticket.resource()) });
         }
-        match watch.look(ticket, host.monotonic()) {
+        match watch.look(ticket.resource(), host.monotonic()) {
             Look::Wait(time) => {
                 host.park(time);
                 ticket.spin_if_near(&*host);
@@ -142,11 +142,13 @@ pub(crate) enum Look {
 }
 
 impl<'a> Watch<'a> {
-    pub(crate) fn begin(ticket: &Ticket, request: &Request<'a>, now: Duration) -> Watch<'a> {
-        let resource = ticket.resource();
+    /// `may_leave`: this owner can give up its wait to end a deadlock.
+    pub(crate) fn begin(resource: &Resource, request: &Request<'a>, now: Duration, may_leave: bool) -> Watch<'a> {
         let facts = resource.parts.facts();
+        let owner = request.owner.name(facts.pid, facts.start);
         let note = request.waits.publish(Edge {
-            owner: request.owner.name(facts.pid, facts.start),
+            // Before every name of one who may: the greatest in a circle has to give up.
+            owner: if may_leave { owner } else { format!("+{owner}") },
             holds: (request.holdings)(),
             waits: resource.place.id.to_string(),
             path: resource.place.spelled.display().to_string(),
@@ -156,8 +158,7 @@ impl<'a> Watch<'a> {
         Watch { began: now, deadline, next_look: now + FIRST_LOOK, note, on_wait: request.on_wait }
     }
 
-    pub(crate) fn look(&mut self, ticket: &Ticket, now: Duration) -> Look {
-        let resource = ticket.resource();
+    pub(crate) fn look(&mut self, resource: &Resource, now: Duration) -> Look {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             let waited = now.saturating_sub(self.began);
             return Look::GiveUp(Error::Timeout { path: spelled(resource), waited, holders: holders(resource) });

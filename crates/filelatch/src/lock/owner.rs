@@ -33,6 +33,9 @@ pub(crate) enum Owner {
 }
 
 impl Owner {
+    /// No scope has this number.
+    pub(crate) const NOBODY: Owner = Owner::Scope(0);
+
     pub(crate) fn current() -> Owner {
         Owner::Thread(std::thread::current().id())
     }

@@ -46,6 +46,15 @@ pub(crate) struct Intent {
     pub(crate) hash: String,
 }
 
+/// The beginning of a text that is too long.
+fn cut(text: &str, room: usize) -> String {
+    if text.len() <= room {
+        return text.to_owned();
+    }
+    let end = (0..=room).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0);
+    format!("{}…", &text[..end])
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
@@ -69,8 +78,17 @@ impl Record {
     }
 
     /// The line, padded with blanks to at least `len` bytes: one write replaces a longer record without truncation.
+    ///
+    /// A long session or purpose is cut, so that the line stays within [`RECORD_LIMIT`] and is known again as ours.
     pub(crate) fn line(&self, len: usize) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).unwrap_or_default();
+        let mut room = RECORD_LIMIT / 4;
+        while line.len() + 1 >= RECORD_LIMIT && room > 0 {
+            let record =
+                Record { session: cut(&self.session, room), purpose: cut(&self.purpose, room), ..self.clone() };
+            line = serde_json::to_vec(&record).unwrap_or_default();
+            room /= 2;
+        }
         line.resize(line.len().max(len.saturating_sub(1)), b' ');
         line.push(b'\n');
         line

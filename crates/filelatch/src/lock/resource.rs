@@ -8,6 +8,12 @@
 //!   itself out of the queue in time can't be granted the lock later (LOCK-8).
 //! - The OS lock changes kind only by being released first: converting could silently drop it (P1).
 //!
+//! # Waits that were called off
+//! A wait in the kernel can't be ended from outside. When the last exclusive waiter leaves while a helper waits for it, the gate is
+//! opened at once, so that the helper keeps no reader out any more; a reader of this process that comes then tries with an open
+//! file of its own and leaves that wait behind as a *stray*, which gives the lock back as soon as it has it, or serves the next
+//! exclusive waiter that comes before.
+//!
 //! # Hand-over
 //! The last holder passes an exclusive lock on to the next exclusive waiter without a system call, at most
 //! [`HANDOVERS`] times or for [`TENURE`] while another process waits at the gate (P2); then the lock goes back to the
@@ -66,8 +72,20 @@ struct State {
     handed_over: Duration,
     quick: bool,
     next_id: u64,
+    /// The wait in the kernel that a helper is in.
+    kernel: Option<KernelWait>,
+    /// Such waits that nobody here wants any more.
+    strays: Vec<KernelWait>,
     /// Programs that this process started may have the lock file open, and the lock is theirs, too.
     handed_on: bool,
+}
+
+#[derive(Debug)]
+struct KernelWait {
+    sidecar: Arc<Sidecar>,
+    kind: LockKind,
+    /// Nobody wants it at the moment.
+    called_off: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -158,6 +176,8 @@ enum Attempt {
         head: Head,
     },
     Held,
+    /// The wait has become a stray, and is over.
+    Stray,
     /// No lock can be had here at all.
     Impossible(std::io::Error),
 }
@@ -187,6 +207,8 @@ impl Resource {
             handed_over: Duration::ZERO,
             quick: false,
             next_id: 0,
+            kernel: None,
+            strays: Vec::new(),
             handed_on: false,
         };
         let born_in = parts.host.pid();
@@ -211,7 +233,8 @@ impl Resource {
             let grant = state.admit(owner);
             return Ok(Begin::Got(self.tenure(grant)));
         }
-        if state.os == Os::Free && state.queue.is_empty() {
+        let stray = kind == LockKind::Shared && state.leave_stray();
+        if (state.os == Os::Free || stray) && state.queue.is_empty() {
             state.os = Os::Busy;
             let sidecar = state.sidecar.clone();
             drop(state);
@@ -222,6 +245,7 @@ impl Resource {
             return Ok(if here { Begin::Held } else { Begin::HeldElsewhere });
         }
         let ticket = self.queue_up(&mut state, kind, owner, false);
+        state.call_back();
         Ok(Begin::Queued(ticket))
     }
 
@@ -251,7 +275,7 @@ impl Resource {
                 self.call_helper(&mut state);
                 Ok(Begin::Queued(ticket))
             }
-            Ok(Attempt::Held) => {
+            Ok(Attempt::Held | Attempt::Stray) => {
                 self.retreat(&mut state);
                 Ok(Begin::HeldElsewhere)
             }
@@ -283,6 +307,9 @@ impl Resource {
 
     fn call_helper(self: &Arc<Self>, state: &mut State) {
         state.os = Os::Busy;
+        if state.front() == Some(LockKind::Exclusive) && state.adopt_stray() {
+            return;
+        }
         if let Err(e) = self.helpers.submit(self) {
             self.fail_all(state, &format!("cannot start a thread to wait for the lock: {e}"));
         }
@@ -313,7 +340,13 @@ impl Resource {
                 },
             };
             if block {
-                sidecar.lock(kind).map_err(|e| fail("lock", e))?;
+                let wait = KernelWait { sidecar: Arc::clone(&sidecar), kind, called_off: false };
+                locked(&self.state).kernel = Some(wait);
+                let had = sidecar.lock(kind);
+                if !locked(&self.state).came_back(&sidecar) {
+                    return Ok(Attempt::Stray);
+                }
+                had.map_err(|e| fail("lock", e))?;
             } else if !sidecar.try_lock(kind).map_err(|e| fail("lock", e))? {
                 // A file that was replaced tells nothing about who holds the lock.
                 if sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))?.is_none() {
@@ -323,7 +356,8 @@ impl Resource {
                 return Ok(Attempt::Held);
             }
             let Some(stat) = sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))? else {
-                drop(sidecar);
+                // The file may be open elsewhere in this process: closing it here would not do.
+                sidecar.unlock().ok();
                 continue;
             };
             let head = self.look(&sidecar, &stat).map_err(|e| fail("read", e))?;
@@ -474,9 +508,14 @@ impl Resource {
                     Err(_) => state.sidecar = None,
                 },
                 Ok(Attempt::Held) => return false,
+                Ok(Attempt::Stray) => return true,
                 Ok(Attempt::Impossible(e)) => {
                     let Some(first) = state.queue.pop_front() else { continue };
-                    first.answer(Err(Error::io("create a lock file in", self.place.dir.path(), e)));
+                    // Readers go on without a lock, as they do when they need not queue.
+                    first.answer(match first.kind {
+                        LockKind::Shared => Ok(Grant { id: state.next(), intent: None, enforced: false }),
+                        LockKind::Exclusive => Err(Error::io("create a lock file in", self.place.dir.path(), e)),
+                    });
                 }
                 Err(e) => {
                     let Some(first) = state.queue.pop_front() else { continue };
@@ -503,6 +542,7 @@ impl Resource {
         }
         let next = state.queue.front().map(|waiter| waiter.kind);
         let stays = state.os == Os::Held(LockKind::Exclusive)
+            && !state.handed_on
             && next == Some(LockKind::Exclusive)
             && self.may_hand_over(&mut state);
         if stays {
@@ -529,7 +569,9 @@ impl Resource {
         if state.handovers < HANDOVERS && now.saturating_sub(state.tenure_began) < TENURE {
             return true;
         }
-        let alone = !self.somebody_waits(state).unwrap_or(true);
+        // A lock file that was removed is a lock that others do not see: the next holder must have the one that is there.
+        let current = |sidecar: &Arc<Sidecar>| matches!(sidecar.current(&*self.place.dir, &self.lock), Ok(Some(_)));
+        let alone = !self.somebody_waits(state).unwrap_or(true) && state.sidecar.as_ref().is_some_and(current);
         if alone {
             state.handovers = 0;
             state.tenure_began = now;
@@ -546,6 +588,8 @@ impl Resource {
     /// nothing); what another thread of the parent was just working on is left alone.
     pub(crate) fn close_after_fork(&self) {
         if let Ok(mut state) = self.state.try_lock() {
+            state.kernel = None;
+            state.strays.clear();
             state.sidecar = None;
         }
     }
@@ -616,11 +660,69 @@ impl State {
     }
 
     fn unlock(&mut self) {
-        // An unlock that fails leaves closing the file, which releases for certain.
-        if self.sidecar.as_ref().is_some_and(|sidecar| sidecar.unlock().is_err()) {
+        // Closing gives up our part of a lock that others share. It also releases for certain what can't be unlocked.
+        let handed_on = std::mem::take(&mut self.handed_on);
+        if handed_on || self.sidecar.as_ref().is_some_and(|sidecar| sidecar.unlock().is_err()) {
             self.sidecar = None;
         }
         self.os = Os::Free;
+    }
+
+    fn front(&self) -> Option<LockKind> {
+        self.queue.front().map(|waiter| waiter.kind)
+    }
+
+    /// A wait in the kernel is over. False: it is a stray's, and the lock, if it came, has been given back.
+    fn came_back(&mut self, sidecar: &Arc<Sidecar>) -> bool {
+        if let Some(i) = self.strays.iter().position(|stray| Arc::ptr_eq(&stray.sidecar, sidecar)) {
+            self.strays.swap_remove(i);
+            sidecar.unlock().ok();
+            return false;
+        }
+        self.kernel = None;
+        true
+    }
+
+    /// The first in the queue is another, or nobody is: a wait for an exclusive lock that nobody wants must keep no one out.
+    /// True: the queue needs another helper.
+    fn call_off(&mut self) -> bool {
+        let front = self.front();
+        let unwanted = front != Some(LockKind::Exclusive);
+        if let Some(wait) = self.kernel.as_mut().filter(|wait| unwanted && wait.kind == LockKind::Exclusive) {
+            wait.called_off = true;
+            wait.sidecar.open_gate();
+        }
+        front.is_some() && self.leave_stray()
+    }
+
+    /// Somebody wants the exclusive lock again that was being waited for.
+    fn call_back(&mut self) {
+        if self.front() == Some(LockKind::Exclusive)
+            && let Some(wait) = self.kernel.as_mut().filter(|wait| wait.called_off)
+        {
+            wait.called_off = false;
+            wait.sidecar.shut_gate();
+        }
+    }
+
+    /// Leaves a wait that was called off to itself.
+    fn leave_stray(&mut self) -> bool {
+        let stray = self.kernel.take_if(|wait| wait.called_off);
+        let left = stray.is_some();
+        if left {
+            self.sidecar = None;
+        }
+        self.strays.extend(stray);
+        left
+    }
+
+    /// Makes a stray wait the queue's again.
+    fn adopt_stray(&mut self) -> bool {
+        let Some(mut wait) = self.strays.pop() else { return false };
+        wait.called_off = false;
+        wait.sidecar.shut_gate();
+        self.kernel = Some(wait);
+        true
     }
 
     fn admit(&mut self, owner: Owner) -> Grant {
@@ -698,6 +800,9 @@ impl Ticket {
         let before = state.queue.len();
         state.queue.retain(|waiter| waiter.id != self.waiter.id);
         let was_in = state.queue.len() < before;
+        if was_in && state.call_off() {
+            self.resource.call_helper(&mut state);
+        }
         // Readers that waited behind a writer who has left may join the readers that hold the lock.
         if was_in && state.os == Os::Held(LockKind::Shared) && !self.resource.somebody_waits(&state).unwrap_or(true) {
             state.admit_followers();

@@ -10,12 +10,14 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Mutex;
 
 use filelatch_fs::fs::read_to_end;
 use filelatch_fs::real::LOCK_RECORD_OFFSET;
 use filelatch_fs::{Access, FileId, FileKind, FsDir, FsFile, LockKind, Stat};
 
 use super::record::{RECORD_LIMIT, Record};
+use super::resource::locked;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
 use crate::path::{LockFileName, Place, temp_name};
@@ -50,6 +52,18 @@ pub(crate) struct Sidecar {
     /// The lock that came with the open file from the process that started this one (P12). It is that process's, too:
     /// nothing is locked, unlocked or converted here.
     inherited: Option<LockKind>,
+    gate: Mutex<Gate>,
+}
+
+/// The gate, as far as this open file is concerned.
+#[derive(Debug, Default)]
+struct Gate {
+    /// A thread waits for the lock, and is past the gate.
+    past: bool,
+    /// This open file keeps the gate shut.
+    shut: bool,
+    /// Its wait was called off: it must keep nobody out.
+    called_off: bool,
 }
 
 /// What [`Sidecar::open`] found.
@@ -93,7 +107,7 @@ impl Sidecar {
             held => held?,
         };
         let gated = place.dir.caps().range_locks;
-        Ok(held.map(|kind| Sidecar { file, id, writable: true, gated, inherited: Some(kind) }))
+        Ok(held.map(|kind| Sidecar { file, id, writable: true, gated, inherited: Some(kind), gate: Mutex::default() }))
     }
 
     /// The lock that was inherited with this file.
@@ -122,14 +136,42 @@ impl Sidecar {
             return self.file.lock(kind);
         }
         self.file.lock_range(GATE, 1, LockKind::Exclusive)?;
-        let locked = self.file.lock(kind);
-        let opened = self.file.unlock_range(GATE, 1);
-        locked?;
+        let called_off = {
+            let mut gate = locked(&self.gate);
+            (gate.past, gate.shut) = (true, true);
+            gate.called_off
+        };
+        if called_off {
+            self.open_gate();
+        }
+        let had = self.file.lock(kind);
+        let mut gate = locked(&self.gate);
+        let opened = if gate.shut { self.file.unlock_range(GATE, 1) } else { Ok(()) };
+        *gate = Gate::default();
+        had?;
         if let Err(e) = opened {
             self.file.unlock()?;
             return Err(e);
         }
         Ok(())
+    }
+
+    /// A wait in [`Sidecar::lock`] that nobody wants any more goes on, but keeps nobody out.
+    pub(crate) fn open_gate(&self) {
+        let mut gate = locked(&self.gate);
+        gate.called_off = true;
+        if gate.shut && self.file.unlock_range(GATE, 1).is_ok() {
+            gate.shut = false;
+        }
+    }
+
+    /// The wait is wanted again; it keeps newcomers behind it again if nobody else has taken the gate.
+    pub(crate) fn shut_gate(&self) {
+        let mut gate = locked(&self.gate);
+        gate.called_off = false;
+        if gate.past && !gate.shut {
+            gate.shut = self.file.try_lock_range(GATE, 1, LockKind::Exclusive).unwrap_or(false);
+        }
     }
 
     pub(crate) fn unlock(&self) -> io::Result<()> {
@@ -217,7 +259,14 @@ fn open_existing(dir: &dyn FsDir, lock: &LockPath) -> Result<Option<Sidecar>> {
     if !stat.is_file() {
         return Err(bad("a FIFO, socket or device"));
     }
-    Ok(Some(Sidecar { file, id: stat.id, writable, gated: dir.caps().range_locks && writable, inherited: None }))
+    Ok(Some(Sidecar {
+        file,
+        id: stat.id,
+        writable,
+        gated: dir.caps().range_locks && writable,
+        inherited: None,
+        gate: Mutex::default(),
+    }))
 }
 
 /// `None`: somebody else was first.
@@ -230,7 +279,7 @@ fn create(parts: &Parts, place: &Place, lock: &LockPath) -> io::Result<Option<Si
         Ok(()) => {
             let id = file.stat()?.id;
             let gated = dir.caps().range_locks;
-            Ok(Some(Sidecar { file, id, writable: true, gated, inherited: None }))
+            Ok(Some(Sidecar { file, id, writable: true, gated, inherited: None, gate: Mutex::default() }))
         }
         Err(e) => {
             drop(file);

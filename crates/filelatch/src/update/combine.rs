@@ -15,19 +15,23 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Mutex};
 use std::thread::Thread;
+use std::time::Duration;
 
 use crate::entry::Entry;
 use crate::error::{Error, Result};
+use crate::lock::Wait;
+use crate::lock::acquire::{Look, Request, Watch, holders};
 use crate::lock::cancel::{CancelToken, Watched};
 use crate::lock::owner::Owner;
-use crate::lock::resource::{Tenure, locked};
-use crate::lock::{Wait, acquire::holders};
+use crate::lock::resource::{Resource, Tenure, locked};
 use crate::update::head::Head;
 use crate::version::Version;
 use crate::write::{Durability, Notice};
 
 /// Changes in one publish, so that the first of them is not kept waiting for ever.
 const BATCH: usize = 256;
+/// A wait that is over before is not watched.
+const SHORT: Duration = Duration::from_millis(20);
 /// Times a change is applied again because a foreign program wrote in between.
 const ATTEMPTS: u32 = 100;
 
@@ -39,6 +43,8 @@ pub(crate) struct Combiner(Mutex<Line>);
 struct Line {
     queue: VecDeque<Arc<Slot>>,
     led: bool,
+    /// Whose closure runs. The lock knows it too, but there need not be one.
+    running: Option<Owner>,
 }
 
 #[derive(Debug)]
@@ -98,6 +104,8 @@ pub(crate) struct Part<'a> {
     pub(crate) cancel: Option<&'a CancelToken>,
     /// Takes the file's lock.
     pub(crate) lock: &'a dyn Fn(Wait) -> Result<Option<Tenure>>,
+    /// What a long wait in the queue tells and looks for, as a wait for the lock does.
+    pub(crate) watch: &'a Request<'a>,
 }
 
 /// Applies `change` to the newest content and publishes it, together with what others do meanwhile. `change` answers false when
@@ -108,7 +116,7 @@ pub(crate) fn combine(
     change: &mut dyn FnMut(&mut Head) -> bool,
 ) -> Result<Option<Ended>> {
     let resource = &entry.resource;
-    if resource.is_held_by(part.owner) {
+    if resource.is_held_by(part.owner) || locked(&entry.combiner.0).running == Some(part.owner) {
         return Err(Error::Reentrant { path: resource.place.spelled.clone() });
     }
     let host = &resource.parts.host;
@@ -130,9 +138,13 @@ pub(crate) fn combine(
         leads
     };
     let mut ran = false;
+    let mut patience = Patience { since: began, watch: None };
     let cancel = Watched::new(part.cancel);
     loop {
         let message = if std::mem::take(&mut leads) { Message::Lead } else { slot.take() };
+        if !matches!(message, Message::None) {
+            patience.watch = None;
+        }
         let called_off = !ran && cancel.is_cancelled();
         let batch = match message {
             Message::Lead if called_off => {
@@ -166,33 +178,53 @@ pub(crate) fn combine(
             }
             Message::None => {
                 let now = host.monotonic();
-                match deadline {
-                    Some(deadline) if now >= deadline && !ran => {
-                        if entry.combiner.leave(&slot) {
-                            let path = resource.place.spelled.clone();
-                            return Err(match part.wait {
-                                Wait::No => Error::Locked { path, holders: holders(resource) },
-                                _ => Error::Timeout {
-                                    path,
-                                    waited: now.saturating_sub(began),
-                                    holders: holders(resource),
-                                },
-                            });
+                let deadline = deadline.filter(|_| !ran);
+                let error = match patience.look(resource, part, ran, now) {
+                    _ if deadline.is_some_and(|deadline| now >= deadline) => {
+                        let path = resource.place.spelled.clone();
+                        let (waited, holders) = (now.saturating_sub(began), holders(resource));
+                        match part.wait {
+                            Wait::No => Error::Locked { path, holders },
+                            _ => Error::Timeout { path, waited, holders },
                         }
-                        // On its way already: wait for it without a limit.
-                        host.park(None);
                     }
-                    Some(deadline) if !ran => host.park(Some(deadline.saturating_sub(now))),
-                    _ => host.park(None),
+                    Look::Wait(pause) => {
+                        let left = deadline.map(|deadline| deadline.saturating_sub(now));
+                        host.park([pause, left].into_iter().flatten().min());
+                        continue;
+                    }
+                    Look::GiveUp(e) => e,
+                };
+                if !ran && entry.combiner.leave(&slot) {
+                    return Err(error);
                 }
+                // On its way already: wait for it without a limit.
+                host.park(None);
                 continue;
             }
         };
         match turn(entry, part, &slot, batch, &mut ran, change) {
-            Turn::Member => {}
+            Turn::Member => patience.since = host.monotonic(),
             Turn::Failed => return Ok(None),
             Turn::Refused(e) => return Err(e),
         }
+    }
+}
+
+/// A wait in the queue, or for the answer. It is watched like a wait for a lock, for its owner may hold others; but not from the
+/// first moment, for nearly all of them are short.
+struct Patience<'a> {
+    since: Duration,
+    watch: Option<Watch<'a>>,
+}
+
+impl<'a> Patience<'a> {
+    fn look(&mut self, resource: &Resource, part: &Part<'a>, ran: bool, now: Duration) -> Look {
+        if let Some(left) = SHORT.checked_sub(now.saturating_sub(self.since)).filter(|left| !left.is_zero()) {
+            return Look::Wait(Some(left));
+        }
+        let watch = self.watch.get_or_insert_with(|| Watch::begin(resource, part.watch, now, !ran));
+        watch.look(resource, now)
     }
 }
 
@@ -221,7 +253,13 @@ fn turn(
     if let Some(tenure) = &batch.tenure {
         tenure.give_to(part.owner);
     }
+    locked(&entry.combiner.0).running = Some(part.owner);
     let outcome = catch_unwind(AssertUnwindSafe(|| change(&mut batch.head)));
+    // Nobody's until the next turn begins: this caller may come back before that.
+    locked(&entry.combiner.0).running = None;
+    if let Some(tenure) = &batch.tenure {
+        tenure.give_to(Owner::NOBODY);
+    }
     let member = matches!(outcome, Ok(true));
     if member {
         batch.members.push(Arc::clone(slot));

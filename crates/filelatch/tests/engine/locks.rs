@@ -15,7 +15,6 @@ use super::support::*;
 /// LOCK-1, LOCK-2, LOCK-5: exclusive excludes everybody, shared excludes writers only, in other processes too; the answers tell
 /// acquired, locked and timed out apart, and who holds it.
 #[test]
-#[ignore = "known bug: an abandoned wait makes a try fail for a moment"]
 fn kinds_across_processes() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("a");
@@ -158,8 +157,10 @@ fn holders_are_the_systems() {
     assert!(!here.is_locked().unwrap(), "the record outlives the lock, but is no lock");
 
     let readers = [file(&path), file(&path)].map(|f| f.lock_shared(&no_wait()).unwrap());
+    // The system's table is not read in one piece while other tests change it.
+    until("both are told", || here.lock_state().unwrap().holders.len() == 2);
     let state = here.lock_state().unwrap();
-    assert!(state.holders.len() == 2 && state.holders.iter().all(|h| h.shared && h.session.is_none()), "{state:?}");
+    assert!(state.holders.iter().all(|h| h.shared && h.session.is_none()), "{state:?}");
     drop(readers);
 
     // Somebody who knows nothing of records, on a lock file that says somebody else.
@@ -372,7 +373,6 @@ fn a_renamed_directory_is_the_same() {
 
 /// LOCK-11 ⚠: a guard that was dropped late, or a waiter that leaves late, never releases the lock of the next holder.
 #[test]
-#[ignore = "known bug: an abandoned wait makes a try fail for a moment"]
 fn release_is_ones_own() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("a");
@@ -653,7 +653,6 @@ fn readers_do_not_starve_a_writer() {
 /// LOCK-8, P2: a reader queued behind a writer is let in when the writer gives up: in one process, and when writer and readers are
 /// in different processes.
 #[test]
-#[ignore = "known bug: an abandoned wait keeps the gate shut"]
 fn a_writer_that_gave_up_blocks_no_reader() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("a");

@@ -5,14 +5,20 @@
 #![cfg(target_os = "linux")]
 
 #[cfg(test)]
+mod deadlock;
+#[cfg(test)]
 mod fork;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod lock_files;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
 mod publish;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod updates;
 #[cfg(test)]
 mod versions;

@@ -106,7 +106,7 @@ pub(crate) fn say(what: impl std::fmt::Display) {
     out.flush().unwrap();
 }
 
-fn hear() -> Option<String> {
+pub(crate) fn hear() -> Option<String> {
     let mut line = String::new();
     (std::io::stdin().lock().read_line(&mut line).unwrap() > 0).then(|| line.trim_end().to_owned())
 }
@@ -155,7 +155,7 @@ pub(crate) fn litter(dir: &Path, known: &[&str]) -> Vec<String> {
     let mut names: Vec<_> = std::fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
-        .filter(|name| !known.contains(&name.as_str()) && !name.ends_with(".lock"))
+        .filter(|name| !known.contains(&name.as_str()) && name.strip_suffix(".lock").is_none())
         .collect();
     names.sort();
     names
@@ -218,6 +218,14 @@ fn worker() {
         ["write-loop", path, words] => super::publish::write_loop(Path::new(path), words, false),
         ["write-loop-in-place", path, words] => super::publish::write_loop(Path::new(path), words, true),
         ["fork", path] => super::fork::fork(path),
+        ["count-aloud", path] => {
+            let file = file(Path::new(path));
+            loop {
+                increment(&file, &WriteOptions::new()).unwrap();
+                say("counted");
+            }
+        }
+        ["opposite", runtime, first, second] => super::deadlock::opposite(runtime, first, second),
         ["leaks", path] => super::locks::leaks(path),
         ["write", path, text] => match file(Path::new(path)).write(text.as_bytes(), &WriteOptions::new()) {
             Ok(written) => say(format!("{} {:?}", written.outcome, written.notices)),
