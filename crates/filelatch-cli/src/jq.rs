@@ -7,11 +7,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use jaq_core::load::parse::Def;
 use jaq_core::load::{Arena, File, Loader};
 use jaq_core::{Compiler, Ctx, ValT, Vars, data, load};
 use jaq_json::Val;
 use serde_json::{Map, Value};
 
+use crate::jq_assign;
 use crate::render::CliError;
 
 /// Filters may recurse deeply.
@@ -71,12 +73,19 @@ fn serve(code: &str, arguments: &Arguments, inputs: &Receiver<Value>, results: &
     let funs = funs.filter(|(name, ..)| !LEFT_OUT.contains(name));
     let arena = Arena::default();
     let names: Vec<String> = arguments.iter().map(|(name, _)| format!("${name}")).collect();
-    let modules = match Loader::new(defs).load(&arena, File { code, path: () }) {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut defs: Vec<Def<&str>> = defs.collect();
+    let mut main = code.to_owned();
+    if let Some((def, call)) = jq_assign::main_def(code, &names) {
+        defs.extend(jq_assign::defs());
+        defs.push(def);
+        main = call;
+    }
+    let modules = match Loader::new(defs).load(&arena, File { code: main.as_str(), path: () }) {
         Ok(modules) => modules,
-        Err(errors) => return drop(results.send(Err(not_understood(code, &loading(code, &errors))))),
+        Err(errors) => return drop(results.send(Err(not_understood(code, &loading(&main, &errors))))),
     };
-    let compiled =
-        Compiler::default().with_funs(funs).with_global_vars(names.iter().map(String::as_str)).compile(modules);
+    let compiled = Compiler::default().with_funs(funs).with_global_vars(names.iter().copied()).compile(modules);
     let filter = match compiled {
         Ok(filter) => filter,
         Err(errors) => {
@@ -199,4 +208,75 @@ fn loading(code: &str, errors: &load::Errors<&str, ()>) -> String {
 
 fn first_word(text: &str) -> &str {
     text.split_whitespace().next().unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(input: &str, code: &str) -> String {
+        let arguments = vec![("v".to_owned(), Value::from("x"))];
+        let filter = Filter::compile(code, arguments, Duration::from_secs(10)).unwrap();
+        match filter.apply(serde_json::from_str(input).unwrap()) {
+            Ok(value) => value.to_string(),
+            Err(error) => panic!("{code}: {error:?}"),
+        }
+    }
+
+    /// Issue 2, documents: assignments make what is missing on the way, as jq's do.
+    #[test]
+    fn assignments_make_containers() {
+        for (input, code, expected) in [
+            ("null", ".a = 1", r#"{"a":1}"#),
+            ("{}", ".a.b.c = 1", r#"{"a":{"b":{"c":1}}}"#),
+            ("{}", ".a.b += 1", r#"{"a":{"b":1}}"#),
+            ("{}", ".a.b //= 1", r#"{"a":{"b":1}}"#),
+            ("{}", ".a.b |= 1", r#"{"a":{"b":1}}"#),
+            ("{}", ".a[1].b = $v", r#"{"a":[null,{"b":"x"}]}"#),
+            ("[0]", ".[2] = 1", "[0,null,1]"),
+            ("[1,2]", ".[-1] = 3", "[1,3]"),
+            ("[1,2]", ".[] |= .+1", "[2,3]"),
+            ("[1,2,3]", ".[1:] = [9]", "[1,9]"),
+            (r#"{"a":null}"#, "(.a, .b).c = 1", r#"{"a":{"c":1},"b":{"c":1}}"#),
+            ("{}", r#"setpath(["a","b"]; 1)"#, r#"{"a":{"b":1}}"#),
+            ("{}", "def f: .a.b; f = 1 | if true then .c.d = 2 else . end", r#"{"a":{"b":1},"c":{"d":2}}"#),
+            ("{}", r#"reduce ("a","b") as $k (.; .[$k].n = $k)"#, r#"{"a":{"n":"a"},"b":{"n":"b"}}"#),
+            (r#"{"a":1}"#, ". = {b: .a}", r#"{"b":1}"#),
+            (
+                r#"{"a":[{"x":1},{"x":2}]}"#,
+                "(.a[] | select(.x == 2)).y.z = true",
+                r#"{"a":[{"x":1},{"x":2,"y":{"z":true}}]}"#,
+            ),
+            (r#"{"a":1,"b":2}"#, "del(.a)", r#"{"b":2}"#),
+            (r#"{"a":1}"#, "to_entries | from_entries | with_entries(.value += 1)", r#"{"a":2}"#),
+        ] {
+            assert_eq!(run(input, code), expected, "{input} | {code}");
+        }
+    }
+
+    /// Issue 2, documents: the spelling of untouched numbers survives the way through jq.
+    #[test]
+    fn numbers() {
+        let text = r#"{"a":[1.0,1.50,12345678901234567890123,-0.0,1e400],"x":1}"#;
+        assert_eq!(run(text, ".x = 1"), run(text, "."));
+        assert_eq!(run("[1.0,1.50,12345678901234567890123]", "."), "[1.0,1.50,12345678901234567890123]");
+    }
+
+    /// Issue 2, bad input: mistakes are found before any lock is taken, and named.
+    #[test]
+    fn mistakes() {
+        for (code, expected) in [
+            (".a.b=", "term expected at its end"),
+            ("{a", "closing brace expected at its end"),
+            (". | )", "expected at `)`, character 5"),
+            ("foo(1)", "filter `foo` is not defined"),
+            ("env", "filter `env` is not defined"),
+            ("input", "filter `input` is not defined"),
+            ("$ENV", "variable `$ENV` is not defined"),
+            ("import \"a\" as a; .", "there are no modules"),
+        ] {
+            let error = Filter::compile(code, Vec::new(), Duration::from_secs(1)).unwrap_err();
+            assert!(format!("{error:?}").contains(expected), "{code}: {error:?}");
+        }
+    }
 }

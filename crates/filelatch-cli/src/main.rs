@@ -10,6 +10,7 @@ mod env;
 mod exit;
 mod held;
 mod jq;
+mod jq_assign;
 mod output;
 mod render;
 #[cfg(unix)]

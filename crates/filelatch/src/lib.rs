@@ -1,4 +1,100 @@
 //! Many writers, one file, nothing lost.
+//!
+//! Threads, processes, command lines, daemons and agents change the same files. This crate gives them locks that the kernel releases,
+//! replacement that is atomic and durable, versions that find every change, and edits that keep the comments. It prints nothing, reads no
+//! environment and knows no home directory: faces such as the `filelatch` command build on it.
+//!
+//! # A tour
+//!
+//! An engine, and a handle on one file. The file need not exist; its directory must.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("state.json");
+//! use filelatch::{Filelatch, WriteOptions};
+//!
+//! let latch = Filelatch::new();
+//! let state = latch.file(&path)?;
+//! state.write(b"{\n  \"count\": 1 // of runs\n}\n", &WriteOptions::new())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Change it.** The change is applied to the newest content, under the lock, and the call returns when it is on disk. Sixteen threads
+//! that do this at once share locks and fsyncs; other processes take their turns. Nothing but the changed node changes.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use filelatch::{Filelatch, WriteOptions};
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("state.json");
+//! # std::fs::write(&path, "{\n  \"count\": 1 // of runs\n}\n")?;
+//! # let state = Filelatch::new().file(&path)?;
+//! state.update_document(&WriteOptions::new(), |document| {
+//!     let count = document.get("/count")?.and_then(|count| count.as_u64()).unwrap_or(0);
+//!     document.set("/count", (count + 1).into())?;
+//!     Ok::<_, Box<dyn std::error::Error>>(())
+//! })?;
+//! assert_eq!(state.read()?.bytes(), b"{\n  \"count\": 2 // of runs\n}\n");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`LatchFile::update`] does the same with a type of your own, [`LatchFile::update_value`] with a dynamic value,
+//! [`LatchFile::update_bytes`] with bytes.
+//!
+//! **Replace it, if it is still what you read.** A version is the hash of the bytes; the comparison is with the disk, under the lock, so
+//! an editor's save counts as well as another agent's write.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use filelatch::{Filelatch, WriteOptions};
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("notes.md");
+//! # let notes = Filelatch::new().file(&path)?;
+//! use filelatch::{Error, Expect};
+//!
+//! notes.write(b"one\n", &WriteOptions::new().expect(Expect::Absent))?;
+//! let seen = notes.read()?;
+//! std::fs::write(&path, "one\ntwo, by a program that knows nothing of locks\n")?;
+//! let refused = notes.write(b"three\n", &WriteOptions::new().expect(Expect::Version(seen.version())));
+//! assert!(matches!(refused, Err(Error::Conflict(_))));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! **Hold it.** A guard excludes everybody who asks, in any process, until it is dropped or its process dies. [`Filelatch::lock_all`] takes
+//! several files in one order; a circle of waiting owners is found and named.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # use filelatch::Filelatch;
+//! # let dir = tempfile::tempdir()?;
+//! # let file = Filelatch::new().file(dir.path().join("state.json"))?;
+//! use filelatch::{LockOptions, Wait, WriteOptions};
+//! use std::time::Duration;
+//!
+//! let guard = file.lock(&LockOptions::new().wait(Wait::For(Duration::from_secs(5))))?;
+//! guard.write(b"{}\n", &WriteOptions::new())?;
+//! drop(guard);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is promised, and where
+//!
+//! | | |
+//! |---|---|
+//! | locks, waiting, fairness, deadlocks | [`lock`] |
+//! | atomicity, durability, what is carried over, foreign writers | [`mod@write`] |
+//! | documents: what an edit keeps | [`doc`] |
+//! | tasks instead of threads (feature `tokio`) | `tokio` |
+//! | policies for the files of a project | [`Policy`] |
+//! | errors: code, path, hints | [`Error`] |
+//!
+//! Everything below the engine is injected ([`Filelatch::builder`]): a simulated file system and machine, with power cuts and I/O errors,
+//! take the place of the real ones in the tests of this crate and in yours (`filelatch-testkit`).
 
 pub mod doc;
 mod engine;

@@ -57,7 +57,7 @@ fn is_free(state: &LockState) -> bool {
 
 fn row(context: &Context, path: &Path) -> Result<Row, CliError> {
     // What is found in the current folder is called by its name alone.
-    let path = path.strip_prefix(".").unwrap_or(path);
+    let path = path.strip_prefix(".").ok().filter(|name| !name.as_os_str().is_empty()).unwrap_or(path);
     let file = context.file(path)?;
     Ok(Row { path: path.to_owned(), lock_file: file.lock_path(), state: file.lock_state()? })
 }
