@@ -1,0 +1,16 @@
+//! The examples of the documents, compiled and run by `cargo test`: a document can't show what does not work.
+
+/// `docs/concepts/locking.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/locking.md")]
+struct Locking;
+
+/// `docs/concepts/publishing.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/publishing.md")]
+struct Publishing;
+
+/// `docs/concepts/versions.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/versions.md")]
+struct Versions;
