@@ -58,7 +58,9 @@ pub(crate) fn check(root: &Path, show_tests: bool) -> Result<(), String> {
         let status = if *done { "done" } else { "later" };
         println!("{id:<10} {status:<6} {:>3} {}", found.len(), if found.len() == 1 { "test" } else { "tests" });
         if show_tests {
-            found.iter().for_each(|test| println!("             {test}"));
+            for test in found {
+                println!("             {test}");
+            }
         }
         if *done && found.is_empty() {
             missing.push(id.as_str());
