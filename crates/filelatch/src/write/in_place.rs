@@ -2,7 +2,7 @@
 //! other names shall see the change (P5.9).
 //!
 //! # Promise
-//! Readers that hold a lock see old or new. After a crash at any point the next holder completes the write before it sees the
+//! Readers that hold a lock see old or new. A write that fails is taken back, or, if that fails too, completed by the next holder. After a crash at any point the next holder completes the write before it sees the
 //! file: the new bytes are durable in a journal, named by the lock file's record, before the first byte changes.
 //!
 //! # Non-promise
@@ -15,8 +15,8 @@
 use std::io;
 use std::sync::Arc;
 
-use filelatch_fs::Access;
 use filelatch_fs::fs::{read_to_end, write_all_at};
+use filelatch_fs::{Access, FsFile};
 
 use super::attribution::Attribution;
 use super::current;
@@ -57,18 +57,51 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
         let problem = "its name is not valid text, so a journal could not be named";
         fail("write in place", io::Error::new(io::ErrorKind::InvalidInput, problem))
     })?;
+    // What to go back to if the new bytes do not fit.
+    let before = match base {
+        Base::Bytes(_, bytes) => bytes.to_vec(),
+        _ => place
+            .dir
+            .open(&place.name, Access::Read)
+            .and_then(|f| read_to_end(&*f, u64::MAX - 1))
+            .map_err(|e| fail("read", e))?,
+    };
     let intent = Intent { kind: KIND.to_owned(), journal: journal.to_owned(), hash: version.to_string() };
     resource.set_intent(Some(intent))?;
     // From here on the journal must outlive us.
     temp.keep_name();
     let bytes = temp.file().and_then(|f| read_to_end(f, temp.len())).map_err(|e| fail("read the journal for", e))?;
-    overwrite(publisher.parts, place, &bytes, version).map_err(|e| fail("write in place", e))?;
-    resource.set_intent(None)?;
-    temp.remove_name().ok();
+    let file = match overwrite(publisher.parts, place, &bytes, version) {
+        Ok(file) => file,
+        Err(e) => {
+            // A full disk, most likely. The old bytes had their place already; if not even they can be written, the next holder
+            // completes the write.
+            if restore(place, &before).is_ok() && resource.set_intent(None).is_ok() {
+                temp.remove_name().ok();
+            }
+            return Err(fail("write in place", e));
+        }
+    };
+    if let Err(source) = file.sync() {
+        // In place and visible, and the note stays: the next holder writes it once more (L26).
+        return Err(Error::PublishedNotDurable { path: place.spelled.clone(), version: *version, source });
+    }
+    // Done. A note that can't be taken back makes the next holder do it again, to no harm.
+    if resource.set_intent(None).is_ok() {
+        temp.remove_name().ok();
+    }
     Ok(Outcome::Written)
 }
 
-fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version) -> io::Result<()> {
+fn restore(place: &Place, bytes: &[u8]) -> io::Result<()> {
+    let file = place.dir.open(&place.name, Access::ReadWrite)?;
+    write_all_at(&*file, bytes, 0)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync()
+}
+
+/// Not synced.
+fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version) -> io::Result<Box<dyn FsFile>> {
     let file = place.dir.open(&place.name, Access::ReadWrite)?;
     let previous = current::open(place).ok().flatten().and_then(|current| current.attribution);
     write_all_at(&*file, bytes, 0)?;
@@ -77,7 +110,7 @@ fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version)
         Err(e) if e.kind() != io::ErrorKind::Unsupported => return Err(e),
         _ => {}
     }
-    file.sync()
+    Ok(file)
 }
 
 impl Tenure {
@@ -116,6 +149,7 @@ fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
         }
     };
     overwrite(&resource.parts, place, &bytes, &version)
+        .and_then(|file| file.sync())
         .map_err(|e| Error::io("complete a write of", &place.spelled, e))?;
     resource.set_intent(None)?;
     place.dir.remove(journal).ok();

@@ -158,7 +158,16 @@ fn copy_metadata(from: &dyn FsFile, stat: &Stat, to: &dyn FsFile, not_copied: &m
             Ok(()) => {}
         }
     }
-    if to.stat()?.mode != stat.mode && to.set_mode(stat.mode).is_err() {
+    // A set-id bit means the owner or group that it was given by; what has another now must not have it.
+    let own = to.stat()?;
+    let mut mode = stat.mode;
+    if own.uid != stat.uid {
+        mode &= !0o4000;
+    }
+    if own.gid != stat.gid {
+        mode &= !0o2000;
+    }
+    if own.mode != mode && to.set_mode(mode).is_err() {
         not_copied.push("mode".to_owned());
     }
     Ok(())

@@ -11,12 +11,13 @@ use tempfile::tempdir;
 
 use super::support::*;
 
+type Make = fn(&Path);
+
 /// LOCK-19: what stands in the lock file's place and can't be one is refused, named, and left as it is.
 #[test]
 fn bad_lock_files() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("victim"), "precious").unwrap();
-    type Make = fn(&Path);
     let make: [(&str, Make); 4] = [
         ("a symbolic link", |lock| symlink("victim", lock).unwrap()),
         ("a symbolic link", |lock| symlink("nowhere", lock).unwrap()),

@@ -15,6 +15,8 @@ mod lock_files;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod privileged;
+#[cfg(test)]
 mod publish;
 #[cfg(test)]
 mod support;

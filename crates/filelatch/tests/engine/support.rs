@@ -165,6 +165,18 @@ pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// Says whether it went well, and if not why.
+fn fine(work: impl FnOnce()) {
+    let went = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    match went {
+        Ok(()) => say("fine"),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            say(text.or(panic.downcast_ref::<&str>().map(|s| (*s).to_owned())).unwrap_or_default().replace('\n', " "));
+        }
+    }
+}
+
 /// Body of every worker process.
 #[test]
 #[ignore = "started by other tests"]
@@ -226,6 +238,11 @@ fn worker() {
             }
         }
         ["opposite", runtime, first, second] => super::deadlock::opposite(runtime, first, second),
+        ["reachable"] => say("reachable"),
+        ["full-disk", dir] => fine(|| super::privileged::full_disk_worker(Path::new(dir))),
+        ["full-disk-in-place", dir] => fine(|| super::privileged::full_disk_in_place_worker(Path::new(dir))),
+        ["bound", dir] => fine(|| super::privileged::bound_worker(Path::new(dir))),
+        ["no-rights", dir, code] => fine(|| super::privileged::no_rights_worker(Path::new(dir), code)),
         ["leaks", path] => super::locks::leaks(path),
         ["write", path, text] => match file(Path::new(path)).write(text.as_bytes(), &WriteOptions::new()) {
             Ok(written) => say(format!("{} {:?}", written.outcome, written.notices)),
