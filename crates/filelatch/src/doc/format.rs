@@ -32,7 +32,8 @@ impl Format {
             [".babelrc", ".eslintrc", ".prettierrc", ".swcrc", "composer.lock", "Pipfile.lock"];
         const YAML_NAMES: [&str; 3] = [".clang-format", ".clang-tidy", ".yamllint"];
 
-        let name = path.file_name()?.to_str()?;
+        // A name that is not text may still end in something known.
+        let name = path.file_name()?.to_str().unwrap_or_default();
         if TOML_NAMES.contains(&name) {
             return Some(Self::Toml);
         }
