@@ -114,7 +114,13 @@ fn only<'a>(mut results: impl Iterator<Item = jaq_core::ValX<'a, Val>>) -> Resul
     let nothing_changed = "nothing was changed; the filter must yield the document's new value, once";
     let mut next = || {
         let failed = |exception: jaq_core::Exn<'_, Val>| match exception.get_err() {
-            Ok(error) => CliError::own("filter-failed", format!("the filter failed: {error}")),
+            // A text is shown as it is, as jq does.
+            Ok(error) => match error.into_val() {
+                Val::TStr(text) => {
+                    CliError::own("filter-failed", format!("the filter failed: {}", String::from_utf8_lossy(&text)))
+                }
+                other => CliError::own("filter-failed", format!("the filter failed: {other}")),
+            },
             Err(_) => CliError::own("filter-failed", "the filter stopped without a value"),
         };
         results.next().transpose().map_err(|exception| failed(exception).hint("nothing was changed"))

@@ -72,14 +72,15 @@ fn each_part<'s>(term: &mut Filter<'s>, each: &mut dyn FnMut(&mut Filter<'s>)) {
                 }
             }
         }
-        Term::Arr(inner) => inner.iter_mut().for_each(|inner| each(inner)),
+        Term::Arr(inner) => boxed(inner, each),
         Term::Obj(fields) => {
             for (key, value) in fields {
                 each(key);
                 value.iter_mut().for_each(&mut *each);
             }
         }
-        Term::Neg(inner) | Term::Label(_, inner) => each(inner),
+        // What stands inside the brackets of a path is an index or a bound; assignments have no place there.
+        Term::Neg(inner) | Term::Label(_, inner) | Term::Path(inner, _) => each(inner),
         Term::BinOp(left, op, right) => {
             each(left);
             if let BinaryOp::Pipe(Some(pattern)) = op {
@@ -94,14 +95,14 @@ fn each_part<'s>(term: &mut Filter<'s>, each: &mut dyn FnMut(&mut Filter<'s>)) {
         }
         Term::TryCatch(tried, catch) => {
             each(tried);
-            catch.iter_mut().for_each(|catch| each(catch));
+            boxed(catch, each);
         }
         Term::IfThenElse(cases, otherwise) => {
             for (condition, then) in cases {
                 each(condition);
                 each(then);
             }
-            otherwise.iter_mut().for_each(|otherwise| each(otherwise));
+            boxed(otherwise, each);
         }
         Term::Def(defs, rest) => {
             for def in defs {
@@ -110,8 +111,12 @@ fn each_part<'s>(term: &mut Filter<'s>, each: &mut dyn FnMut(&mut Filter<'s>)) {
             each(rest);
         }
         Term::Call(_, arguments) => arguments.iter_mut().for_each(each),
-        // What stands inside the brackets of a path is an index or a bound; assignments have no place there.
-        Term::Path(inner, _) => each(inner),
+    }
+}
+
+fn boxed<'s>(term: &mut Option<Box<Filter<'s>>>, each: &mut dyn FnMut(&mut Filter<'s>)) {
+    if let Some(term) = term {
+        each(term);
     }
 }
 
