@@ -35,34 +35,25 @@ pub(crate) struct Global {
     pub(crate) session: Option<String>,
 }
 
+// What is said about a command stands at its arguments, below.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a workspace: a folder whose files follow the policies in .filelatch/config.toml
     Init(Init),
-    /// Run a command while holding the locks of files
     Run(Run),
-    /// Print a file; with --json also its hash, and who wrote it when
     Read(Read),
-    /// Print the hashes of files, as `b3sum` prints them
     Hash(Hash),
-    /// Replace or create a file with what comes on standard input, atomically; print its new hash
     Write(Write),
-    /// Change a JSON, YAML or TOML file with a jq filter, keeping comments and formatting; print its new hash
     Update(Update),
-    /// Change a JSON, YAML or TOML file with a JSON patch, keeping comments and formatting; print its new hash
     Patch(Patch),
-    /// Show who holds locks since when, how many wait, and what dead writers left
     Status(Status),
-    /// Print a completion script for a shell
     Completions(Completions),
-    /// Print a manual page, in roff: `filelatch man | man -l -`
     Man(Man),
 }
 
 /// How to wait for a lock.
 #[derive(Debug, Args)]
 pub(crate) struct Waiting {
-    /// Wait so long for the lock: 500ms, 5s, 2m
+    /// Wait so long for the lock: 500ms, 5s, 2m [default: as the policy says, else 5s]
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "no_wait")]
     pub(crate) timeout: Option<Duration>,
     /// Do not wait for the lock
@@ -70,6 +61,10 @@ pub(crate) struct Waiting {
     pub(crate) no_wait: bool,
 }
 
+/// Make a workspace: a folder whose files follow the policies in .filelatch/config.toml
+///
+/// What exists is left alone. In a git repository the patterns of what does not belong into it (lock files, temporary files) are
+/// shown and added to .git/info/exclude.
 #[derive(Debug, Args)]
 pub(crate) struct Init {
     /// The folder
@@ -80,7 +75,7 @@ pub(crate) struct Init {
     pub(crate) no_git: bool,
 }
 
-/// Run a command while holding the locks of files.
+/// Run a command while holding the locks of files
 ///
 /// The command inherits the locks: they are held until it and everything it started have ended, even if filelatch itself is
 /// killed. filelatch commands inside it use the held locks instead of waiting for them; they find them in FILELATCH_HELD, as
@@ -114,7 +109,7 @@ pub(crate) struct Run {
     pub(crate) command: Vec<OsString>,
 }
 
-/// Print a file.
+/// Print a file; with --json also its hash, and who wrote it when
 ///
 /// With --json: {path, exists, content, hash, size, lastModifiedBy, lastModifiedAt}. `path` is the path as given.
 /// `lastModifiedBy` is a session's name, "external" or "unknown". Content that is not UTF-8 comes in base64, with
@@ -134,6 +129,9 @@ pub(crate) struct Read {
     pub(crate) file: PathBuf,
 }
 
+/// Print the hashes of files, as `b3sum` prints them
+///
+/// Files that can't be read are told of and do not hide the others; the exit status is then that of the worst error.
 #[derive(Debug, Args)]
 pub(crate) struct Hash {
     /// The files
@@ -141,7 +139,7 @@ pub(crate) struct Hash {
     pub(crate) files: Vec<PathBuf>,
 }
 
-/// Replace or create a file with what comes on standard input.
+/// Replace or create a file with what comes on standard input, atomically; print its new hash
 ///
 /// All of the input is read first; then the file is locked, compared with what is expected, and replaced as a whole: readers
 /// see the old or the new content. Input of more than 1 GiB goes to the disk at once and is not compared with the old content,
@@ -177,7 +175,7 @@ pub(crate) struct Writing {
     pub(crate) waiting: Waiting,
 }
 
-/// Change a JSON, YAML or TOML file with a jq filter.
+/// Change a JSON, YAML or TOML file with a jq filter, keeping comments and formatting; print its new hash
 ///
 /// The filter gets the newest value, under the lock, and must yield exactly one: the new value of the whole document. What it
 /// does not change keeps its bytes: comments, order, indentation, the spelling of numbers. Nothing is written when it fails.
@@ -212,7 +210,7 @@ pub(crate) struct Update {
     pub(crate) filter: String,
 }
 
-/// Change a JSON, YAML or TOML file with a JSON patch.
+/// Change a JSON, YAML or TOML file with a JSON patch, keeping comments and formatting; print its new hash
 ///
 /// PATCH is JSON, or @FILE, or - for standard input.
 #[derive(Debug, Args)]
@@ -235,7 +233,7 @@ pub(crate) struct Patch {
     pub(crate) file: PathBuf,
 }
 
-/// Show who holds locks since when, how many wait, and what dead writers left.
+/// Show who holds locks since when, how many wait, and what dead writers left
 ///
 /// For a folder: the files in it that are locked, and temporary files. Without a path: the workspace's folder, or the current
 /// one. Takes no lock.
@@ -249,6 +247,7 @@ pub(crate) struct Status {
     pub(crate) all: bool,
 }
 
+/// Print a completion script for a shell
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
     /// The shell
@@ -256,6 +255,7 @@ pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
+/// Print a manual page, in roff: `filelatch man | man -l -`
 #[derive(Debug, Args)]
 pub(crate) struct Man {
     /// The page of this command; of all of filelatch without

@@ -70,6 +70,9 @@ impl CliError {
 
     fn hints(&self) -> Vec<String> {
         match self {
+            CliError::Library(Error::Io { action: "find", source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                vec!["nothing was changed; `filelatch write --mkdir` makes missing directories".to_owned()]
+            }
             CliError::Library(error) => error.hints(),
             CliError::Own { hints, .. } => hints.clone(),
             CliError::Stdout(_) => Vec::new(),

@@ -91,13 +91,13 @@ fn hand_on(locks: &Locks, outer: &Held, close: bool) -> Result<Held, CliError> {
     });
     for result in handed {
         let (resource, descriptor) = result?;
-        let known = held.inherited.iter().any(|inherited| inherited.resource == resource);
-        match descriptor {
-            // The lock that was inherited is handed on as it came.
-            _ if known => {}
-            Some(descriptor) => held.inherited.push(Inherited { resource, descriptor }),
-            None if close => held.kept.push((resource, env::own_pid())),
-            None => {}
+        let known = held.inherited.iter_mut().find(|inherited| inherited.resource == resource);
+        match (descriptor, known) {
+            (Some(descriptor), Some(known)) => known.descriptor = descriptor,
+            (Some(descriptor), None) => held.inherited.push(Inherited { resource, descriptor }),
+            (None, None) if close => held.kept.push((resource, env::own_pid())),
+            // What was inherited, the command inherits as well: it can't be kept from it.
+            (None, _) => {}
         }
     }
     Ok(held)

@@ -29,6 +29,8 @@ fn nested() {
                   filelatch run --no-wait g f.json -- sh -c 'filelatch update --no-wait f.json .z=3'";
     s.run(["run", "f.json", "g", "--", "sh", "-c", script]).exits(0);
     assert_eq!(s.value("f.json"), serde_json::json!({"x": 1, "y": 2, "z": 3}));
+    let deep = ["run", "g", "--", "filelatch", "run", "g", "--", "filelatch", "run", "--close", "g", "--"];
+    s.run(deep.iter().chain(&["filelatch", "write", "g"])).exits(0);
     // The lock ended with the command.
     s.run(["update", "--no-wait", "f.json", "."]).exits(0);
     // After an inner command the outer one still holds.

@@ -142,6 +142,10 @@ fn completions_and_manual() {
         let own = s.run(["man", name]).exits(0).text();
         assert!(own.contains(&format!("filelatch\\-{name}")), "{own}");
     }
+    // The long help and the manual say more than the list of commands.
+    for text in [s.run(["run", "--help"]).exits(0).text(), s.run(["man", "run"]).exits(0).text().replace("\\_", "_")] {
+        assert!(text.contains("FILELATCH_HELD") && text.contains("128+N"), "{text}");
+    }
     assert_eq!(s.run(["man", "run", "--json"]).exits(0).json()["page"], "run");
     assert_eq!(s.run(["completions", "fish", "--json"]).exits(0).json()["shell"], "fish");
 }
