@@ -9,7 +9,7 @@ const writeFileAtomic = require('write-file-atomic')
 const doc = path.join(process.argv[2], 'doc.json')
 const now = () => process.hrtime.bigint()
 // Polls as fast as it can be told to; its defaults (no retry at all, or 1 s and more) are far slower.
-const options = { retries: { retries: 1e6, factor: 1, minTimeout: 1, maxTimeout: 3 } }
+const options = { retries: { forever: true, retries: 5, factor: 1, minTimeout: 1, maxTimeout: 3 } }
 
 async function update (record) {
   const release = await lockfile.lock(doc, options)
