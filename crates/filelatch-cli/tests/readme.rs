@@ -14,13 +14,12 @@ fn steps(readme: &str) -> Vec<Step> {
         readme.split("```console\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a transcript");
     let mut steps: Vec<Step> = Vec::new();
     for line in transcript.lines() {
-        match line.strip_prefix("$ ") {
-            Some(command) => steps.push(Step { command: command.to_owned(), expected: String::new() }),
-            None => {
-                let expected = &mut steps.last_mut().expect("a command first").expected;
-                expected.push_str(line);
-                expected.push('\n');
-            }
+        if let Some(command) = line.strip_prefix("$ ") {
+            steps.push(Step { command: command.to_owned(), expected: String::new() });
+        } else {
+            let expected = &mut steps.last_mut().expect("a command first").expected;
+            expected.push_str(line);
+            expected.push('\n');
         }
     }
     steps

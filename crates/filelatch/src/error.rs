@@ -1,7 +1,7 @@
 //! What can go wrong, once, for every face: the command line, JSON and the web page render the same value.
 //!
 //! Every error says what happened ([`std::fmt::Display`]), which file ([`Error::path`]), a stable code for programs
-//! ([`Error::code`]) and what to do next ([`Error::hints`]). Unless a variant says otherwise, the file is as it was.
+//! ([`Error::code`]) and what to do next ([`Error::hints`]). Unless a variant says otherwise, the file has its old content.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
-//! What was read: bytes and their version, and a cache that never lies (VER-1, VER-9).
+//! What was read: bytes and their version, and a cache of the last of them (VER-1, VER-9).
 //!
 //! A cached version is used again only while identity, length and both times of the file are the same *and* they were already
 //! older than one tick of the file system's clock when the bytes were read: two changes within a tick look alike ("racy
-//! git", L40). Comparing before a write never uses the cache (P5.10).
+//! git", L40). Comparing before a write never uses the cache: a store through
+//! a memory mapping may change bytes and leave the times (P5.10).
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};

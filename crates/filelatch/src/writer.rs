@@ -7,6 +7,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::{LatchFile, WriteOptions};
 use crate::guard::Guard;
+use crate::lock::LockOptions;
 use crate::update::combine::Ended;
 use crate::version::{Expect, Version};
 use crate::write::publish::Base;
@@ -56,13 +57,13 @@ impl FileWriter {
         self.temp.version()
     }
 
-    /// Publishes the content under the exclusive lock, if the file is what was expected.
+    /// Publishes the content under the exclusive lock, if the file is what the options of [`LatchFile::writer`] expect.
     ///
     /// # Errors
     /// Hands the writer back where that is possible, so that the caller may try again.
-    pub fn commit(self, options: &WriteOptions<'_>) -> Result<Written, CommitError> {
+    pub fn commit(self, lock: &LockOptions<'_>) -> Result<Written, CommitError> {
         let back = |writer, error| CommitError { error, writer: Some(Box::new(writer)) };
-        match self.file.clone().lock(&options.lock) {
+        match self.file.clone().lock(lock) {
             Ok(guard) => self.commit_under(&guard),
             Err(error) => Err(back(self, error)),
         }

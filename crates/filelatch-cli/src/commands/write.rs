@@ -53,7 +53,7 @@ fn stream(
             n => writer.write_all(&chunk[..n]).map_err(fail)?,
         }
     }
-    Ok(writer.commit(options).map_err(Error::from)?)
+    Ok(writer.commit(&options.lock).map_err(Error::from)?)
 }
 
 fn unreadable(error: &io::Error) -> CliError {

@@ -66,7 +66,8 @@ pub struct LockState {
     pub waiting: usize,
 }
 
-/// Asks the system who holds the lock. Takes no lock where the system has a table; elsewhere tries a shared one for a moment.
+/// Asks the system who holds the lock. Takes no lock where the system has a table; elsewhere tries a shared and then an exclusive one
+/// for a moment.
 pub(crate) fn lock_state(parts: &Parts, place: &Place, lock: &LockPath) -> Result<LockState> {
     let fail = |e| Error::io("examine the lock file", &lock.path, e);
     let file = match place.dir.open(&lock.name, Access::Read) {

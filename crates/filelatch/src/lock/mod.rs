@@ -12,13 +12,13 @@
 //! - On network file systems a lock is as good as the server's (L13–L15).
 //!
 //! # How a lock is had
-//! 1. The queue of the process ([`resource`]): free → 2; held here → wait for the hand-over, no system call.
-//! 2. Is somebody of another process at the gate? → 4. Else try the OS lock on the lock file ([`sidecar`]).
-//! 3. Had it: does the path still name the locked file? Sign it ([`record`]). Done.
-//! 4. A helper thread ([`helpers`]) queues at the gate and in the kernel, once for all waiters of this file in this process.
+//! 1. The queue of the process (`resource`): free → 2; held here → wait for the hand-over, no system call.
+//! 2. Is somebody of another process at the gate? → 4. Else try the OS lock on the lock file (`sidecar`).
+//! 3. Had it: does the path still name the locked file? Sign it (`record`). Done.
+//! 4. A helper thread (`helpers`) queues at the gate and in the kernel, once for all waiters of this file in this process.
 //!
 //! Locks on several files are taken in the order of [`ResourceId`](crate::ResourceId), so calls that take several at once can't
-//! deadlock with each other; what nests calls is watched by [`waits`].
+//! deadlock with each other; what nests calls is watched by `waits`.
 
 pub(crate) mod acquire;
 pub(crate) mod cancel;

@@ -15,8 +15,7 @@ pub enum Wait {
     No,
     /// At most so long. The library's default is 30 s.
     For(Duration),
-    /// At most `times` × `interval`. The wait itself never polls where the system can wake us; this is the usual way to
-    /// say how long, and the interval is used where polling is all there is.
+    /// At most `times` × `interval`: how long, said the usual way. The wait itself is the same as of [`Wait::For`]: it does not poll.
     Retry {
         /// Time between two tries (100 ms is usual).
         interval: Duration,
@@ -113,7 +112,8 @@ impl<'a> LockOptions<'a> {
         self
     }
 
-    /// Called after 200 ms of waiting and about once a second from then on, on the waiting thread.
+    /// Called after 200 ms of waiting and about once a second from then on (every 200 ms for an owner that holds other locks), on the
+    /// waiting thread.
     #[must_use]
     pub fn on_wait(mut self, callback: OnWait<'a>) -> Self {
         self.on_wait = Some(callback);

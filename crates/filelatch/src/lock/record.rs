@@ -1,12 +1,15 @@
 //! The holder record: one line of JSON in the lock file that says whose tenure this is (P1).
 //!
 //! It is a hint for people and for recovery, never the lock: before it is shown it is checked against the system, and a
-//! record whose `v` is newer than ours is treated as held by somebody we do not understand (L20).
+//! record whose `v` is newer than [`NEWEST`] is somebody's whom we do not understand: the lock is refused (L20).
 
 use serde::{Deserialize, Serialize};
 
 /// Records longer than this are somebody's data, not a record.
 pub(crate) const RECORD_LIMIT: usize = 1024;
+
+/// The newest form of the record that this version understands.
+pub(crate) const NEWEST: u32 = 1;
 
 /// What a lock file says about its holder. Unknown fields of later versions are kept out of the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +77,7 @@ pub(crate) enum Found {
 impl Record {
     /// The marker of a lock file that is ours and has had no exclusive holder yet.
     pub(crate) fn blank() -> Record {
-        Record { v: 1, ..Record::default() }
+        Record { v: NEWEST, ..Record::default() }
     }
 
     /// The line, padded with blanks to at least `len` bytes: one write replaces a longer record without truncation.

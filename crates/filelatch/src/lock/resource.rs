@@ -29,7 +29,7 @@ use filelatch_fs::{FsFile, Host, LockKind, Stat, Timestamp};
 
 use super::helpers::Helpers;
 use super::owner::Owner;
-use super::record::{Found, Intent, Record};
+use super::record::{Found, Intent, NEWEST, Record};
 use super::sidecar::{LockPath, Opened, Sidecar};
 use crate::error::{Error, Result};
 use crate::parts::{Parts, rfc3339};
@@ -346,8 +346,8 @@ impl Resource {
                 if !locked(&self.state).came_back(&sidecar) {
                     return Ok(Attempt::Stray);
                 }
-                had.map_err(|e| fail("lock", e))?;
-            } else if !sidecar.try_lock(kind).map_err(|e| fail("lock", e))? {
+                had.map_err(|e| self.abandon(&sidecar, fail("lock", e)))?;
+            } else if !sidecar.try_lock(kind).map_err(|e| self.abandon(&sidecar, fail("lock", e)))? {
                 // A file that was replaced tells nothing about who holds the lock.
                 if sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))?.is_none() {
                     continue;
@@ -355,14 +355,22 @@ impl Resource {
                 locked(&self.state).sidecar = Some(sidecar);
                 return Ok(Attempt::Held);
             }
-            let Some(stat) = sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))? else {
+            let current = sidecar.current(&*self.place.dir, &self.lock);
+            let Some(stat) = current.map_err(|e| self.abandon(&sidecar, fail("examine", e)))? else {
                 // The file may be open elsewhere in this process: closing it here would not do.
                 sidecar.unlock().ok();
                 continue;
             };
-            let head = self.look(&sidecar, &stat).map_err(|e| fail("read", e))?;
+            let head = self.look(&sidecar, &stat).map_err(|e| self.abandon(&sidecar, fail("read", e)))?;
             return Ok(Attempt::Got { sidecar, head });
         }
+    }
+
+    /// After an error nobody knows whether the lock was had: it must not stay with a file that is kept open.
+    fn abandon(&self, sidecar: &Sidecar, error: Error) -> Error {
+        sidecar.unlock().ok();
+        locked(&self.state).sidecar = None;
+        error
     }
 
     /// Is the record still the one that this process wrote? Usually its time of change tells; the rule is the cache's: it must
@@ -390,6 +398,14 @@ impl Resource {
     /// The OS lock is ours: note it, find out what the last holder left, sign.
     fn settle(&self, state: &mut State, kind: LockKind, sidecar: &Arc<Sidecar>, head: &Head) -> Result<()> {
         state.os = Os::Held(kind);
+        if let Some(Found::Record(record)) = &head.found
+            && record.v > NEWEST
+        {
+            state.sidecar = Some(Arc::clone(sidecar));
+            state.unlock();
+            let problem = format!("its lock file is of a newer filelatch (record version {})", record.v);
+            return Err(Error::Unrecovered { path: self.place.spelled.clone(), problem });
+        }
         state.handovers = 0;
         state.tenure_began = self.parts.host.monotonic();
         if !head.ours_already {
@@ -427,7 +443,7 @@ impl Resource {
     pub(crate) fn record(&self) -> Record {
         let facts = self.parts.facts();
         Record {
-            v: 1,
+            v: NEWEST,
             mode: "flock".to_owned(),
             pid: facts.pid.into(),
             pidns: facts.pid_ns,

@@ -67,18 +67,26 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
             .map_err(|e| fail("read", e))?,
     };
     let intent = Intent { kind: KIND.to_owned(), journal: journal.to_owned(), hash: version.to_string() };
-    resource.set_intent(Some(intent))?;
-    // From here on the journal must outlive us.
+    // From here on the journal must outlive us: the note may be there whatever the system answers, and a note without its journal
+    // would keep everybody out.
     temp.keep_name();
+    if let Err(e) = resource.set_intent(Some(intent)) {
+        if resource.set_intent(None).is_ok() {
+            temp.remove_name().ok();
+        }
+        return Err(e);
+    }
     let bytes = temp.file().and_then(|f| read_to_end(f, temp.len())).map_err(|e| fail("read the journal for", e))?;
     let file = match overwrite(publisher.parts, place, &bytes, version) {
         Ok(file) => file,
         Err(e) => {
             // A full disk, most likely. The old bytes had their place already; if not even they can be written, the next holder
-            // completes the write.
-            if restore(place, &before).is_ok() && resource.set_intent(None).is_ok() {
-                temp.remove_name().ok();
+            // completes the write, and the caller has to know that it may yet be made.
+            if restore(place, &before).is_err() || resource.set_intent(None).is_err() {
+                let path = place.spelled.clone();
+                return Err(Error::PublishedNotDurable { path, version: *version, source: e });
             }
+            temp.remove_name().ok();
             return Err(fail("write in place", e));
         }
     };

@@ -2,7 +2,7 @@
 //!
 //! # Promise
 //! - A reader sees the old or the new bytes, never a mix, and so after a power cut at durability *full* or *file* (in-place
-//!   writes excepted, see [`in_place`]).
+//!   writes excepted, see `in_place`).
 //! - Before the swap an error leaves the old file as it was and no temporary file behind. After it the new version stays, and
 //!   an error says that it may not be durable (P5.8).
 //! - Mode, owner, access control lists and extended attributes are carried over; what can't be is reported.
@@ -14,7 +14,7 @@
 //!
 //! # Order of operations (P5)
 //! Temporary file in the same directory, marked `0` → bytes → metadata → attribution → fsync → swap → look at the displaced
-//! file → remove it → fsync of the directory. See [`publish`].
+//! file → remove it → fsync of the directory. See `publish`.
 
 pub(crate) mod attribution;
 pub(crate) mod current;

@@ -17,13 +17,14 @@
 //! Killed between swap and look, the displaced file stays under the temporary name; the sweep finds it and keeps it unless it
 //! is provably an old version of ours.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use filelatch_fs::fs::read_to_end;
-use filelatch_fs::{Access, FileId, WriterProbe};
+use filelatch_fs::{Access, FileId, FsFile, WriterProbe};
 
 use super::current::{self, Current};
 use super::in_place;
@@ -143,15 +144,24 @@ impl Publisher<'_> {
     fn create(&self, temp: &mut Temp) -> Result<Option<Version>, Stop> {
         match self.place.dir.rename_new(temp.name(), &self.place.name) {
             Ok(()) => Ok(None),
+            Err(_) if self.stands_for(&self.place.name, temp) => Ok(None),
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(Stop::Foreign { kept: None }),
             Err(e) => Err(self.fail("create", e)),
         }
+    }
+
+    /// Does a name stand for the new version? Some systems report an error for what they did all the same (L29).
+    fn stands_for(&self, name: &OsStr, temp: &Temp) -> bool {
+        let ours = temp.file().and_then(FsFile::stat).map(|stat| stat.id);
+        let there = self.place.dir.stat(name).map(|stat| stat.id);
+        matches!((ours, there), (Ok(ours), Ok(there)) if ours == there)
     }
 
     fn swap(&self, temp: &mut Temp, base: &Base<'_>, notices: &mut Vec<Notice>) -> Result<Option<Version>, Stop> {
         let (dir, name) = (&*self.place.dir, self.place.name.as_os_str());
         match dir.exchange(name, temp.name()) {
             Ok(()) => {}
+            Err(e) if e.kind() != io::ErrorKind::Unsupported && self.stands_for(name, temp) => {}
             Err(e) => {
                 return match e.kind() {
                     io::ErrorKind::Unsupported => self.rename_over(temp, base, notices),
@@ -234,7 +244,7 @@ impl Publisher<'_> {
     fn put_back(&self, temp: &mut Temp, displaced: FileId) -> Stop {
         let (dir, name) = (&*self.place.dir, self.place.name.as_os_str());
         let version = temp.version();
-        let Ok(ours) = temp.file().and_then(filelatch_fs::FsFile::stat) else {
+        let Ok(ours) = temp.file().and_then(FsFile::stat) else {
             temp.keep_name();
             return Stop::Foreign { kept: Some(self.beside(temp)) };
         };
@@ -280,11 +290,13 @@ impl Publisher<'_> {
     ) -> Result<Option<Version>, Stop> {
         let (dir, name) = (&*self.place.dir, self.place.name.as_os_str());
         notices.push(Notice::NoSwap);
-        let replace = || {
-            dir.rename(temp.name(), name).map_err(|e| match e.kind() {
+        let replace = || match dir.rename(temp.name(), name) {
+            Ok(()) => Ok(()),
+            Err(_) if self.stands_for(name, temp) => Ok(()),
+            Err(e) => Err(match e.kind() {
                 io::ErrorKind::ResourceBusy | io::ErrorKind::CrossesDevices => Stop::Busy,
                 _ => self.fail("replace", e),
-            })
+            }),
         };
         let Base::Bytes(old, bytes) = base else {
             let displaced = match base {
@@ -319,13 +331,14 @@ impl Publisher<'_> {
         if !linked {
             return Ok(None);
         }
-        let stat = dir.stat(&aside).map_err(look)?;
-        if stat.id == old.stat.id && has_bytes(&*old.file, bytes).map_err(look)? {
+        let unchanged = dir.stat(&aside).and_then(|stat| Ok(stat.id == old.stat.id && has_bytes(&*old.file, bytes)?));
+        if matches!(unchanged, Ok(true)) {
             dir.remove(&aside).ok();
-            return Ok(None);
+        } else {
+            // Too late to put it back without another window, and the new version is in place: both are kept.
+            notices.push(Notice::ForeignKept { kept: dir.path().join(&aside) });
         }
-        // Too late to put it back without another window: the foreign version is kept, and the caller hears of a conflict.
-        Err(Stop::Foreign { kept: Some(dir.path().join(&aside)) })
+        Ok(None)
     }
 
     /// The error for "not what was compared", with what is there now.
@@ -376,7 +389,7 @@ fn discard(temp: &mut Temp) {
 }
 
 /// Are these exactly the file's bytes?
-pub(crate) fn has_bytes(file: &dyn filelatch_fs::FsFile, bytes: &[u8]) -> io::Result<bool> {
+pub(crate) fn has_bytes(file: &dyn FsFile, bytes: &[u8]) -> io::Result<bool> {
     if file.stat()?.size != bytes.len() as u64 {
         return Ok(false);
     }

@@ -30,7 +30,7 @@ pub struct Leftover {
     pub size: u64,
     /// Its writer is alive, or may be.
     pub in_use: bool,
-    /// It holds nothing that could be missed, and the next publish of its file removes it.
+    /// It holds nothing that could be missed, and the first publish of the next process to its file removes it.
     pub disposable: bool,
 }
 

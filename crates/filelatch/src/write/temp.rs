@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! - Its name is unique among threads, processes and hosts (ATOM-6), and it is created, never opened.
-//! - From its creation it carries the mark `0`, so that a dead writer's is known to hold nothing (P5.5).
+//! - It is empty, then carries the mark `0`, until its bytes are complete, so that a dead writer's is known to hold nothing (P5.5).
 //! - Its writer holds its whole-file lock while it prepares: whoever gets that lock knows the writer is dead.
 //! - Dropped unpublished, it is removed; in a forked child it is left to the parent.
 
@@ -19,6 +19,9 @@ use super::options::Notice;
 use crate::parts::Parts;
 use crate::path::{Place, temp_name};
 use crate::version::Version;
+
+/// Times that a temporary file may be taken away before it is locked.
+const TRIES: u32 = 100;
 
 #[derive(Debug)]
 pub(crate) struct Temp {
@@ -37,6 +40,17 @@ pub(crate) struct Temp {
 impl Temp {
     /// Creates the file. `private`: nobody else may read it until its final mode is set.
     pub(crate) fn create(parts: &Arc<Parts>, place: &Place, private: bool) -> io::Result<Temp> {
+        for _ in 0..TRIES {
+            if let Some(temp) = Temp::try_create(parts, place, private)? {
+                return Ok(temp);
+            }
+        }
+        Err(io::Error::other("temporary files are removed as fast as they are made"))
+    }
+
+    /// `None`: between its creation and its lock somebody took the file for a dead writer's. That can only happen to a writer that
+    /// does not hold the lock of the data file, but asking costs little.
+    fn try_create(parts: &Arc<Parts>, place: &Place, private: bool) -> io::Result<Option<Temp>> {
         let made_by = parts.host.pid();
         let name = temp_name(&place.name, made_by, parts.host.random());
         let file = place.dir.create_new(&name, if private { 0o600 } else { 0o666 })?;
@@ -52,10 +66,13 @@ impl Temp {
             made_by,
         };
         // A sign of life for the sweep. Where files can't be locked, the sweep can't prove death and leaves everything.
-        drop(file.try_lock(LockKind::Exclusive));
+        let looked_at = matches!(file.try_lock(LockKind::Exclusive), Ok(false));
+        if looked_at || file.stat()?.nlink == 0 {
+            return Ok(None);
+        }
         temp.marks = attribution::mark_preparing(&*file)?;
         temp.file = Some(file);
-        Ok(temp)
+        Ok(Some(temp))
     }
 
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -170,7 +170,7 @@ pub(crate) fn bound_worker(dir: &Path) {
     }
     let mut writer = here.writer(&WriteOptions::new()).unwrap();
     std::io::Write::write_all(&mut writer, b"streamed").unwrap();
-    writer.commit(&WriteOptions::new()).unwrap();
+    writer.commit(&LockOptions::new()).unwrap();
     assert_eq!(fs::read(dir.join("outside")).unwrap(), b"streamed");
     assert_eq!(fs::metadata(dir.join("outside")).unwrap().ino(), inode);
     assert_eq!(litter(dir, &["a", "outside"]), [""; 0]);

@@ -251,7 +251,7 @@ fn unfinished_writes_are_completed() {
             .map(drop)
             .unwrap();
         },
-        |f| drop(f.writer(&WriteOptions::new()).unwrap().commit(&WriteOptions::new()).unwrap()),
+        |f| drop(f.writer(&WriteOptions::new()).unwrap().commit(&LockOptions::new()).unwrap()),
     ];
     for (i, at_work) in uses.into_iter().enumerate() {
         for data in ["the old", "the new", "the new text"] {
@@ -316,19 +316,19 @@ fn streaming() {
     let mut writer = here.writer(&WriteOptions::new()).unwrap();
     writer.write_all(b"new").unwrap();
     let held = file(&path).try_lock().unwrap();
-    let failed = writer.commit(&WriteOptions::new().lock(no_wait())).unwrap_err();
+    let failed = writer.commit(&no_wait()).unwrap_err();
     assert!(matches!(failed.error, Error::Locked { .. }));
     drop(held);
     let mut writer = failed.writer.unwrap();
     writer.write_all(b"er").unwrap();
-    let written = writer.commit(&WriteOptions::new()).unwrap();
+    let written = writer.commit(&LockOptions::new()).unwrap();
     assert_eq!((written.version, fs::read(&path).unwrap()), (Some(Version::of(b"newer")), b"newer".to_vec()));
 
     let expect = WriteOptions::new().expect(Expect::Version(Version::of(b"newer")));
     let mut writer = here.writer(&expect).unwrap();
     writer.write_all(b"mine").unwrap();
     fs::write(&path, "theirs").unwrap();
-    let failed = writer.commit(&expect).unwrap_err();
+    let failed = writer.commit(&LockOptions::new()).unwrap_err();
     assert!(matches!(failed.error, Error::Conflict(_)) && failed.writer.is_some());
     assert_eq!(fs::read(&path).unwrap(), b"theirs");
     drop(failed);
@@ -337,7 +337,7 @@ fn streaming() {
     let mut writer = here.writer(&WriteOptions::new()).unwrap();
     writer.write_all(b"streamed").unwrap();
     file(&path).write(b"swept", &WriteOptions::new()).unwrap();
-    writer.commit(&WriteOptions::new()).unwrap();
+    writer.commit(&LockOptions::new()).unwrap();
     assert_eq!(fs::read(&path).unwrap(), b"streamed");
 }
 

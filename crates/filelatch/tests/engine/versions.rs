@@ -65,7 +65,7 @@ fn expectations_everywhere() {
     conflict(here.write(b"x", &stale).map(drop));
     conflict(here.update_bytes(&stale, |_| -> Result<_, Error> { panic!("must not run") }).map(drop));
     conflict(here.update_value(&stale, |_| -> Result<_, Error> { panic!("must not run") }).map(drop));
-    conflict(here.writer(&stale).unwrap().commit(&stale).map(drop).map_err(Error::from));
+    conflict(here.writer(&stale).unwrap().commit(&stale.lock).map(drop).map_err(Error::from));
     let guard = here.try_lock().unwrap();
     conflict(guard.write(b"x", &stale).map(drop));
     conflict(guard.update_bytes(&stale, |_| -> Result<_, Error> { panic!("must not run") }).map(drop));
