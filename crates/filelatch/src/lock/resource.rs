@@ -562,13 +562,16 @@ impl Resource {
             && next == Some(LockKind::Exclusive)
             && self.may_hand_over(&mut state);
         if stays {
-            if let Some(waiter) = state.queue.pop_front() {
-                let grant = state.admit(waiter.owner);
-                waiter.answer(Ok(grant));
+            let Some(waiter) = state.queue.pop_front() else { return };
+            let grant = state.admit(waiter.owner);
+            let next = state.queue.front().filter(|_| state.quick).cloned();
+            let waker = waiter.settle(Ok(grant));
+            // Woken while the mutex is held, it would run into it and sleep again.
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
             }
-            if state.quick
-                && let Some(next) = state.queue.front()
-            {
+            if let Some(next) = next {
                 next.come_near();
             }
             return;
@@ -750,10 +753,18 @@ impl State {
 
 impl Waiter {
     fn answer(&self, result: Result<Grant>) {
+        if let Some(waker) = self.settle(result) {
+            waker.wake();
+        }
+    }
+
+    /// Answers; whom to wake.
+    fn settle(&self, result: Result<Grant>) -> Option<Waker> {
         let before = std::mem::replace(&mut *locked(&self.answer), Answer::Ready(result));
         self.answered.store(true, Ordering::Release);
-        if let Answer::Pending(Some(waker)) = before {
-            waker.wake();
+        match before {
+            Answer::Pending(waker) => waker,
+            Answer::Ready(_) | Answer::Taken => None,
         }
     }
 }
@@ -763,8 +774,12 @@ impl Waiter {
     fn come_near(&self) {
         if self.is_thread.load(Ordering::Relaxed) {
             self.near.store(true, Ordering::Relaxed);
-            if let Answer::Pending(Some(waker)) = &*locked(&self.answer) {
-                waker.wake_by_ref();
+            let waker = match &*locked(&self.answer) {
+                Answer::Pending(waker) => waker.clone(),
+                Answer::Ready(_) | Answer::Taken => None,
+            };
+            if let Some(waker) = waker {
+                waker.wake();
             }
         }
     }
