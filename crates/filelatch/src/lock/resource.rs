@@ -15,9 +15,10 @@
 //! exclusive waiter that comes before.
 //!
 //! # Hand-over
-//! The last holder passes an exclusive lock on to the next exclusive waiter without a system call, at most
-//! [`HANDOVERS`] times or for [`TENURE`] while another process waits at the gate (P2); then the lock goes back to the
-//! system and a helper queues again.
+//! The last holder passes an exclusive lock on to the next exclusive waiter without a system call. While another process waits at
+//! the gate, a process's *turn* is [`HANDOVERS`] hand-overs or [`TURN`], whichever ends first (P2); a caller that finds the lock free
+//! within it may take it past the gate, which saves waking somebody for every microsecond of work. Then the lock goes back to the
+//! system, and a helper queues.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +31,7 @@ use filelatch_fs::{FsFile, Host, LockKind, Stat, Timestamp};
 use super::helpers::Helpers;
 use super::owner::Owner;
 use super::record::{Found, Intent, NEWEST, Record};
-use super::sidecar::{LockPath, Opened, Sidecar};
+use super::sidecar::{LockPath, Opened, Sidecar, Try};
 use crate::error::{Error, Result};
 use crate::parts::{Parts, rfc3339};
 use crate::path::Place;
@@ -38,7 +39,7 @@ use crate::path::Place;
 /// Hand-overs inside the process while another process waits.
 const HANDOVERS: u32 = 32;
 /// Time for such hand-overs.
-const TENURE: Duration = Duration::from_millis(2);
+const TURN: Duration = Duration::from_millis(2);
 /// Holders who take less than this are waited for awake by the next in line: sleeping and waking would take longer.
 const QUICK: Duration = Duration::from_micros(20);
 /// A record older than this is written anew when the process locks again: "since" is right to this much.
@@ -67,7 +68,7 @@ struct State {
     /// An unfinished in-place write that the next exclusive holder completes.
     intent: Option<Intent>,
     handovers: u32,
-    tenure_began: Duration,
+    turn_began: Duration,
     /// Time of the last hand-over inside the process, and whether the holders take less than [`QUICK`].
     handed_over: Duration,
     quick: bool,
@@ -170,6 +171,16 @@ pub(crate) struct Ticket {
     waiter: Arc<Waiter>,
 }
 
+/// How to ask the system.
+#[derive(Clone, Copy)]
+enum How {
+    Wait,
+    /// At once or not at all; past those who wait at the gate, or not.
+    Try {
+        overtake: bool,
+    },
+}
+
 enum Attempt {
     Got {
         sidecar: Arc<Sidecar>,
@@ -187,6 +198,8 @@ struct Head {
     found: Option<Found>,
     len: usize,
     ours_already: bool,
+    /// Others wait at the gate, and it is still this process's turn.
+    overtook: bool,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -203,7 +216,7 @@ impl Resource {
             signature: None,
             intent: None,
             handovers: 0,
-            tenure_began: Duration::ZERO,
+            turn_began: Duration::ZERO,
             handed_over: Duration::ZERO,
             quick: false,
             next_id: 0,
@@ -237,8 +250,9 @@ impl Resource {
         if (state.os == Os::Free || stray) && state.queue.is_empty() {
             state.os = Os::Busy;
             let sidecar = state.sidecar.clone();
+            let how = How::Try { overtake: state.turn_goes_on(&*self.parts.host) };
             drop(state);
-            return self.first_try(kind, owner, wait, sidecar);
+            return self.first_try(kind, owner, wait, sidecar, how);
         }
         if !wait {
             let here = !state.holders.is_empty();
@@ -255,8 +269,9 @@ impl Resource {
         owner: Owner,
         wait: bool,
         sidecar: Option<Arc<Sidecar>>,
+        how: How,
     ) -> Result<Begin> {
-        let attempt = self.attempt(kind, sidecar, false);
+        let attempt = self.attempt(kind, sidecar, how);
         let mut state = locked(&self.state);
         match attempt {
             Ok(Attempt::Got { sidecar, head }) => match self.settle(&mut state, kind, &sidecar, &head) {
@@ -325,7 +340,7 @@ impl Resource {
     }
 
     /// One round with the system, without the state's mutex: open, lock, recheck, look at the record.
-    fn attempt(&self, kind: LockKind, sidecar: Option<Arc<Sidecar>>, block: bool) -> Result<Attempt> {
+    fn attempt(&self, kind: LockKind, sidecar: Option<Arc<Sidecar>>, how: How) -> Result<Attempt> {
         let fail = |action, e| Error::io(action, &self.lock.path, e);
         let mut kept = sidecar;
         loop {
@@ -339,7 +354,23 @@ impl Resource {
                     Opened::Impossible(e) => return Ok(Attempt::Impossible(e)),
                 },
             };
-            if block {
+            let mut overtook = false;
+            if let How::Try { overtake } = how {
+                let tried = sidecar.try_lock(kind, overtake).map_err(|e| self.abandon(&sidecar, fail("lock", e)))?;
+                match tried {
+                    Try::Had => {}
+                    Try::Overtook => overtook = true,
+                    Try::Refused => {
+                        // A file that was replaced tells nothing about who holds the lock.
+                        let current = sidecar.current(&*self.place.dir, &self.lock);
+                        if current.map_err(|e| fail("examine", e))?.is_none() {
+                            continue;
+                        }
+                        locked(&self.state).sidecar = Some(sidecar);
+                        return Ok(Attempt::Held);
+                    }
+                }
+            } else {
                 let wait = KernelWait { sidecar: Arc::clone(&sidecar), kind, called_off: false };
                 locked(&self.state).kernel = Some(wait);
                 let had = sidecar.lock(kind);
@@ -347,13 +378,6 @@ impl Resource {
                     return Ok(Attempt::Stray);
                 }
                 had.map_err(|e| self.abandon(&sidecar, fail("lock", e)))?;
-            } else if !sidecar.try_lock(kind).map_err(|e| self.abandon(&sidecar, fail("lock", e)))? {
-                // A file that was replaced tells nothing about who holds the lock.
-                if sidecar.current(&*self.place.dir, &self.lock).map_err(|e| fail("examine", e))?.is_none() {
-                    continue;
-                }
-                locked(&self.state).sidecar = Some(sidecar);
-                return Ok(Attempt::Held);
             }
             let current = sidecar.current(&*self.place.dir, &self.lock);
             let Some(stat) = current.map_err(|e| self.abandon(&sidecar, fail("examine", e)))? else {
@@ -362,7 +386,7 @@ impl Resource {
                 continue;
             };
             let head = self.look(&sidecar, &stat).map_err(|e| self.abandon(&sidecar, fail("read", e)))?;
-            return Ok(Attempt::Got { sidecar, head });
+            return Ok(Attempt::Got { sidecar, head: Head { overtook, ..head } });
         }
     }
 
@@ -379,7 +403,7 @@ impl Resource {
         let seen = (stat.mtime, stat.size);
         if locked(&self.state).signature.as_ref().is_some_and(|s| s.seen == Some(seen)) {
             let len = usize::try_from(stat.size).unwrap_or_default();
-            return Ok(Head { found: None, len, ours_already: true });
+            return Ok(Head { found: None, len, ours_already: true, overtook: false });
         }
         let now = self.parts.host.now();
         let (bytes, len) = sidecar.read_head()?;
@@ -392,12 +416,19 @@ impl Resource {
             signature.seen = settled.then_some(seen);
         }
         let found = (!ours_already).then(|| Record::find(&bytes[..len], len as u64));
-        Ok(Head { found, len, ours_already })
+        Ok(Head { found, len, ours_already, overtook: false })
     }
 
     /// The OS lock is ours: note it, find out what the last holder left, sign.
     fn settle(&self, state: &mut State, kind: LockKind, sidecar: &Arc<Sidecar>, head: &Head) -> Result<()> {
         state.os = Os::Held(kind);
+        let now = self.parts.host.monotonic();
+        if head.overtook {
+            state.handovers += 1;
+        } else {
+            state.handovers = 0;
+            state.turn_began = now;
+        }
         if let Some(Found::Record(record)) = &head.found
             && record.v > NEWEST
         {
@@ -406,8 +437,6 @@ impl Resource {
             let problem = format!("its lock file is of a newer filelatch (record version {})", record.v);
             return Err(Error::Unrecovered { path: self.place.spelled.clone(), problem });
         }
-        state.handovers = 0;
-        state.tenure_began = self.parts.host.monotonic();
         if !head.ours_already {
             state.signature = None;
             state.intent = match &head.found {
@@ -418,13 +447,12 @@ impl Resource {
         // An inherited lock is signed already, by the one it comes from.
         let signs = sidecar.inherited().is_none();
         let writable = signs && sidecar.is_writable() && !matches!(head.found, Some(Found::Foreign));
-        let fresh = |s: &Signature| state.tenure_began.saturating_sub(s.at) < SIGNATURE_AGE;
+        let fresh = |s: &Signature| now.saturating_sub(s.at) < SIGNATURE_AGE;
         let signed = state.signature.as_ref().is_some_and(fresh);
         state.sidecar = Some(Arc::clone(sidecar));
         // A record with an unfinished write stays until the write is done.
         if kind == LockKind::Exclusive && writable && !signed && state.intent.is_none() {
             let line = self.record().line(head.len);
-            let at = state.tenure_began;
             if let Err(e) = sidecar.write_line(&line) {
                 // A full disk must not make locking fail, but a torn record must not stay in the way of being ours.
                 state.signature = None;
@@ -433,7 +461,7 @@ impl Resource {
                     return Err(Error::io("sign the lock file", &self.lock.path, e));
                 }
             } else {
-                state.signature = Some(Signature { line, at, seen: None });
+                state.signature = Some(Signature { line, at: now, seen: None });
             }
         }
         Ok(())
@@ -498,7 +526,7 @@ impl Resource {
                 };
                 (first, state.sidecar.clone())
             };
-            let attempt = self.attempt(kind, sidecar, block);
+            let attempt = self.attempt(kind, sidecar, if block { How::Wait } else { How::Try { overtake: false } });
             let mut state = locked(&self.state);
             let wanted = state.queue.front().map(|waiter| waiter.kind);
             match attempt {
@@ -585,7 +613,7 @@ impl Resource {
         let now = self.parts.host.monotonic();
         state.quick = now.saturating_sub(state.handed_over) < QUICK;
         state.handed_over = now;
-        if state.handovers < HANDOVERS && now.saturating_sub(state.tenure_began) < TENURE {
+        if state.handovers < HANDOVERS && now.saturating_sub(state.turn_began) < TURN {
             return true;
         }
         // A lock file that was removed is a lock that others do not see: the next holder must have the one that is there.
@@ -593,7 +621,7 @@ impl Resource {
         let alone = !self.somebody_waits(state).unwrap_or(true) && state.sidecar.as_ref().is_some_and(current);
         if alone {
             state.handovers = 0;
-            state.tenure_began = now;
+            state.turn_began = now;
         }
         alone
     }
@@ -663,6 +691,11 @@ impl Resource {
 }
 
 impl State {
+    /// May this process take the lock past others who wait at the gate? As often as its threads may hand it to each other.
+    fn turn_goes_on(&self, host: &dyn Host) -> bool {
+        self.handovers < HANDOVERS && host.monotonic().saturating_sub(self.turn_began) < TURN
+    }
+
     fn next(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id

@@ -66,6 +66,15 @@ struct Gate {
     called_off: bool,
 }
 
+/// What became of a try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Try {
+    Had,
+    /// Had, although others queue.
+    Overtook,
+    Refused,
+}
+
 /// What [`Sidecar::open`] found.
 pub(crate) enum Opened {
     Sidecar(Sidecar),
@@ -115,15 +124,16 @@ impl Sidecar {
         self.inherited
     }
 
-    /// Takes the lock if it is free and nobody queues for it.
-    pub(crate) fn try_lock(&self, kind: LockKind) -> io::Result<bool> {
+    /// Takes the lock if it is free and nobody queues for it; or past those who do, if it is still this process's turn.
+    pub(crate) fn try_lock(&self, kind: LockKind, overtake: bool) -> io::Result<Try> {
         if self.inherited.is_some() {
-            return Ok(true);
+            return Ok(Try::Had);
         }
-        if self.somebody_waits()? {
-            return Ok(false);
+        let waited_for = self.somebody_waits()?;
+        if (waited_for && !overtake) || !self.file.try_lock(kind)? {
+            return Ok(Try::Refused);
         }
-        self.file.try_lock(kind)
+        Ok(if waited_for { Try::Overtook } else { Try::Had })
     }
 
     /// Queues at the gate, then waits for the lock in the kernel. Both queues are first come, first served: the gate keeps
