@@ -141,6 +141,8 @@ where
         if !fs.is_cut() {
             fs.heal();
             fs.unhook();
+            // A cut that was to come after the last call must not come while the check calls.
+            fs.power_cut_before(u64::MAX);
             fs.kill();
             look(&fs.process(), "the power stayed on; this is the next process");
         }

@@ -16,7 +16,7 @@ use filelatch_fs::fs::read_to_end;
 use filelatch_fs::real::LOCK_RECORD_OFFSET;
 use filelatch_fs::{Access, FileId, FileKind, FsDir, FsFile, LockKind, Stat};
 
-use super::record::{RECORD_LIMIT, Record};
+use super::record::{Found, RECORD_LIMIT, Record};
 use super::resource::locked;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
@@ -208,7 +208,14 @@ impl Sidecar {
     /// The head of the file, where the record is, and how much of it there is.
     pub(crate) fn read_head(&self) -> io::Result<([u8; RECORD_LIMIT], usize)> {
         let mut head = [0; RECORD_LIMIT];
-        let len = self.file.read_at(&mut head, LOCK_RECORD_OFFSET)?;
+        let mut len = 0;
+        // A read may be short, and a record read by half would be none: an unfinished write could be missed. Ours end with a line.
+        while len < RECORD_LIMIT && (len == 0 || head[len - 1] != b'\n') {
+            match self.file.read_at(&mut head[len..], LOCK_RECORD_OFFSET + len as u64)? {
+                0 => break,
+                n => len += n,
+            }
+        }
         Ok((head, len))
     }
 
@@ -314,7 +321,13 @@ pub(crate) fn is_unfinished(dir: &dyn FsDir, temp: &OsStr) -> io::Result<bool> {
         return Ok(false);
     }
     let bytes = read_to_end(&*file, RECORD_LIMIT as u64)?;
-    Ok(blank().starts_with(&bytes))
+    // A power cut may have left as much of it as it liked. What promises an unfinished write is somebody's all the same.
+    let record = bytes.get(usize::try_from(LOCK_RECORD_OFFSET).unwrap_or_default()..).unwrap_or_default();
+    Ok(match Record::find(record, stat.size) {
+        Found::Record(record) => record.intent.is_none(),
+        Found::Damaged => true,
+        Found::Foreign => blank().starts_with(&bytes),
+    })
 }
 
 /// The content of a lock file that has had no exclusive holder yet: what lies before the record is one empty line (P1).
