@@ -46,6 +46,7 @@ enum Told {
     Failed,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "a result is told and done with")]
 fn told<T>(result: Result<T, Error>) -> Told {
     match result {
         Ok(_) => Told::Done,
@@ -84,6 +85,7 @@ fn goes_on(fs: &SimFs, file: &LatchFile) -> Result<Vec<String>, String> {
     Ok(names.into_iter().filter(|name| !known(name) && !replaced(name)).collect())
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent expectations, set by name")]
 struct Wanted {
     before: Option<&'static [u8]>,
     /// An acknowledged version is on every disk.
