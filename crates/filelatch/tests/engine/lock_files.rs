@@ -193,3 +193,25 @@ fn no_clutter() {
     let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, [".a.lock"]);
 }
+
+/// P1, L5: the lock of a file that the name does not stand for any more is no lock: who waited for it goes on waiting, for the
+/// one that is there now.
+#[test]
+fn a_removed_lock_file_is_no_lock() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("a");
+    let first = file(&path);
+    let held = first.try_lock().unwrap();
+    std::thread::scope(|scope| {
+        let waiter = file(&path);
+        let waiting = scope.spawn(move || waiter.lock(&waits(400)).map(drop));
+        until("it waits", || first.lock_state().unwrap().waiting == 1);
+        fs::remove_file(first.lock_path()).unwrap();
+        let newcomer = file(&path).try_lock().unwrap();
+        drop(held);
+        let waited = waiting.join().unwrap();
+        assert!(matches!(waited, Err(Error::Timeout { .. })), "two holders");
+        drop(newcomer);
+    });
+    first.lock(&waits(20_000)).unwrap().release();
+}

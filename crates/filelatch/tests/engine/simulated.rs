@@ -332,3 +332,22 @@ fn short_reads_of_a_record() {
     let file = engine_on(&fs, false).file("/a").unwrap();
     assert_eq!(file.lock_shared(&LockOptions::new()).unwrap().read().unwrap().bytes(), NEW);
 }
+
+/// VER-9: where the clock of the file system is coarse, two changes within a tick look alike; the next read sees the second all the
+/// same, and a version that has settled is told from a later change.
+#[test]
+fn changes_within_a_coarse_tick() {
+    let fs = SimFs::new(dials()[0]);
+    fs.foreign().create("/a", b"one").unwrap();
+    let file = engine_on(&fs, false).file("/a").unwrap();
+    for settled in [false, true] {
+        for content in [b"two", b"six", b"ten"] {
+            if settled {
+                fs.host().advance(std::time::Duration::from_secs(1));
+            }
+            file.read().unwrap();
+            fs.foreign().overwrite("/a", content).unwrap();
+            assert_eq!(file.read().unwrap().bytes(), content);
+        }
+    }
+}
