@@ -10,10 +10,10 @@ use crate::types::{FileId, LockEntry, LockKind, LockTable};
 /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
-/// The table is read a page at a time, and rows may be missed when locks come and go between two pages. What fits into one is
-/// complete.
+/// The table is read a page at a time, and rows may be missed or seen twice when locks come and go between two pages. What fits
+/// into one is complete.
 const PAGE: usize = 3 << 10;
-/// How often a longer table that has no row for the file is read before that is believed.
+/// How often a longer table is read until two readings agree; one that has no holder of the file is always read so often.
 const READINGS: usize = 5;
 
 /// Who has locks on a file: the rows of `/proc/locks` (proc(5)) with its inode.
@@ -25,13 +25,13 @@ pub(super) fn lock_table(file: FileId) -> io::Result<Option<LockTable>> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(e) => return Err(e),
         };
-        table = parse(&text, file, has_open);
-        if table.is_held() {
-            return Ok(Some(table));
-        }
-        if text.len() < PAGE {
+        let before = std::mem::replace(&mut table, parse(&text, file, has_open));
+        if text.len() < PAGE || (table.is_held() && table == before) {
             break;
         }
+    }
+    if table.is_held() {
+        return Ok(Some(table));
     }
     // Inside a container the table leaves out processes that can't be seen from there: no row proves nothing.
     Ok((pid_namespace() == Some(INITIAL_PID_NAMESPACE)).then_some(table))
