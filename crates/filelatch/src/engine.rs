@@ -18,7 +18,7 @@ use crate::lock::sidecar::LockPath;
 use crate::lock::waits::Waits;
 use crate::lock::{LockOptions, Wait};
 use crate::parts::Parts;
-use crate::path::{Place, ResourceId};
+use crate::path::{Dirs, Place, ResourceId};
 use crate::policy::Policy;
 use crate::workspace::{self, Initialized, Trusted, Workspace};
 use crate::write::{Leftover, sweep};
@@ -71,6 +71,7 @@ struct Life {
     helpers: Arc<Helpers>,
     waits: Waits,
     files: Mutex<Files>,
+    dirs: Dirs,
     child: OnceLock<Box<Life>>,
 }
 
@@ -212,6 +213,7 @@ impl Life {
             helpers: Arc::default(),
             waits: Waits::new(Arc::clone(parts), runtime_dir),
             files: Mutex::default(),
+            dirs: Dirs::default(),
             child: OnceLock::new(),
         }
     }
@@ -263,7 +265,7 @@ impl Filelatch {
     /// A handle on a file. The path is resolved now: symbolic links are followed, and the directory must exist; the file need
     /// not. The workspace's policy for it is read now, too.
     pub fn file(&self, path: impl AsRef<Path>) -> Result<LatchFile> {
-        let place = Place::resolve(&*self.inner.parts.fs, path.as_ref())?;
+        let place = Place::resolve(&*self.inner.parts.fs, &self.life().dirs, path.as_ref())?;
         let entry = self.entry(place.clone())?;
         Ok(LatchFile::new(self.clone(), place, entry))
     }

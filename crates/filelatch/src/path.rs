@@ -14,17 +14,21 @@
 //! 2. Canonicalize the directory and open it; from here on names are looked up relative to it.
 //! 3. On case-insensitive directories take the name as the disk has it.
 
+use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use filelatch_fs::{FileId, FileKind, Fs, FsDir};
 
 use crate::error::{Error, Result};
+use crate::lock::resource::locked;
 
 /// Links that may follow one another before it counts as a loop (`path_resolution(7)`).
 const MAX_LINKS: usize = 40;
+/// Directories that stay open for the next file in them.
+const KNOWN_DIRS: usize = 16;
 /// Longest file name, in bytes, of the file systems in use.
 const NAME_MAX: usize = 255;
 
@@ -64,9 +68,33 @@ pub(crate) struct Place {
     pub(crate) spelled: PathBuf,
 }
 
+/// The directories that were opened last: finding out what one is takes ten times the calls of asking whether it is still the same.
+#[derive(Debug, Default)]
+pub(crate) struct Dirs(Mutex<VecDeque<(PathBuf, Arc<dyn FsDir>)>>);
+
+impl Dirs {
+    /// Opens a directory by its canonical path.
+    fn open(&self, fs: &dyn Fs, spelled: &Path) -> io::Result<Arc<dyn FsDir>> {
+        let known = locked(&self.0).iter().find(|(path, _)| path == spelled).map(|(_, dir)| Arc::clone(dir));
+        if let Some(dir) = known {
+            // The spelling still leads to it, and it still has the path that it was opened by.
+            let is_there = |path: &Path| fs.stat(path).is_ok_and(|stat| stat.id == dir.id());
+            if is_there(&spelled.join(".")) && (spelled == dir.path() || is_there(dir.path())) {
+                return Ok(dir);
+            }
+        }
+        let dir = fs.open_dir(&fs.canonicalize(spelled)?)?;
+        let mut dirs = locked(&self.0);
+        dirs.retain(|(path, _)| path != spelled);
+        dirs.push_front((spelled.to_owned(), Arc::clone(&dir)));
+        dirs.truncate(KNOWN_DIRS);
+        Ok(dir)
+    }
+}
+
 impl Place {
     /// Resolves a path. Nothing is created.
-    pub(crate) fn resolve(fs: &dyn Fs, spelled: &Path) -> Result<Place> {
+    pub(crate) fn resolve(fs: &dyn Fs, dirs: &Dirs, spelled: &Path) -> Result<Place> {
         let fail = |source| match source {
             e if io::Error::kind(&e) == io::ErrorKind::NotFound => Error::NotFound { path: spelled.to_owned() },
             e => Error::io("resolve", spelled, e),
@@ -80,7 +108,7 @@ impl Place {
                 return Err(Error::NotAFile { path: spelled.to_owned(), what: "a directory" });
             };
             let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-            let dir = match fs.canonicalize(parent).and_then(|dir| fs.open_dir(&dir)) {
+            let dir = match dirs.open(fs, parent) {
                 Ok(dir) => dir,
                 Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(missing_dir(spelled, parent)),
                 Err(e) => return Err(fail(e)),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
-use filelatch::{Error, IfUnavailable, LockOptions, LockScope, Policy, Validity, Wait};
+use filelatch::{CancelToken, Error, IfUnavailable, LockOptions, LockScope, Policy, Validity, Wait};
 use tempfile::tempdir;
 
 use super::support::*;
@@ -661,8 +661,11 @@ fn a_writer_that_gave_up_blocks_no_reader() {
         let holder = if outside_holds { file(&path) } else { here.clone() };
         let shared = holder.lock_shared(&no_wait()).unwrap();
         std::thread::scope(|scope| {
-            let writer = here.clone();
-            let gave_up = scope.spawn(move || writer.lock(&waits(150)).unwrap_err());
+            let (writer, give_up) = (here.clone(), CancelToken::new());
+            let gave_up = scope.spawn({
+                let give_up = give_up.clone();
+                move || writer.lock(&waits(20_000).cancel(&give_up)).unwrap_err()
+            });
             until("the writer waits", || here.lock_shared(&no_wait().scope(&LockScope::new())).is_err());
             let reader = here.clone();
             let (got, had) = mpsc::channel();
@@ -671,7 +674,8 @@ fn a_writer_that_gave_up_blocks_no_reader() {
                 got.send(()).unwrap();
                 drop(guard);
             });
-            assert!(matches!(gave_up.join().unwrap(), Error::Timeout { .. }));
+            give_up.cancel();
+            assert!(matches!(gave_up.join().unwrap(), Error::Cancelled { .. }));
             had.recv_timeout(Duration::from_secs(15)).expect("the reader waits for a writer that has left");
             // And in any other process.
             until("readers of other processes come in", || file(&path).lock_shared(&no_wait()).is_ok());
