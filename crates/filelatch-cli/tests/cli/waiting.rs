@@ -9,7 +9,10 @@ use crate::sandbox::{Running, Sandbox};
 
 /// Starts a command that has to wait, and returns once it has said so.
 fn waiter(s: &Sandbox, args: &[&str]) -> (Child, BufReader<ChildStderr>, String) {
-    let mut child = s.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // A shell that starts the tests in the background lets them, and so this command, ignore Ctrl-C.
+    let mut command = s.program("env");
+    command.args(["--default-signal=INT", "filelatch"]).args(args);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut err = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     err.read_line(&mut line).unwrap();
