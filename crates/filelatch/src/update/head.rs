@@ -32,8 +32,12 @@ pub(crate) struct Disk {
 enum State {
     Absent,
     Bytes(Arc<Content>),
-    /// Parsed, with changes that have not been rendered.
-    Parsed(Box<Document>),
+    /// Parsed, perhaps with changes that have not been rendered.
+    Parsed {
+        document: Box<Document>,
+        /// What it is without these changes; `None`: it is new.
+        content: Option<Arc<Content>>,
+    },
 }
 
 impl Head {
@@ -47,22 +51,22 @@ impl Head {
 
     /// A parsed document that is known to be of exactly these bytes saves parsing them again.
     pub(crate) fn adopt(&mut self, document: Document) {
-        self.state = State::Parsed(Box::new(document));
+        let content = self.disk.as_ref().map(|disk| Arc::clone(&disk.content));
+        self.state = State::Parsed { document: Box::new(document), content };
     }
 
     /// The content as bytes; `None`: the file does not exist (yet).
     pub(crate) fn content(&mut self, place: &Place) -> Result<Option<Arc<Content>>> {
-        if let State::Parsed(document) = &mut self.state {
-            if document.is_changed() {
-                let bytes = document.render().map_err(|source| doc_error(place, source))?;
-                self.state = State::Bytes(Content::new(bytes));
-            } else if let Some(disk) = &self.disk {
-                self.state = State::Bytes(Arc::clone(&disk.content));
-            }
+        if let State::Parsed { document, .. } = &mut self.state
+            && document.is_changed()
+        {
+            let bytes = document.render().map_err(|source| doc_error(place, source))?;
+            self.state = State::Bytes(Content::new(bytes));
         }
         Ok(match &self.state {
+            State::Absent => None,
             State::Bytes(content) => Some(Arc::clone(content)),
-            State::Absent | State::Parsed(_) => None,
+            State::Parsed { content, .. } => content.clone(),
         })
     }
 
@@ -84,9 +88,9 @@ impl Head {
         change: impl FnOnce(&mut Document) -> Result<R, E>,
     ) -> Result<R, E> {
         let format = format.or_else(|| Format::from_path(&place.path)).unwrap_or(Format::Text);
-        let mut document = match &self.state {
-            State::Parsed(document) if document.format() == format => match self.take() {
-                State::Parsed(document) => document,
+        let (mut document, content) = match &self.state {
+            State::Parsed { document, .. } if document.format() == format => match self.take() {
+                State::Parsed { document, content } => (document, content),
                 State::Absent | State::Bytes(_) => return Err(Self::lost(place).into()),
             },
             State::Absent => {
@@ -94,10 +98,11 @@ impl Head {
                 let document = Document::new_with(value, format).map_err(|source| doc_error(place, source))?;
                 return self.try_new(document, change);
             }
-            State::Parsed(_) | State::Bytes(_) => {
+            State::Parsed { .. } | State::Bytes(_) => {
                 let content = self.content(place)?;
                 let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
-                Box::new(Document::parse(bytes, format).map_err(|source| doc_error(place, source))?)
+                let document = Document::parse(bytes, format).map_err(|source| doc_error(place, source))?;
+                (Box::new(document), content)
             }
         };
         document.savepoint();
@@ -106,7 +111,7 @@ impl Head {
             Ok(Ok(_)) => document.release(),
             Ok(Err(_)) | Err(_) => document.rollback(),
         }
-        self.state = State::Parsed(document);
+        self.state = State::Parsed { document, content };
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
@@ -117,14 +122,14 @@ impl Head {
         change: impl FnOnce(&mut Document) -> Result<R, E>,
     ) -> Result<R, E> {
         let result = change(&mut document)?;
-        self.state = State::Parsed(Box::new(document));
+        self.state = State::Parsed { document: Box::new(document), content: None };
         Ok(result)
     }
 
     /// What was on disk, and the parsed document of the newest content if there is one.
     pub(crate) fn into_parts(self) -> (Option<Disk>, Option<Document>) {
         match self.state {
-            State::Parsed(document) if !document.is_changed() => (self.disk, Some(*document)),
+            State::Parsed { document, .. } if !document.is_changed() => (self.disk, Some(*document)),
             _ => (self.disk, None),
         }
     }
@@ -140,4 +145,76 @@ impl Head {
 
 pub(crate) fn doc_error(place: &Place, source: DocError) -> Error {
     Error::Document { path: place.spelled.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn place(dir: &tempfile::TempDir, name: &str) -> Place {
+        Place::resolve(&filelatch_fs::RealFs, &dir.path().join(name)).unwrap()
+    }
+
+    fn bytes(head: &mut Head, place: &Place) -> Option<Vec<u8>> {
+        head.content(place).unwrap().map(|content| content.bytes.to_vec())
+    }
+
+    /// P8: changes of one batch see each other, and one that does nothing, or fails, takes nothing of the others away.
+    #[test]
+    fn changes_build_on_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, first, second) in [
+            ("a.json", "{\"a\": 1}", "{\"a\": 2}"),
+            ("a.yaml", "a: 1 # x\n", "a: 2 # x\n"),
+            ("a.toml", "a = 1 # x\n", "a = 2 # x\n"),
+        ] {
+            let place = place(&dir, name);
+            let mut head = Head::new(None);
+            head.replace(first.into(), true);
+            let looked: Result<_> = head.with_document(&place, None, None, |document| Ok(document.get("/a").unwrap()));
+            assert_eq!(looked.unwrap(), Some(json!(1)));
+            assert_eq!(bytes(&mut head, &place).as_deref(), Some(first.as_bytes()), "{name}: looking changes nothing");
+            let failed: Result<()> = head.with_document(&place, None, None, |document| {
+                document.set("/a", json!(7)).unwrap();
+                Err(Error::NotFound { path: place.path.clone() })
+            });
+            failed.unwrap_err();
+            assert_eq!(bytes(&mut head, &place).as_deref(), Some(first.as_bytes()), "{name}: failing changes nothing");
+            for _ in 0..2 {
+                let set: Result<()> = head.with_document(&place, None, None, |document| {
+                    document.set("/a", json!(2)).unwrap();
+                    Ok(())
+                });
+                set.unwrap();
+                let before = head.content(&place).unwrap().unwrap();
+                assert_eq!(*before.bytes, *second.as_bytes(), "{name}");
+                let again = head.content(&place).unwrap().unwrap();
+                assert!(Arc::ptr_eq(&before, &again), "{name}: rendered once");
+            }
+            let (_, document) = head.into_parts();
+            assert!(document.is_some(), "{name}: known for the next change");
+        }
+    }
+
+    /// A document that is created by a change, and changed by the next one, which wants it in another format.
+    #[test]
+    fn created_and_read_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = place(&dir, "a.json");
+        let mut head = Head::new(None);
+        let create = json!({"a": 1});
+        let set: Result<()> = head.with_document(&place, None, Some(&create), |document| {
+            document.set("/b", json!(2)).unwrap();
+            Ok(())
+        });
+        set.unwrap();
+        let text: Result<_> = head.with_document(&place, Some(Format::Text), None, |document| {
+            Ok(document.value().unwrap().as_str().unwrap().to_owned())
+        });
+        let wanted = "{\n  \"a\": 1,\n  \"b\": 2\n}\n";
+        assert_eq!(text.unwrap(), wanted);
+        assert_eq!(bytes(&mut head, &place).as_deref(), Some(wanted.as_bytes()));
+    }
 }
