@@ -108,7 +108,7 @@ impl Entry {
             return Ok(Ended::unchanged(None));
         };
         if let (Some(disk), Some(old)) = (&head.disk, &old)
-            && old.bytes == new.bytes
+            && (Arc::ptr_eq(old, &new) || *old.bytes == *new.bytes)
         {
             make_durable(place, &disk.current, durability)?;
             let ended = Ended::unchanged(Some(new.version()));
@@ -122,6 +122,7 @@ impl Entry {
             (Some(disk), true) => Base::Bytes(&disk.current, &disk.content.bytes),
         };
         let published = self.publish(tenure, temp, &base, durability, report_displaced)?;
+        new.has_version(published.version);
         self.keep(new, head);
         Ok(Ended {
             version: Some(published.version),

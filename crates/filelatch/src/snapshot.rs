@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use filelatch_fs::{Stat, Timestamp};
 
+use crate::bytes::Bytes;
 use crate::lock::resource::locked;
 use crate::version::Version;
 use crate::write::Author;
@@ -26,13 +27,18 @@ pub struct Snapshot {
 
 #[derive(Debug)]
 pub(crate) struct Content {
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Bytes,
     version: OnceLock<Version>,
 }
 
 impl Content {
-    pub(crate) fn new(bytes: Vec<u8>) -> Arc<Content> {
-        Arc::new(Content { bytes, version: OnceLock::new() })
+    pub(crate) fn new(bytes: impl Into<Bytes>) -> Arc<Content> {
+        Arc::new(Content { bytes: bytes.into(), version: OnceLock::new() })
+    }
+
+    /// The version is known from elsewhere: it need not be computed again.
+    pub(crate) fn has_version(&self, version: Version) {
+        self.version.get_or_init(|| version);
     }
 
     pub(crate) fn version(&self) -> Version {

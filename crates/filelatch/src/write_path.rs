@@ -87,7 +87,7 @@ pub(crate) fn decide(entry: &Entry, head: &mut Head, bytes: &[u8], options: &Wri
     let place = entry.place();
     let content = head.content(place)?;
     let version = Version::of(bytes);
-    let same = content.as_ref().is_some_and(|content| content.bytes == bytes);
+    let same = content.as_ref().is_some_and(|content| *content.bytes == *bytes);
     if options.expect == Expect::Any {
         head.replace(bytes.to_vec(), same);
         return Ok(Decided { version, overwrites: None, same });

@@ -7,9 +7,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::delta::{self, Delta, Op};
-use super::splice::BOM;
+use super::splice::{BOM, Splices};
 use super::syntax::{self, Shape, Syntax};
 use super::{DocError, Format, change, diff, patch, pointer, typed};
+use crate::bytes::Bytes;
 
 /// A document that can be read and changed without losing what is not part of the change.
 ///
@@ -216,9 +217,40 @@ impl Document {
         let Some(delta) = &self.delta else {
             return Ok(self.with_bom(self.syntax.text().to_owned()));
         };
-        let text = self.syntax.edit(delta)?;
-        self.syntax.verify(&text, delta)?;
+        let (text, _) = self.edited(delta)?;
         Ok(self.with_bom(text))
+    }
+
+    /// The new text, verified, and how it comes from the old one.
+    fn edited(&self, delta: &Delta) -> Result<(String, Splices), DocError> {
+        let mut splices = self.syntax.edit(delta)?;
+        let text = splices.apply(self.syntax.text(), self.format)?;
+        self.syntax.verify(&text, delta)?;
+        Ok((text, splices))
+    }
+
+    /// As [`render`](Self::render), and true if this has become the document of the rendered bytes, as if they had been
+    /// parsed: without changes, without savepoints. False where the format has no cheaper way than parsing them; then, and
+    /// after an error, the document is what it was.
+    pub(crate) fn settle(&mut self) -> Result<(Bytes, bool), DocError> {
+        let Some(delta) = &self.delta else {
+            self.settled();
+            return Ok((self.with_bom(self.syntax.text().to_owned()).into(), true));
+        };
+        let (text, splices) = self.edited(delta)?;
+        let text = Arc::new(text);
+        let settled = self.syntax.settle(&text, &splices);
+        if settled {
+            self.settled();
+        }
+        let bytes = if self.bom { Bytes::Own([BOM, text.as_bytes()].concat()) } else { Bytes::Text(text) };
+        Ok((bytes, settled))
+    }
+
+    fn settled(&mut self) {
+        self.restore(None);
+        self.savepoints.clear();
+        self.is_new = false;
     }
 
     fn with_bom(&self, text: String) -> Vec<u8> {

@@ -9,7 +9,10 @@ pub(super) const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Replacements of an old text, collected in any order and applied in one pass.
 #[derive(Debug, Default)]
-pub(super) struct Splices(Vec<(Range<usize>, String)>);
+pub(super) struct Splices(Vec<Splice>);
+
+/// A range of the old text, and what replaces it.
+pub(super) type Splice = (Range<usize>, String);
 
 impl Splices {
     /// Replaces a range. An empty range inserts; insertions at one place keep the order in which they were asked for.
@@ -32,9 +35,9 @@ impl Splices {
         self.replace(range, String::new());
     }
 
-    /// The new text. What is inserted into a range that another splice deletes stays. Any other overlap is a bug of the
+    /// The new text; from then on the splices are in order. What is inserted into a range that another splice deletes stays. Any other overlap is a bug of the
     /// editor and is refused.
-    pub(super) fn apply(mut self, text: &str, format: Format) -> Result<String, DocError> {
+    pub(super) fn apply(&mut self, text: &str, format: Format) -> Result<String, DocError> {
         self.0.sort_by_key(|(range, _)| (range.start, range.end));
         let grown: usize = self.0.iter().map(|(_, new)| new.len()).sum();
         let mut out = String::with_capacity(text.len() + grown);
@@ -63,6 +66,14 @@ impl Splices {
         };
         out.push_str(rest);
         Ok(out)
+    }
+}
+
+impl std::ops::Deref for Splices {
+    type Target = [Splice];
+
+    fn deref(&self) -> &[Splice] {
+        &self.0
     }
 }
 

@@ -1,8 +1,11 @@
 //! The seam between documents and their formats.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::delta::Delta;
+use super::splice::Splices;
 use super::{DocError, Format};
 
 /// How deep objects and arrays may nest. Recursion over a document is bounded by this.
@@ -42,11 +45,17 @@ pub(super) trait Syntax: std::fmt::Debug + Send + Sync {
     /// The value of the node and everything in it.
     fn value(&self, node: NodeId) -> Result<Value, DocError>;
 
-    /// The text after the change. It is not trusted before [`Syntax::verify`] has agreed.
-    fn edit(&self, delta: &Delta) -> Result<String, DocError>;
+    /// What the change does to the text. The result is not trusted before [`Syntax::verify`] has agreed.
+    fn edit(&self, delta: &Delta) -> Result<Splices, DocError>;
 
     /// Parses `new` with a parser other than the editor's and checks that it is this document plus the change.
     fn verify(&self, new: &str, delta: &Delta) -> Result<(), DocError>;
+
+    /// Becomes the syntax of `new`: this text with `splices` applied, and verified. False: it stays what it is, because
+    /// parsing `new` when it is needed costs no more.
+    fn settle(&mut self, _new: &Arc<String>, _splices: &Splices) -> bool {
+        false
+    }
 }
 
 /// Parses a text, byte order mark removed.
@@ -74,8 +83,6 @@ pub(super) fn print(value: &Value, format: Format) -> Result<String, DocError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use serde_json::json;
 
     use super::super::change;

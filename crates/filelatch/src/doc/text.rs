@@ -1,20 +1,23 @@
 //! Text as a document: one string.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::delta::Delta;
+use super::splice::Splices;
 use super::syntax::{NodeId, Shape, Syntax};
 use super::{DocError, Format};
 
 /// Any text.
 #[derive(Debug)]
 pub(super) struct TextSyntax {
-    text: String,
+    text: Arc<String>,
 }
 
 impl TextSyntax {
     pub(super) fn new(text: String) -> Self {
-        Self { text }
+        Self { text: Arc::new(text) }
     }
 }
 
@@ -44,11 +47,13 @@ impl Syntax for TextSyntax {
     }
 
     fn value(&self, _: NodeId) -> Result<Value, DocError> {
-        Ok(Value::String(self.text.clone()))
+        Ok(Value::String(self.text.to_string()))
     }
 
-    fn edit(&self, delta: &Delta) -> Result<String, DocError> {
-        print_document(&delta.apply(Value::String(self.text.clone())))
+    fn edit(&self, delta: &Delta) -> Result<Splices, DocError> {
+        let mut splices = Splices::default();
+        splices.replace(0..self.text.len(), print_document(&delta.apply(self.value(self.root())?))?);
+        Ok(splices)
     }
 
     fn verify(&self, new: &str, delta: &Delta) -> Result<(), DocError> {
@@ -56,6 +61,11 @@ impl Syntax for TextSyntax {
             Delta::Replace(Value::String(wanted)) if wanted == new => Ok(()),
             _ => Err(DocError::VerifyFailed { format: Format::Text, message: "the text differs".to_owned() }),
         }
+    }
+
+    fn settle(&mut self, new: &Arc<String>, _: &Splices) -> bool {
+        self.text = Arc::clone(new);
+        true
     }
 }
 

@@ -57,11 +57,16 @@ impl Head {
 
     /// The content as bytes; `None`: the file does not exist (yet).
     pub(crate) fn content(&mut self, place: &Place) -> Result<Option<Arc<Content>>> {
-        if let State::Parsed { document, .. } = &mut self.state
+        if let State::Parsed { document, content } = &mut self.state
             && document.is_changed()
         {
-            let bytes = document.render().map_err(|source| doc_error(place, source))?;
-            self.state = State::Bytes(Content::new(bytes));
+            let (bytes, settled) = document.settle().map_err(|source| doc_error(place, source))?;
+            let new = Content::new(bytes);
+            if settled {
+                *content = Some(new);
+            } else {
+                self.state = State::Bytes(new);
+            }
         }
         Ok(match &self.state {
             State::Absent => None,

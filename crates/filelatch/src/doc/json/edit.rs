@@ -9,15 +9,15 @@ use super::JsonSyntax;
 use super::print::Style;
 use super::scan::Kind;
 
-/// The text after the change.
-pub(super) fn edit(syntax: &JsonSyntax, delta: &Delta) -> Result<String, DocError> {
+/// What changes in the text.
+pub(super) fn edit(syntax: &JsonSyntax, delta: &Delta) -> Result<Splices, DocError> {
     let mut editor = Editor { syntax, style: detect(syntax), eol: eol(&syntax.text), splices: Splices::default() };
     let root = syntax.root();
     let multiline = syntax.text[syntax.range(root)].contains('\n')
         || !matches!(syntax.node(root).kind, Kind::Object | Kind::Array)
         || syntax.count(root) == 0;
     editor.node(root, delta, multiline)?;
-    editor.splices.apply(&syntax.text, syntax.format)
+    Ok(editor.splices)
 }
 
 struct Editor<'s> {

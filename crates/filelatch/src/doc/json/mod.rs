@@ -3,6 +3,7 @@
 mod edit;
 mod print;
 mod scan;
+mod settle;
 mod syntax;
 mod verify;
 

@@ -3,6 +3,9 @@
 //! The result is a flat list of nodes in document order; each knows where its successor is, so that a path is followed by
 //! hops and never by recursion. Nothing is decoded: strings and numbers stay ranges of the text.
 
+use std::ops::Range;
+
+use super::super::splice::Splice;
 use super::super::{DocError, Format, MAX_DEPTH};
 
 /// What a node is.
@@ -23,7 +26,7 @@ pub(super) enum Kind {
 }
 
 /// A node: a range of the text, and where in the list the next node behind it (and all it holds) is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) kind: Kind,
     pub(super) start: u32,
@@ -43,16 +46,74 @@ pub(super) struct Scan {
 
 /// Scans a text. It must be shorter than 4 GiB.
 pub(super) fn scan(text: &str, format: Format) -> Result<Scan, DocError> {
-    let mut scanner = Scanner {
-        text,
-        bytes: text.as_bytes(),
-        at: 0,
-        nodes: Vec::with_capacity(text.len() / 12 + 4),
-        relaxed: false,
-        format,
-    };
+    let mut scanner = Scanner::new(text, format);
+    scanner.nodes.reserve(text.len() / 12 + 4);
     scanner.document().map_err(|error| *error)?;
     Ok(Scan { nodes: scanner.nodes, relaxed: scanner.relaxed })
+}
+
+/// Scans a text of which most was scanned before.
+pub(super) fn scan_again(text: &str, format: Format, before: Before<'_>) -> Result<Scan, DocError> {
+    let mut scanner = Scanner::new(text, format);
+    scanner.nodes.reserve(before.nodes.len() + 16);
+    scanner.before = Some(before);
+    scanner.document().map_err(|error| *error)?;
+    Ok(Scan { nodes: scanner.nodes, relaxed: scanner.relaxed })
+}
+
+/// The kind of a text that is one scalar and nothing else.
+pub(super) fn scalar(text: &str) -> Option<Kind> {
+    let mut scanner = Scanner::new(text, Format::Json);
+    scanner.scalar().ok()?;
+    (scanner.at == text.len()).then_some(scanner.nodes.first()?.kind)
+}
+
+/// The scan of the text as it was: objects and arrays that no splice touches need not be read again.
+///
+/// Such a collection means the same wherever it stands, and it is known where that is: its brackets delimit it whatever is
+/// next to it. It does not stand deeper than before, because no editor moves a node into another one.
+pub(super) struct Before<'o> {
+    nodes: &'o [Node],
+    /// In order, without overlaps.
+    splices: &'o [Splice],
+    /// The first node that is not behind us.
+    node: usize,
+    /// The first splice that is not behind us.
+    splice: usize,
+    /// How far the splices behind us have moved the text; wraps below zero.
+    moved: usize,
+}
+
+impl<'o> Before<'o> {
+    /// `None`: the splices overlap.
+    pub(super) fn new(nodes: &'o [Node], splices: &'o [Splice]) -> Option<Self> {
+        let apart = splices.windows(2).all(|pair| pair[0].0.end <= pair[1].0.start);
+        apart.then_some(Self { nodes, splices, node: 0, splice: 0, moved: 0 })
+    }
+
+    /// The old nodes of the collection at this offset of the new text, the collection itself first; `None`: read it.
+    fn untouched(&mut self, at: usize) -> Option<Range<usize>> {
+        let mut ahead = self.splices[self.splice..].iter();
+        let mut touched_from = usize::MAX;
+        for (range, new) in &mut ahead {
+            if range.start.wrapping_add(self.moved) + new.len() > at {
+                touched_from = range.start;
+                break;
+            }
+            self.splice += 1;
+            self.moved = self.moved.wrapping_add(new.len()).wrapping_sub(range.len());
+        }
+        let was = at.wrapping_sub(self.moved);
+        if was >= touched_from {
+            return None;
+        }
+        while let Some(node) = self.nodes.get(self.node).filter(|node| (node.start as usize) < was) {
+            self.node = if node.end as usize <= was { node.next as usize } else { self.node + 1 };
+        }
+        let node = self.nodes.get(self.node)?;
+        let same = node.start as usize == was && node.end as usize <= touched_from;
+        same.then_some(self.node..node.next as usize)
+    }
 }
 
 /// In here an error is one pointer, so that success costs one register.
@@ -65,9 +126,14 @@ struct Scanner<'t> {
     nodes: Vec<Node>,
     relaxed: bool,
     format: Format,
+    before: Option<Before<'t>>,
 }
 
-impl Scanner<'_> {
+impl<'t> Scanner<'t> {
+    fn new(text: &'t str, format: Format) -> Self {
+        Self { text, bytes: text.as_bytes(), at: 0, nodes: Vec::new(), relaxed: false, format, before: None }
+    }
+
     #[cold]
     fn error<T>(&self, at: usize, message: impl Into<String>) -> Scanned<T> {
         Err(Box::new(DocError::parse(self.format, self.text, at, message)))
@@ -96,6 +162,7 @@ impl Scanner<'_> {
             // A value is due.
             let node = self.nodes.len();
             match self.peek() {
+                Some(b'{' | b'[') if self.skip_untouched() => {}
                 Some(bracket @ (b'{' | b'[')) => {
                     if open.len() == MAX_DEPTH {
                         return self.error(self.at, format!("nested more than {MAX_DEPTH} levels deep"));
@@ -113,13 +180,7 @@ impl Scanner<'_> {
                         continue 'value;
                     }
                 }
-                Some(b'"') => self.string()?,
-                Some(b'-' | b'0'..=b'9') => self.number()?,
-                Some(b't') => self.word("true", Kind::True)?,
-                Some(b'f') => self.word("false", Kind::False)?,
-                Some(b'n') => self.word("null", Kind::Null)?,
-                Some(b'\'') => return self.error(self.at, "single quotes are not JSON; use double quotes"),
-                _ => return self.expected("a value"),
+                _ => self.scalar()?,
             }
             // A value, or the opening of an empty collection, is behind us.
             let mut just_opened = open.last().is_some_and(|&top| top as usize == node);
@@ -162,6 +223,36 @@ impl Scanner<'_> {
             return self.expected("the end of the document");
         }
         Ok(())
+    }
+
+    /// Goes over a collection that was scanned before.
+    #[inline]
+    fn skip_untouched(&mut self) -> bool {
+        let Some(before) = &mut self.before else { return false };
+        let Some(old) = before.untouched(self.at) else { return false };
+        let (nodes, moved) = (before.nodes, as_u32(before.moved));
+        let moved_nodes = as_u32(self.nodes.len().wrapping_sub(old.start));
+        self.at += (nodes[old.start].end - nodes[old.start].start) as usize;
+        self.nodes.extend(nodes[old].iter().map(|node| Node {
+            start: node.start.wrapping_add(moved),
+            end: node.end.wrapping_add(moved),
+            next: node.next.wrapping_add(moved_nodes),
+            ..*node
+        }));
+        true
+    }
+
+    #[inline]
+    fn scalar(&mut self) -> Scanned<()> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Kind::True),
+            Some(b'f') => self.word("false", Kind::False),
+            Some(b'n') => self.word("null", Kind::Null),
+            Some(b'\'') => self.error(self.at, "single quotes are not JSON; use double quotes"),
+            _ => self.expected("a value"),
+        }
     }
 
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
@@ -300,9 +391,9 @@ impl Scanner<'_> {
     }
 }
 
-/// Offsets fit: texts of 4 GiB and more are refused before they are scanned.
+/// Offsets fit: texts of 4 GiB and more are refused before they are scanned. Distances wrap, in both types alike.
 #[expect(clippy::cast_possible_truncation, reason = "texts of 4 GiB and more are refused before they are scanned")]
-fn as_u32(offset: usize) -> u32 {
+pub(super) fn as_u32(offset: usize) -> u32 {
     offset as u32
 }
 

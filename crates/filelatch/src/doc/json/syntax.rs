@@ -2,28 +2,30 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::super::delta::Delta;
+use super::super::splice::Splices;
 use super::super::syntax::{NodeId, Shape, Syntax};
 use super::super::{DocError, Format, number};
 use super::scan::{self, Kind, Node};
-use super::{edit, verify};
+use super::{edit, settle, verify};
 
 /// A scanned JSON text.
 #[derive(Debug)]
 pub(in super::super) struct JsonSyntax {
-    pub(super) text: String,
+    pub(super) text: Arc<String>,
     pub(super) format: Format,
     pub(super) relaxed: bool,
-    nodes: Vec<Node>,
+    pub(super) nodes: Vec<Node>,
 }
 
 impl JsonSyntax {
     pub(in super::super) fn parse(text: String, format: Format) -> Result<Self, DocError> {
         let scan = scan::scan(&text, format)?;
-        Ok(Self { text, format, relaxed: scan.relaxed, nodes: scan.nodes })
+        Ok(Self { text: Arc::new(text), format, relaxed: scan.relaxed, nodes: scan.nodes })
     }
 
     pub(super) fn node(&self, node: NodeId) -> &Node {
@@ -163,11 +165,15 @@ impl Syntax for JsonSyntax {
         })
     }
 
-    fn edit(&self, delta: &Delta) -> Result<String, DocError> {
+    fn edit(&self, delta: &Delta) -> Result<Splices, DocError> {
         edit::edit(self, delta)
     }
 
     fn verify(&self, new: &str, delta: &Delta) -> Result<(), DocError> {
         verify::verify(self, new, delta)
+    }
+
+    fn settle(&mut self, new: &Arc<String>, splices: &Splices) -> bool {
+        settle::settle(self, new, splices)
     }
 }

@@ -7,19 +7,19 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::super::DocError;
 use super::super::delta::{Change, Delta, ObjectDelta, Slot};
 use super::super::flow::{Comments, Layout, List, Piece};
 use super::super::pointer::Path;
 use super::super::splice::{Splices, eol, joined, line_start, next_line, whole_lines};
 use super::super::syntax::{NodeId, Syntax};
-use super::super::{DocError, Format};
 use super::TomlSyntax;
 use super::print::{Printer, string_like};
 use super::scan::Statement;
 use super::syntax::{Kind, is_datetime};
 
-/// The text after the change.
-pub(super) fn edit(syntax: &TomlSyntax, delta: &Delta) -> Result<String, DocError> {
+/// What changes in the text.
+pub(super) fn edit(syntax: &TomlSyntax, delta: &Delta) -> Result<Splices, DocError> {
     let mut editor = Editor {
         syntax,
         text: &syntax.text,
@@ -35,7 +35,7 @@ pub(super) fn edit(syntax: &TomlSyntax, delta: &Delta) -> Result<String, DocErro
     editor.clear_table(syntax.root(), delta)?;
     editor.fill_table(syntax.root(), delta, &mut Vec::new())?;
     editor.delete_statements();
-    editor.splices.apply(&syntax.text, Format::Toml)
+    Ok(editor.splices)
 }
 
 pub(super) struct Editor<'s> {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde_json::{Map, Number, Value};
 
 use super::super::delta::Delta;
+use super::super::splice::Splices;
 use super::super::syntax::{NodeId, Shape, Syntax};
 use super::super::{DocError, Format, MAX_DEPTH, number};
 use super::scan::{self, Key, Raw, RawKind, ScanError, Statement, string_value};
@@ -240,7 +241,7 @@ impl Syntax for TomlSyntax {
         }
     }
 
-    fn edit(&self, delta: &Delta) -> Result<String, DocError> {
+    fn edit(&self, delta: &Delta) -> Result<Splices, DocError> {
         edit::edit(self, delta)
     }
 

@@ -14,8 +14,8 @@ use super::YamlSyntax;
 use super::print::{Style, flow_entry, inline};
 use super::tree::{Entry, Id, Item, Kind, Node, Style as Quoting};
 
-/// The text after the change.
-pub(super) fn edit(syntax: &YamlSyntax, delta: &Delta) -> Result<String, DocError> {
+/// What changes in the text.
+pub(super) fn edit(syntax: &YamlSyntax, delta: &Delta) -> Result<Splices, DocError> {
     let mut editor = Editor {
         syntax,
         text: &syntax.text,
@@ -26,7 +26,7 @@ pub(super) fn edit(syntax: &YamlSyntax, delta: &Delta) -> Result<String, DocErro
         splices: Splices::default(),
     };
     editor.node(syntax.root(), delta, Parent::Document)?;
-    editor.splices.apply(&syntax.text, Format::Yaml)
+    Ok(editor.splices)
 }
 
 pub(super) struct Editor<'s> {

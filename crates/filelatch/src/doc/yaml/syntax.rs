@@ -5,6 +5,7 @@ use std::cell::Cell;
 use serde_json::{Map, Value};
 
 use super::super::delta::Delta;
+use super::super::splice::Splices;
 use super::super::syntax::{NodeId, Shape, Syntax};
 use super::super::{DocError, Format, MAX_DEPTH};
 use super::scalar::resolve;
@@ -259,7 +260,7 @@ impl Syntax for YamlSyntax {
         self.build(node, 0, &Cell::new(MAX_EXPANDED), false)
     }
 
-    fn edit(&self, delta: &Delta) -> Result<String, DocError> {
+    fn edit(&self, delta: &Delta) -> Result<Splices, DocError> {
         edit::edit(self, delta)
     }
 
