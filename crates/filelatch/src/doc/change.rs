@@ -125,8 +125,8 @@ impl Walk<'_> {
             None => return Err(self.error(depth, format!("is an array; `{token}` is not an index"))),
         };
         match op {
-            Op::Insert(new) if last && index <= slots.len() => slots.insert(index, Slot::New(new)),
-            Op::Set(new) if last && index == slots.len() => slots.push(Slot::New(new)),
+            Op::Insert(new) if last && index <= slots.len() => slots.insert(index, Slot::New(Box::new(new))),
+            Op::Set(new) if last && index == slots.len() => slots.push(Slot::New(Box::new(new))),
             _ if index >= slots.len() => {
                 return Err(self.error(depth, format!("has {} elements; there is no `{token}`", slots.len())));
             }
@@ -137,7 +137,7 @@ impl Walk<'_> {
                 let (old, mut inner) = match &mut slots[index] {
                     Slot::New(value) => match op {
                         Op::Set(new) if last => {
-                            *value = new;
+                            **value = new;
                             return Ok(());
                         }
                         op => return self.value(value, depth + 1, op),

@@ -47,8 +47,8 @@ pub(super) enum Slot {
     Keep(usize),
     /// The old element with this index, changed.
     Edit(usize, Arc<Delta>),
-    /// An element that was not there.
-    New(Value),
+    /// An element that was not there; elsewhere, so that the slots of a long array stay small.
+    New(Box<Value>),
 }
 
 /// What to do at a path.
@@ -94,7 +94,7 @@ impl Delta {
                 let new = slots.iter().map(|slot| match slot {
                     Slot::Keep(index) => take(*index),
                     Slot::Edit(index, delta) => delta.apply(take(*index)),
-                    Slot::New(value) => value.clone(),
+                    Slot::New(value) => Value::clone(value),
                 });
                 Value::Array(new.collect())
             }

@@ -54,7 +54,7 @@ fn array(old: &[Value], new: Vec<Value>) -> Option<Delta> {
                 Some(inner) => Slot::Edit(i, Arc::new(inner)),
                 None => Slot::Keep(i),
             },
-            Step::Added(j) => Slot::New(new[j].take().unwrap_or_default()),
+            Step::Added(j) => Slot::New(Box::new(new[j].take().unwrap_or_default())),
         });
     }
     Some(Delta::Array(slots))
