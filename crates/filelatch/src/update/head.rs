@@ -157,9 +157,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::path::Dirs;
 
     fn place(dir: &tempfile::TempDir, name: &str) -> Place {
-        Place::resolve(&filelatch_fs::RealFs, &dir.path().join(name)).unwrap()
+        Place::resolve(&filelatch_fs::RealFs, &Dirs::default(), &dir.path().join(name)).unwrap()
     }
 
     fn bytes(head: &mut Head, place: &Place) -> Option<Vec<u8>> {
