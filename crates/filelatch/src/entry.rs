@@ -83,14 +83,13 @@ impl Entry {
         if let Some(kept) = locked(&self.kept).take()
             && has_bytes(&*current.file, &kept.content.bytes).map_err(fail)?
         {
-            let mut head = Head::new(Some(Disk { current, content: kept.content }));
+            let mut head = Head::new(Some(Disk::known(current, kept.content)));
             if let Some(document) = kept.document {
                 head.adopt(document);
             }
             return Ok(head);
         }
-        let content = Content::new(current.read(self.place(), self.read_limit)?);
-        Ok(Head::new(Some(Disk { current, content })))
+        Ok(Head::new(Some(Disk::new(current, self.read_limit))))
     }
 
     /// Publishes a head.
@@ -102,27 +101,24 @@ impl Entry {
         report_displaced: bool,
     ) -> Result<Ended> {
         let place = self.place();
-        let new = head.content(place)?;
-        let old = head.disk.as_ref().map(|disk| Arc::clone(&disk.content));
-        let Some(new) = new else {
+        let Some(new) = head.content(place)? else {
             return Ok(Ended::unchanged(None));
         };
-        if let (Some(disk), Some(old)) = (&head.disk, &old)
-            && (Arc::ptr_eq(old, &new) || *old.bytes == *new.bytes)
+        if let Some(disk) = &head.disk
+            && disk.is(place, &new.bytes)?
         {
             make_durable(place, &disk.current, durability)?;
             let ended = Ended::unchanged(Some(new.version()));
             self.keep(new, head);
             return Ok(ended);
         }
-        let temp = self.prepare(&new.bytes, head.disk.is_some())?;
+        let temp = self.prepare(&new, head.disk.is_some())?;
         let base = match (&head.disk, head.depends_on_disk) {
             (None, _) => Base::Absent,
             (Some(disk), false) => Base::Unchecked(Some(&disk.current)),
-            (Some(disk), true) => Base::Bytes(&disk.current, &disk.content.bytes),
+            (Some(disk), true) => Base::Bytes(&disk.current, &disk.content(place)?.bytes),
         };
         let published = self.publish(tenure, temp, &base, durability, report_displaced)?;
-        new.has_version(published.version);
         self.keep(new, head);
         Ok(Ended {
             version: Some(published.version),
@@ -134,10 +130,10 @@ impl Entry {
         })
     }
 
-    pub(crate) fn prepare(&self, bytes: &[u8], replaces: bool) -> Result<Temp> {
+    fn prepare(&self, content: &Content, replaces: bool) -> Result<Temp> {
         let fail = |e| Error::io("write a new version of", &self.place().spelled, e);
         let mut temp = Temp::create(self.parts(), self.place(), replaces).map_err(fail)?;
-        temp.append(bytes).map_err(fail)?;
+        temp.fill(content).map_err(fail)?;
         Ok(temp)
     }
 

@@ -36,11 +36,6 @@ impl Content {
         Arc::new(Content { bytes: bytes.into(), version: OnceLock::new() })
     }
 
-    /// The version is known from elsewhere: it need not be computed again.
-    pub(crate) fn has_version(&self, version: Version) {
-        self.version.get_or_init(|| version);
-    }
-
     pub(crate) fn version(&self) -> Version {
         *self.version.get_or_init(|| Version::of(&self.bytes))
     }

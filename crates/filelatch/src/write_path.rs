@@ -6,6 +6,7 @@ use crate::entry::Entry;
 use crate::error::Result;
 use crate::file::WriteOptions;
 use crate::policy::Strategy;
+use crate::snapshot::Content;
 use crate::update::combine::Ended;
 use crate::update::head::Head;
 use crate::version::{Expect, Version};
@@ -85,19 +86,21 @@ impl Decided {
 pub(crate) fn decide(entry: &Entry, head: &mut Head, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Decided> {
     let strategy = options.strategy.unwrap_or(entry.policy.strategy);
     let place = entry.place();
-    let content = head.content(place)?;
-    let version = Version::of(bytes);
-    let same = content.as_ref().is_some_and(|content| *content.bytes == *bytes);
+    let new = Content::new(bytes.to_vec());
+    let version = new.version();
+    let same = head.is(place, bytes)?;
     if options.expect == Expect::Any {
-        head.replace(bytes.to_vec(), same);
+        if !same {
+            head.put(new, false);
+        }
         return Ok(Decided { version, overwrites: None, same });
     }
-    let current = content.map(|content| content.version());
+    let current = head.version(place)?;
     let fits = options.expect.admits(current.as_ref());
     if !fits && strategy != Strategy::LastWriteWins {
         let file = head.disk.as_ref().map(|disk| &disk.current);
         return Err(entry.conflict(&options.expect, current, file));
     }
-    head.replace(bytes.to_vec(), fits);
+    head.put(new, fits);
     Ok(Decided { version, overwrites: current.filter(|_| !fits), same })
 }

@@ -1,7 +1,7 @@
 //! The newest content of a document while changes are applied to it, before it is published.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -11,6 +11,7 @@ use crate::path::Place;
 use crate::snapshot::Content;
 use crate::version::Version;
 use crate::write::current::Current;
+use crate::write::publish::has_bytes;
 
 /// Bytes on disk, opened and read under the lock, and what has become of them so far.
 #[derive(Debug)]
@@ -22,15 +23,46 @@ pub(crate) struct Head {
     pub(crate) depends_on_disk: bool,
 }
 
+/// The file as opened under the lock. It is read when somebody looks: who replaces it unseen need not wait for that.
 #[derive(Debug)]
 pub(crate) struct Disk {
     pub(crate) current: Current,
-    pub(crate) content: Arc<Content>,
+    content: OnceLock<Arc<Content>>,
+    read_limit: u64,
+}
+
+impl Disk {
+    pub(crate) fn new(current: Current, read_limit: u64) -> Disk {
+        Disk { current, content: OnceLock::new(), read_limit }
+    }
+
+    /// The file is known to have these bytes.
+    pub(crate) fn known(current: Current, content: Arc<Content>) -> Disk {
+        Disk { current, content: OnceLock::from(content), read_limit: 0 }
+    }
+
+    pub(crate) fn content(&self, place: &Place) -> Result<&Arc<Content>> {
+        if let Some(content) = self.content.get() {
+            return Ok(content);
+        }
+        let content = Content::new(self.current.read(place, self.read_limit)?);
+        Ok(self.content.get_or_init(|| content))
+    }
+
+    /// Does the file have exactly these bytes?
+    pub(crate) fn is(&self, place: &Place, bytes: &[u8]) -> Result<bool> {
+        match self.content.get() {
+            Some(content) => Ok(*content.bytes == *bytes),
+            None => has_bytes(&*self.current.file, bytes).map_err(|e| Error::io("read", &place.spelled, e)),
+        }
+    }
 }
 
 #[derive(Debug)]
 enum State {
     Absent,
+    /// As on disk; nobody has looked yet.
+    Unread,
     Bytes(Arc<Content>),
     /// Parsed, perhaps with changes that have not been rendered.
     Parsed {
@@ -42,16 +74,13 @@ enum State {
 
 impl Head {
     pub(crate) fn new(disk: Option<Disk>) -> Head {
-        let state = match &disk {
-            Some(disk) => State::Bytes(Arc::clone(&disk.content)),
-            None => State::Absent,
-        };
+        let state = if disk.is_some() { State::Unread } else { State::Absent };
         Head { disk, state, depends_on_disk: true }
     }
 
     /// A parsed document that is known to be of exactly these bytes saves parsing them again.
     pub(crate) fn adopt(&mut self, document: Document) {
-        let content = self.disk.as_ref().map(|disk| Arc::clone(&disk.content));
+        let content = self.disk.as_ref().and_then(|disk| disk.content.get().cloned());
         self.state = State::Parsed { document: Box::new(document), content };
     }
 
@@ -68,8 +97,11 @@ impl Head {
                 self.state = State::Bytes(new);
             }
         }
+        if let (State::Unread, Some(disk)) = (&self.state, &self.disk) {
+            self.state = State::Bytes(Arc::clone(disk.content(place)?));
+        }
         Ok(match &self.state {
-            State::Absent => None,
+            State::Absent | State::Unread => None,
             State::Bytes(content) => Some(Arc::clone(content)),
             State::Parsed { content, .. } => content.clone(),
         })
@@ -79,8 +111,20 @@ impl Head {
         Ok(self.content(place)?.map(|content| content.version()))
     }
 
+    /// Is this the content already?
+    pub(crate) fn is(&mut self, place: &Place, bytes: &[u8]) -> Result<bool> {
+        match (&self.state, &self.disk) {
+            (State::Unread, Some(disk)) => disk.is(place, bytes),
+            _ => Ok(self.content(place)?.is_some_and(|content| *content.bytes == *bytes)),
+        }
+    }
+
     pub(crate) fn replace(&mut self, bytes: Vec<u8>, looked: bool) {
-        self.state = State::Bytes(Content::new(bytes));
+        self.put(Content::new(bytes), looked);
+    }
+
+    pub(crate) fn put(&mut self, content: Arc<Content>, looked: bool) {
+        self.state = State::Bytes(content);
         self.depends_on_disk &= looked;
     }
 
@@ -96,14 +140,14 @@ impl Head {
         let (mut document, content) = match &self.state {
             State::Parsed { document, .. } if document.format() == format => match self.take() {
                 State::Parsed { document, content } => (document, content),
-                State::Absent | State::Bytes(_) => return Err(Self::lost(place).into()),
+                State::Absent | State::Unread | State::Bytes(_) => return Err(Self::lost(place).into()),
             },
             State::Absent => {
                 let value = create.ok_or_else(|| Error::NotFound { path: place.spelled.clone() })?;
                 let document = Document::new_with(value, format).map_err(|source| doc_error(place, source))?;
                 return self.try_new(document, change);
             }
-            State::Parsed { .. } | State::Bytes(_) => {
+            State::Parsed { .. } | State::Unread | State::Bytes(_) => {
                 let content = self.content(place)?;
                 let bytes = content.as_ref().map_or(&[][..], |content| &content.bytes);
                 let document = Document::parse(bytes, format).map_err(|source| doc_error(place, source))?;

@@ -18,6 +18,7 @@ use super::current::Current;
 use super::options::Notice;
 use crate::parts::Parts;
 use crate::path::{Place, temp_name};
+use crate::snapshot::Content;
 use crate::version::Version;
 
 /// Times that a temporary file may be taken away before it is locked.
@@ -31,6 +32,8 @@ pub(crate) struct Temp {
     file: Option<Box<dyn FsFile>>,
     len: u64,
     hasher: blake3::Hasher,
+    /// The version, where it need not be computed from what was appended.
+    known: Option<Version>,
     /// Remove the name when dropped.
     armed: bool,
     marks: bool,
@@ -61,6 +64,7 @@ impl Temp {
             file: None,
             len: 0,
             hasher: blake3::Hasher::new(),
+            known: None,
             armed: true,
             marks: false,
             made_by,
@@ -82,9 +86,17 @@ impl Temp {
         Ok(())
     }
 
-    /// Version of what was appended so far.
+    /// Writes the whole content.
+    pub(crate) fn fill(&mut self, content: &Content) -> io::Result<()> {
+        write_all_at(self.file()?, &content.bytes, 0)?;
+        self.len = content.bytes.len() as u64;
+        self.known = Some(content.version());
+        Ok(())
+    }
+
+    /// Version of what was written so far.
     pub(crate) fn version(&self) -> Version {
-        self.hasher.finalize().into()
+        self.known.unwrap_or_else(|| self.hasher.finalize().into())
     }
 
     pub(crate) fn name(&self) -> &OsStr {
