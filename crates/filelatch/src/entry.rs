@@ -179,7 +179,7 @@ impl Entry {
     /// The conflict of a change that may not be applied again.
     pub(crate) fn foreign_change(&self, head: &mut Head) -> Error {
         match head.version(self.place()) {
-            Ok(current) => self.conflict(&Expect::Any, current, head.disk.as_ref().map(|disk| &disk.current)),
+            Ok(current) => self.head_conflict(&Expect::Any, current, head),
             Err(e) => e,
         }
     }
@@ -193,7 +193,16 @@ impl Entry {
         if expect.admits(current.as_ref()) {
             return Ok(());
         }
-        Err(self.conflict(expect, current, head.disk.as_ref().map(|disk| &disk.current)))
+        Err(self.head_conflict(expect, current, head))
+    }
+
+    /// The head is not what was expected.
+    pub(crate) fn head_conflict(&self, expected: &Expect, current: Option<Version>, head: &Head) -> Error {
+        let mut error = self.conflict(expected, current, head.disk.as_ref().map(|disk| &disk.current));
+        if let Error::Conflict(conflict) = &mut error {
+            conflict.kept.clone_from(&head.kept);
+        }
+        error
     }
 
     /// What was expected is not what is there.

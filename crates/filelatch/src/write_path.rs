@@ -98,8 +98,7 @@ pub(crate) fn decide(entry: &Entry, head: &mut Head, bytes: &[u8], options: &Wri
     let current = head.version(place)?;
     let fits = options.expect.admits(current.as_ref());
     if !fits && strategy != Strategy::LastWriteWins {
-        let file = head.disk.as_ref().map(|disk| &disk.current);
-        return Err(entry.conflict(&options.expect, current, file));
+        return Err(entry.head_conflict(&options.expect, current, head));
     }
     head.put(new, fits);
     Ok(Decided { version, overwrites: current.filter(|_| !fits), same })

@@ -27,6 +27,8 @@ use super::resource::locked;
 use crate::parts::Parts;
 
 const SUFFIX: &str = ".waits";
+/// Times that a reader may be quicker than the lock of a new file.
+const TRIES: u32 = 10;
 /// A list longer than this is not ours.
 const LIST_LIMIT: u64 = 1 << 20;
 
@@ -106,14 +108,15 @@ impl Waits {
 
     fn create(&self, dir: &std::path::Path) -> io::Result<Published> {
         let dir = self.parts.fs.open_dir(dir)?;
-        let name: OsString = format!("{}-{:016x}{SUFFIX}", self.parts.host.pid(), self.parts.host.random()).into();
-        let file = dir.create_new(&name, 0o600)?;
-        // Nobody else knows the name yet, but a reader may look at any moment: it can only take a file for dead before
-        // this, and then the next write makes a new one.
-        if !file.try_lock(LockKind::Exclusive)? {
-            return Err(io::ErrorKind::WouldBlock.into());
+        for _ in 0..TRIES {
+            let name: OsString = format!("{}-{:016x}{SUFFIX}", self.parts.host.pid(), self.parts.host.random()).into();
+            let file = dir.create_new(&name, 0o600)?;
+            // A reader that looks before this takes the file for a dead process's.
+            if file.try_lock(LockKind::Exclusive)? && file.stat()?.nlink > 0 {
+                return Ok(Published { dir, name, file });
+            }
         }
-        Ok(Published { dir, name, file })
+        Err(io::ErrorKind::WouldBlock.into())
     }
 
     /// All waits that can be seen: this process's and the others'.

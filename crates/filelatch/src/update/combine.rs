@@ -290,10 +290,11 @@ fn pass_on(entry: &Arc<Entry>, mut batch: Box<Batch>) {
         let result = entry.publish_head(tenure.as_ref(), head, durability, newest.is_some());
         match result {
             Err(Error::Conflict(conflict)) if attempts < ATTEMPTS => {
-                notices.extend(conflict.kept.map(|kept| Notice::ForeignKept { kept }));
+                notices.extend(conflict.kept.clone().map(|kept| Notice::ForeignKept { kept }));
                 // A foreign program wrote in between: all of them once more, on what is there now.
                 match entry.read_head() {
-                    Ok(head) => {
+                    Ok(mut head) => {
+                        head.kept = conflict.kept;
                         let mut line = locked(&entry.combiner.0);
                         for member in members.into_iter().rev() {
                             line.queue.push_front(member);

@@ -1,6 +1,7 @@
 //! The newest content of a document while changes are applied to it, before it is published.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
@@ -21,6 +22,8 @@ pub(crate) struct Head {
     state: State,
     /// False once some change replaced the content without looking at it: what is on disk does not matter any more.
     pub(crate) depends_on_disk: bool,
+    /// A foreign version that an earlier attempt of these changes could neither put back nor drop.
+    pub(crate) kept: Option<PathBuf>,
 }
 
 /// The file as opened under the lock. It is read when somebody looks: who replaces it unseen need not wait for that.
@@ -75,7 +78,7 @@ enum State {
 impl Head {
     pub(crate) fn new(disk: Option<Disk>) -> Head {
         let state = if disk.is_some() { State::Unread } else { State::Absent };
-        Head { disk, state, depends_on_disk: true }
+        Head { disk, state, depends_on_disk: true, kept: None }
     }
 
     /// A parsed document that is known to be of exactly these bytes saves parsing them again.
