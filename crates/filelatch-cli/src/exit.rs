@@ -17,6 +17,7 @@ pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// `run`: the command was not found.
 pub(crate) const NOT_FOUND: u8 = 127;
 /// `run`: added to the number of the signal that ended the command.
+#[cfg(unix)]
 pub(crate) const SIGNALLED: u8 = 128;
 
 /// The status for a kind of error ([`filelatch::Error::code`]).
