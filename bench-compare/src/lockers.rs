@@ -99,7 +99,7 @@ struct Shared(Arc<Combined>);
 
 impl Locker for Shared {
     fn lock(&mut self) {
-        unimplemented!("the combining reference has updates only");
+        panic!("the combining reference takes no part in lock contests");
     }
 
     fn unlock(&mut self) {}

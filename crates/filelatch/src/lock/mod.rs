@@ -30,6 +30,7 @@ pub(crate) mod record;
 pub(crate) mod resource;
 pub(crate) mod service;
 pub(crate) mod sidecar;
+pub(crate) mod waiter;
 pub(crate) mod waits;
 
 pub use cancel::CancelToken;

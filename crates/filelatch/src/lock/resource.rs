@@ -21,7 +21,6 @@
 //! system, and a helper queues.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -32,6 +31,7 @@ use super::helpers::Helpers;
 use super::owner::Owner;
 use super::record::{Found, Intent, NEWEST, Record};
 use super::sidecar::{LockPath, Opened, Sidecar, Try};
+use super::waiter::{Grant, Waiter};
 use crate::error::{Error, Result};
 use crate::parts::{Parts, rfc3339};
 use crate::path::Place;
@@ -109,34 +109,6 @@ struct Signature {
     at: Duration,
     /// Time of change and length of the lock file, once they can be told apart from those of any later change.
     seen: Option<(Timestamp, u64)>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Waiter {
-    id: u64,
-    kind: LockKind,
-    owner: Owner,
-    answer: Mutex<Answer>,
-    answered: AtomicBool,
-    /// A thread waits, and may be woken a little early.
-    is_thread: AtomicBool,
-    /// Next in line behind a holder who will not take long.
-    near: AtomicBool,
-}
-
-#[derive(Debug)]
-enum Answer {
-    Pending(Option<Waker>),
-    Ready(Result<Grant>),
-    Taken,
-}
-
-/// The right to the lock, not yet wrapped: whoever gets one must release it.
-#[derive(Debug)]
-pub(crate) struct Grant {
-    id: u64,
-    intent: Option<Intent>,
-    enforced: bool,
 }
 
 /// How a request begins.
@@ -486,15 +458,7 @@ impl Resource {
     }
 
     fn queue_up(self: &Arc<Self>, state: &mut State, kind: LockKind, owner: Owner, first: bool) -> Ticket {
-        let waiter = Arc::new(Waiter {
-            id: state.next(),
-            kind,
-            owner,
-            answer: Mutex::new(Answer::Pending(None)),
-            answered: AtomicBool::new(false),
-            is_thread: AtomicBool::new(false),
-            near: AtomicBool::new(false),
-        });
+        let waiter = Arc::new(Waiter::new(state.next(), kind, owner));
         if first {
             state.queue.push_front(Arc::clone(&waiter));
         } else {
@@ -784,78 +748,20 @@ impl State {
     }
 }
 
-impl Waiter {
-    fn answer(&self, result: Result<Grant>) {
-        if let Some(waker) = self.settle(result) {
-            waker.wake();
-        }
-    }
-
-    /// Answers; whom to wake.
-    fn settle(&self, result: Result<Grant>) -> Option<Waker> {
-        let before = std::mem::replace(&mut *locked(&self.answer), Answer::Ready(result));
-        self.answered.store(true, Ordering::Release);
-        match before {
-            Answer::Pending(waker) => waker,
-            Answer::Ready(_) | Answer::Taken => None,
-        }
-    }
-}
-
-impl Waiter {
-    /// Wakes a thread that will be next, so that it is awake when its turn comes.
-    fn come_near(&self) {
-        if self.is_thread.load(Ordering::Relaxed) {
-            self.near.store(true, Ordering::Relaxed);
-            let waker = match &*locked(&self.answer) {
-                Answer::Pending(waker) => waker.clone(),
-                Answer::Ready(_) | Answer::Taken => None,
-            };
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
-}
-
 impl Ticket {
     /// Says that a thread waits, not a task.
     pub(crate) fn is_for_thread(&self) {
-        self.waiter.is_thread.store(true, Ordering::Relaxed);
+        self.waiter.is_for_thread();
     }
 
     /// Waits awake for a moment if the turn is said to be near.
     pub(crate) fn spin_if_near(&self, host: &dyn Host) {
-        if !self.waiter.near.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        let end = host.monotonic() + QUICK;
-        while host.monotonic() < end {
-            for _ in 0..16 {
-                if self.waiter.answered.load(Ordering::Acquire) {
-                    return;
-                }
-                std::hint::spin_loop();
-            }
-        }
+        self.waiter.spin_if_near(host, QUICK);
     }
 
     /// The answer if it is there; else `waker` is told when it is.
     pub(crate) fn poll(&self, waker: &Waker) -> Option<Result<Tenure>> {
-        let mut answer = locked(&self.waiter.answer);
-        match &mut *answer {
-            Answer::Pending(slot) => {
-                if !slot.as_ref().is_some_and(|w| w.will_wake(waker)) {
-                    *slot = Some(waker.clone());
-                }
-                None
-            }
-            Answer::Ready(_) => match std::mem::replace(&mut *answer, Answer::Taken) {
-                Answer::Ready(result) => Some(result.map(|grant| self.resource.tenure(grant))),
-                _ => None,
-            },
-            Answer::Taken => None,
-        }
+        Some(self.waiter.poll(waker)?.map(|grant| self.resource.tenure(grant)))
     }
 
     /// Leaves the queue. True: it was still in it, and no answer will come.
@@ -884,8 +790,7 @@ impl Drop for Ticket {
         if self.resource.is_foreign_process() || self.leave() {
             return;
         }
-        let answer = std::mem::replace(&mut *locked(&self.waiter.answer), Answer::Taken);
-        if let Answer::Ready(Ok(grant)) = answer {
+        if let Some(Ok(grant)) = self.waiter.take() {
             drop(self.resource.tenure(grant));
         }
     }
