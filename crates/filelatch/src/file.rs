@@ -274,7 +274,7 @@ impl LatchFile {
             accepted
         })?;
         match (decided, ended) {
-            (Some(Ok(decided)), Some(ended)) => Ok(decided.written(&entry, &ended)),
+            (Some(Ok(decided)), Some(ended)) => Ok(decided.written(&ended)),
             (Some(Err(e)), _) => Err(e),
             _ => Err(self.unanswered()),
         }
@@ -371,7 +371,7 @@ impl LatchFile {
             accepted
         })?;
         match (result, ended) {
-            (Some(Ok(result)), Some(ended)) => Ok((Written::of(&entry, &ended), result)),
+            (Some(Ok(result)), Some(ended)) => Ok((Written::of(&ended), result)),
             (Some(Err(e)), _) => Err(e),
             _ => Err(self.unanswered().into()),
         }

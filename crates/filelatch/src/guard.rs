@@ -170,7 +170,7 @@ impl Guard {
         let mut head = entry.read_head()?;
         let decided = write_path::decide(entry, &mut head, bytes, options)?;
         let ended = self.publish(head, options)?;
-        Ok(decided.written(entry, &ended))
+        Ok(decided.written(&ended))
     }
 
     /// Reads, changes and writes under the lock that is held; `change` answers the new bytes, or `None` to leave the file as it
@@ -189,7 +189,7 @@ impl Guard {
             head.replace(new, true);
         }
         let ended = self.publish(head, options)?;
-        Ok(Written::of(entry, &ended))
+        Ok(Written::of(&ended))
     }
 
     pub(crate) fn tenure(&self) -> Option<&Tenure> {

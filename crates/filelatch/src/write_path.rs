@@ -1,7 +1,5 @@
 //! The decision of one write: what was expected, what is there, what the strategy says (P7).
 
-use std::sync::Arc;
-
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::file::WriteOptions;
@@ -50,7 +48,7 @@ pub struct Written {
 }
 
 impl Written {
-    pub(crate) fn of(_entry: &Arc<Entry>, ended: &Ended) -> Written {
+    pub(crate) fn of(ended: &Ended) -> Written {
         Written {
             outcome: if ended.unchanged { Outcome::Unchanged } else { Outcome::Written },
             version: ended.version.filter(|_| ended.last),
@@ -69,7 +67,7 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
-    pub(crate) fn written(&self, entry: &Arc<Entry>, ended: &Ended) -> Written {
+    pub(crate) fn written(&self, ended: &Ended) -> Written {
         let outcome = match (ended.superseded, self.same) {
             (true, _) => Outcome::Superseded,
             (false, true) => Outcome::Unchanged,
@@ -78,7 +76,7 @@ impl Decided {
         let version = if ended.superseded { ended.version } else { Some(self.version) };
         // What the swap really displaced is newer than what was read.
         let overwrote = self.overwrites.map(|read| ended.displaced.unwrap_or(read));
-        Written { outcome, version, overwrote, ..Written::of(entry, ended) }
+        Written { outcome, version, overwrote, ..Written::of(ended) }
     }
 }
 

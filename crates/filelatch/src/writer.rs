@@ -104,7 +104,7 @@ impl FileWriter {
             notices: published.notices,
             displaced: None,
         };
-        Ok(Written::of(&entry, &ended))
+        Ok(Written::of(&ended))
     }
 }
 

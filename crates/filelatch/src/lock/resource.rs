@@ -222,7 +222,7 @@ impl Resource {
         if (state.os == Os::Free || stray) && state.queue.is_empty() {
             state.os = Os::Busy;
             let sidecar = state.sidecar.clone();
-            let how = How::Try { overtake: state.turn_goes_on(&*self.parts.host) };
+            let how = How::Try { overtake: state.turn_goes_on(self.parts.host.monotonic()) };
             drop(state);
             return self.first_try(kind, owner, wait, sidecar, how);
         }
@@ -577,7 +577,7 @@ impl Resource {
         let now = self.parts.host.monotonic();
         state.quick = now.saturating_sub(state.handed_over) < QUICK;
         state.handed_over = now;
-        if state.handovers < HANDOVERS && now.saturating_sub(state.turn_began) < TURN {
+        if state.turn_goes_on(now) {
             return true;
         }
         // A lock file that was removed is a lock that others do not see: the next holder must have the one that is there.
@@ -656,8 +656,8 @@ impl Resource {
 
 impl State {
     /// May this process take the lock past others who wait at the gate? As often as its threads may hand it to each other.
-    fn turn_goes_on(&self, host: &dyn Host) -> bool {
-        self.handovers < HANDOVERS && host.monotonic().saturating_sub(self.turn_began) < TURN
+    fn turn_goes_on(&self, now: Duration) -> bool {
+        self.handovers < HANDOVERS && now.saturating_sub(self.turn_began) < TURN
     }
 
     fn next(&mut self) -> u64 {
