@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod documents;
+mod interop;
 mod json;
 mod lock_files;
 mod many;

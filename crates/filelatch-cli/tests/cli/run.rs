@@ -181,24 +181,3 @@ fn deadlock() {
     assert_eq!(ends, ["0", "4"], "{ran:?}");
     assert!(ran.err.contains("deadlock") && ran.err.contains("waits for"), "{ran:?}");
 }
-
-/// LOCK-2, DESIGN §3: flock(1) on the lock file excludes us and we exclude it.
-#[test]
-fn flock_and_we() {
-    let s = Sandbox::new();
-    if s.program("flock").arg("--version").output().is_err() {
-        return;
-    }
-    s.write("f.json", "{}");
-    let holder = s.holder("f.json");
-    s.sh("flock -n .f.json.lock true").exits(1);
-    s.sh("flock -n -s .f.json.lock true").exits(1);
-    assert_eq!(holder.finish(), Some(0));
-    s.sh("flock -n .f.json.lock true").exits(0);
-    for (option, read) in [("-x", 4), ("-s", 0)] {
-        let foreign = s.start(&format!("exec flock {option} .f.json.lock sh -c 'echo ready; cat'"));
-        s.run(["update", "f.json", ".", "--no-wait"]).exits(4).says("pid");
-        s.run(["read", "--shared", "f.json", "--no-wait"]).exits(read);
-        assert_eq!(foreign.finish(), Some(0));
-    }
-}

@@ -130,7 +130,7 @@ pub(crate) struct Ran {
 }
 
 impl Ran {
-    fn of(output: Output) -> Ran {
+    pub(crate) fn of(output: Output) -> Ran {
         Ran {
             out: output.stdout,
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
