@@ -130,7 +130,9 @@ fn waiters_of_both_kinds() {
         assert_eq!(s.text("log"), "");
         assert_eq!(holder.finish(), Some(0));
         ours.into_iter().for_each(Waiting::gets_in);
-        theirs.iter_mut().for_each(|child| assert!(child.wait().unwrap().success()));
+        for child in &mut theirs {
+            assert!(child.wait().unwrap().success());
+        }
         let mut log: Vec<_> = s.text("log").lines().map(str::to_owned).collect();
         log.sort();
         assert_eq!(log, [["flock"; 4], ["ours"; 4]].concat());
