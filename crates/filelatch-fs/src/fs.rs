@@ -15,7 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::types::{Access, Caps, FileId, LockKind, LockTable, RangeKind, Stat, WriterProbe};
+use crate::types::{Access, Caps, FileId, LockKind, LockTable, Mount, RangeKind, Stat, WriterProbe};
 
 /// A file system.
 pub trait Fs: Debug + Send + Sync + 'static {
@@ -91,6 +91,16 @@ pub trait FsDir: Debug + Send + Sync + 'static {
 
     /// Removes an entry that is not a directory.
     fn remove(&self, name: &OsStr) -> io::Result<()>;
+
+    /// Removes an entry that is an empty directory.
+    fn remove_dir(&self, name: &OsStr) -> io::Result<()>;
+
+    /// Makes a symbolic link with this text; [`io::ErrorKind::AlreadyExists`] when `name` exists,
+    /// [`io::ErrorKind::Unsupported`] where there are none (and on Windows, where they need a privilege).
+    fn symlink(&self, text: &Path, name: &OsStr) -> io::Result<()>;
+
+    /// How the directory's file system is mounted; `None` where the system does not tell.
+    fn mount(&self) -> io::Result<Option<Mount>>;
 
     /// Makes creations, renames and removals of entries durable (fsync(2) of the directory). On Windows there is no such
     /// call; renames are written through there, NTFS journals names, and this does nothing.

@@ -26,5 +26,6 @@ pub use fs::{Fs, FsDir, FsFile};
 pub use host::{Host, ProcessFacts};
 pub use real::{RealFs, RealHost};
 pub use types::{
-    Access, Caps, FileId, FileKind, FsKind, LockEntry, LockKind, LockTable, RangeKind, Stat, Timestamp, WriterProbe,
+    Access, Caps, FileId, FileKind, FsKind, LockEntry, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp,
+    WriterProbe,
 };

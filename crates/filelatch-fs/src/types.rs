@@ -1,5 +1,6 @@
 //! What the seam speaks about: identities, stats, lock kinds, capabilities.
 
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Which file or directory something is, whatever its names: device and inode number (volume serial and file index on
@@ -169,4 +170,26 @@ pub struct Caps {
     pub timestamp_granule: Duration,
     /// Byte-range locks owned by the open file exist beside whole-file locks and do not collide with them.
     pub range_locks: bool,
+}
+
+/// How a file system is mounted, in the system's words.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Mount {
+    /// Where. On Windows empty: the path tells.
+    pub point: PathBuf,
+    /// The type, with the subtype of a file system in user space: `ext4`, `nfs4`, `fuse.sshfs`. More exact than
+    /// [`Caps::name`], which is found out for every directory.
+    pub fs_type: String,
+    /// The device, server or image.
+    pub source: String,
+    /// The options of the mount and of the file system: `rw`, `noatime`, `local_lock=none`. Linux names them all, macOS and the
+    /// BSDs only `ro`, Windows none.
+    pub options: Vec<String>,
+}
+
+impl Mount {
+    /// Is this option set, by its whole text?
+    pub fn has(&self, option: &str) -> bool {
+        self.options.iter().any(|own| own == option)
+    }
 }

@@ -1,10 +1,12 @@
 //! The real systems: one file each, the same types in all of them.
 //!
 //! `unix.rs` serves Linux (which is run and tested), macOS and the BSDs; `raw_unix.rs` holds the few calls that need unsafe
-//! code; `linux.rs` reads `/proc`. `windows.rs` and `windows_host.rs` are Windows, `raw_windows.rs` holds its unsafe code.
+//! code; `linux.rs` and `linux_mount.rs` read `/proc`. `windows.rs` and `windows_host.rs` are Windows, `raw_windows.rs` holds its unsafe code.
 
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod linux_mount;
 #[cfg(unix)]
 mod raw_unix;
 #[cfg(windows)]

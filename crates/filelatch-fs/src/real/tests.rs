@@ -159,3 +159,15 @@ fn process_facts() {
     assert!(!facts.host.is_empty() && !facts.user.is_empty());
     assert_ne!(RealHost.random(), RealHost.random());
 }
+
+/// LOCK-20: a directory knows what it is mounted as, also through a link, and by a type that agrees with the number's.
+#[cfg(target_os = "linux")]
+#[test]
+fn mounts() {
+    let (_tmp, dir) = scratch();
+    let mount = dir.mount().unwrap().expect("this system has a mount table");
+    assert!(dir.path().starts_with(&mount.point), "{mount:?}");
+    assert!(mount.has("rw") && !mount.fs_type.is_empty(), "{mount:?}");
+    let proc = RealFs.open_dir("/proc".as_ref()).unwrap().mount().unwrap().unwrap();
+    assert_eq!((proc.point.to_str(), proc.fs_type.as_str()), (Some("/proc"), "proc"));
+}

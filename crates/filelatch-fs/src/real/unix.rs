@@ -20,8 +20,10 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, XattrFlags};
 use rustix::io::{Errno, FdFlags};
 
 use crate::fs::{Fs, FsDir, FsFile};
+#[cfg(not(target_os = "linux"))]
+use crate::types::FsKind;
 use crate::types::{
-    Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, RangeKind, Stat, Timestamp, WriterProbe,
+    Access, Caps, FileId, FileKind, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp, WriterProbe,
 };
 
 /// Where the holder record starts in a lock file (P1; on Windows byte 0 is the locked byte and can't be read).
@@ -98,6 +100,9 @@ impl Fs for RealFs {
             other => other?,
         };
         let id = stat_of(&retry(|| rustix::fs::fstat(&fd))?).id;
+        #[cfg(target_os = "linux")]
+        let caps = super::linux_mount::caps_of(fd.as_fd());
+        #[cfg(not(target_os = "linux"))]
         let caps = caps_of(&fd);
         Ok(Arc::new(Dir { fd, path: path.to_owned(), id, caps }))
     }
@@ -206,6 +211,43 @@ impl FsDir for Dir {
 
     fn remove(&self, name: &OsStr) -> io::Result<()> {
         retry(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()))
+    }
+
+    fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
+        retry(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR))
+    }
+
+    fn symlink(&self, text: &Path, name: &OsStr) -> io::Result<()> {
+        match retry(|| rustix::fs::symlinkat(text, &self.fd, name)) {
+            // FAT, and what else has no links.
+            Err(e) if e.raw_os_error() == Some(libc::EPERM) => Err(io::Error::new(io::ErrorKind::Unsupported, e)),
+            other => other,
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn mount(&self) -> io::Result<Option<Mount>> {
+        super::linux_mount::mount_of(self.fd.as_raw_fd())
+    }
+
+    #[cfg(target_vendor = "apple")]
+    fn mount(&self) -> io::Result<Option<Mount>> {
+        let facts = retry(|| rustix::fs::fstatfs(&self.fd))?;
+        let text = |units: &[libc::c_char]| {
+            units.iter().take_while(|c| **c != 0).map(|c| c.cast_unsigned()).collect::<Vec<u8>>()
+        };
+        let read_only = facts.f_flags & libc::MNT_RDONLY.cast_unsigned() != 0;
+        Ok(Some(Mount {
+            point: OsString::from_vec(text(&facts.f_mntonname)).into(),
+            fs_type: String::from_utf8_lossy(&text(&facts.f_fstypename)).into_owned(),
+            source: String::from_utf8_lossy(&text(&facts.f_mntfromname)).into_owned(),
+            options: if read_only { vec!["ro".to_owned()] } else { Vec::new() },
+        }))
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn mount(&self) -> io::Result<Option<Mount>> {
+        Ok(None)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -454,53 +496,9 @@ fn operation(kind: LockKind, wait: bool) -> FlockOperation {
 
 /// Timestamps of local Linux file systems come from a clock that ticks at least every 10 ms; APFS stores nanoseconds.
 #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-const TICK: Duration = Duration::from_millis(20);
+pub(super) const TICK: Duration = Duration::from_millis(20);
 /// FAT stores even seconds; servers have their own clocks (L11).
-const COARSE: Duration = Duration::from_millis(2100);
-
-#[cfg(target_os = "linux")]
-fn caps_of(dir: &OwnedFd) -> Caps {
-    use FsKind::{Local, Network, Unknown};
-    #[expect(
-        clippy::cast_sign_loss,
-        clippy::cast_possible_truncation,
-        reason = "magic numbers are 32 bits, kept in a C long"
-    )]
-    let magic = rustix::fs::fstatfs(dir).map_or(0, |s| s.f_type as u32);
-    // statfs(2) and linux/magic.h
-    let (name, kind, folds, granule) = match magic {
-        0xEF53 => ("ext4", Local, false, TICK),
-        0x5846_5342 => ("xfs", Local, false, TICK),
-        0x9123_683E => ("btrfs", Local, false, TICK),
-        0x0102_1994 => ("tmpfs", Local, false, TICK),
-        0x8584_58F6 => ("ramfs", Local, false, TICK),
-        0xF2F5_2010 => ("f2fs", Local, false, TICK),
-        0x2FC1_2FC1 => ("zfs", Local, false, TICK),
-        0xCA45_1A4E => ("bcachefs", Local, false, TICK),
-        0x794C_7630 => ("overlayfs", Local, false, TICK),
-        0x4D44 => ("vfat", Local, true, COARSE),
-        0x2011_BAB0 => ("exfat", Local, true, COARSE),
-        0x7366_746E => ("ntfs3", Local, false, COARSE),
-        0x6969 => ("nfs", Network, false, COARSE),
-        0xFF53_4D42 => ("cifs", Network, true, COARSE),
-        0xFE53_4D42 | 0x517B => ("smb", Network, true, COARSE),
-        0x0102_1997 => ("9p", Network, false, COARSE),
-        0x00C3_6400 => ("ceph", Network, false, COARSE),
-        0x5346_414F | 0x6B41_4653 => ("afs", Network, false, COARSE),
-        0x6573_5546 => ("fuse", Unknown, false, COARSE),
-        _ => ("unknown", Unknown, false, COARSE),
-    };
-    // FS_CASEFOLD_FL of linux/fs.h: a directory of ext4, f2fs or tmpfs that folds case.
-    let casefold = || rustix::fs::ioctl_getflags(dir).is_ok_and(|flags| flags.bits() & 0x4000_0000 != 0);
-    Caps {
-        kind,
-        name,
-        case_insensitive: folds || casefold(),
-        timestamp_granule: granule,
-        // NFS turns flock into byte-range locks (L13): they would collide with ours.
-        range_locks: kind == Local,
-    }
-}
+pub(super) const COARSE: Duration = Duration::from_millis(2100);
 
 #[cfg(target_vendor = "apple")]
 fn caps_of(dir: &OwnedFd) -> Caps {

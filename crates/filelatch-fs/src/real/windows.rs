@@ -39,7 +39,7 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::raw_windows::{self, Purpose};
 use crate::fs::{Fs, FsDir, FsFile};
 use crate::types::{
-    Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, RangeKind, Stat, Timestamp, WriterProbe,
+    Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp, WriterProbe,
 };
 
 /// Where the holder record starts in a lock file (P1): byte 0 is the locked byte and can't be read.
@@ -328,6 +328,25 @@ impl FsDir for Dir {
             }
             raw_windows::remove(&entry)
         })
+    }
+
+    fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
+        patiently(|| {
+            let entry = self.open_entry(name, Purpose::Remove)?;
+            if stat_of(&entry)?.kind != FileKind::Dir {
+                return Err(io::ErrorKind::NotADirectory.into());
+            }
+            raw_windows::remove(&entry)
+        })
+    }
+
+    fn symlink(&self, _text: &Path, _name: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn mount(&self) -> io::Result<Option<Mount>> {
+        let fs_type = raw_windows::file_system_name(&self.handle)?;
+        Ok(Some(Mount { fs_type, ..Mount::default() }))
     }
 
     fn sync(&self) -> io::Result<()> {

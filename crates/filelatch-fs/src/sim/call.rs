@@ -28,6 +28,9 @@ pub enum Verb {
     Link,
     MoveTo,
     Remove,
+    RemoveDir,
+    Symlink,
+    Mount,
     /// `FsDir::sync`
     SyncDir,
     List,
@@ -64,6 +67,8 @@ impl Verb {
                 Verb::CreateDir
                     | Verb::CreateNew
                     | Verb::Remove
+                    | Verb::RemoveDir
+                    | Verb::Symlink
                     | Verb::WriteAt
                     | Verb::SetLen
                     | Verb::SetMode
@@ -88,20 +93,23 @@ impl Verb {
     pub fn may_fail_with(self, kind: ErrorKind) -> bool {
         match kind {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-                self.syncs() || (self.mutates() && !matches!(self, Verb::Remove | Verb::SetMode | Verb::SetOwner))
+                self.syncs()
+                    || (self.mutates()
+                        && !matches!(self, Verb::Remove | Verb::RemoveDir | Verb::SetMode | Verb::SetOwner))
             }
             ErrorKind::ReadOnlyFilesystem => self.mutates(),
             ErrorKind::CrossesDevices => self.renames(),
-            ErrorKind::ResourceBusy => self.renames() || self == Verb::Remove,
+            ErrorKind::ResourceBusy => self.renames() || matches!(self, Verb::Remove | Verb::RemoveDir),
             ErrorKind::Unsupported => {
                 use Verb::{
-                    CloneFrom, Exchange, Link, ListXattrs, LockRange, RangeIsLocked, SetXattr, TryLockRange,
+                    CloneFrom, Exchange, Link, ListXattrs, LockRange, RangeIsLocked, SetXattr, Symlink, TryLockRange,
                     UnlockRange,
                 };
                 matches!(
                     self,
                     Exchange
                         | Link
+                        | Symlink
                         | ListXattrs
                         | SetXattr
                         | LockRange

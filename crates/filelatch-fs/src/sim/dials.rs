@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::types::{Caps, FsKind};
+use crate::types::{Caps, FsKind, Mount};
 
 /// The properties of a simulated file system. The default is a local Linux one that can do everything; a test turns down
 /// what it is about:
@@ -16,13 +16,17 @@ use crate::types::{Caps, FsKind};
 pub struct Dials {
     /// Local or network. On a network an exclusive whole-file lock needs a writable descriptor (L13).
     pub kind: FsKind,
+    /// What the system calls its type.
+    pub name: &'static str,
+    /// What it is mounted with.
+    pub mount_options: &'static [&'static str],
     /// Lookups fold ASCII case; a name is shown as it was created.
     pub case_insensitive: bool,
     /// `exchange` works.
     pub exchange: bool,
     /// `rename_new` is one atomic operation; otherwise it is link + unlink, which a power cut may part.
     pub rename_new: bool,
-    /// Hard links work (`EPERM` otherwise). Without them and without `rename_new` a file can't be created by renaming.
+    /// Links work, hard (`EPERM` otherwise) and symbolic. Without them and without `rename_new` a file can't be created by renaming.
     pub links: bool,
     /// Extended attributes work.
     pub xattrs: bool,
@@ -54,6 +58,8 @@ impl Default for Dials {
     fn default() -> Self {
         Dials {
             kind: FsKind::Local,
+            name: "sim",
+            mount_options: &["rw"],
             case_insensitive: false,
             exchange: true,
             rename_new: true,
@@ -75,10 +81,15 @@ impl Default for Dials {
 }
 
 impl Dials {
+    pub(super) fn mount(&self) -> Mount {
+        let options = self.mount_options.iter().map(|option| (*option).to_owned()).collect();
+        Mount { point: "/".into(), fs_type: self.name.to_owned(), source: "sim".to_owned(), options }
+    }
+
     pub(super) fn caps(&self) -> Caps {
         Caps {
             kind: self.kind,
-            name: "sim",
+            name: self.name,
             case_insensitive: self.case_insensitive,
             timestamp_granule: self.timestamp_granule,
             range_locks: self.range_locks,

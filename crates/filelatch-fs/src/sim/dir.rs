@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::fs::{FsDir, FsFile};
-use crate::types::{Access, Caps, FileId, Stat};
+use crate::types::{Access, Caps, FileId, Mount, Stat};
 
 use super::call::Verb;
 use super::errors;
@@ -111,6 +111,23 @@ impl FsDir for SimDir {
 
     fn remove(&self, name: &OsStr) -> io::Result<()> {
         self.enter(Verb::Remove, &[name])?.run(|state| state.store.remove(self.ino, name))
+    }
+
+    fn remove_dir(&self, name: &OsStr) -> io::Result<()> {
+        self.enter(Verb::RemoveDir, &[name])?.run(|state| state.store.remove_dir(self.ino, name))
+    }
+
+    fn symlink(&self, text: &Path, name: &OsStr) -> io::Result<()> {
+        self.enter(Verb::Symlink, &[name])?.run(|state| {
+            if !state.store.dials.links {
+                return Err(ErrorKind::Unsupported.into());
+            }
+            state.store.create(self.ino, name, Node::Symlink(text.to_owned()), 0o777).map(drop)
+        })
+    }
+
+    fn mount(&self) -> io::Result<Option<Mount>> {
+        self.enter(Verb::Mount, &[OsStr::new("")])?.run(|state| Ok(Some(state.store.dials.mount())))
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -335,6 +335,19 @@ impl Store {
         Ok(())
     }
 
+    pub(super) fn remove_dir(&mut self, dir: Ino, name: &OsStr) -> io::Result<()> {
+        let key = self.key(dir, name)?;
+        let ino = self.at(&key)?.ino;
+        if self.inode(ino).node != Node::Dir {
+            return Err(errors::os(ErrorKind::NotADirectory));
+        }
+        if self.entries(ino).next().is_some() {
+            return Err(errors::os(ErrorKind::DirectoryNotEmpty));
+        }
+        self.commit(format!("remove_dir {}", name.display()), vec![(key, None)], vec![]);
+        Ok(())
+    }
+
     // --- Changes of one inode ---
 
     /// Makes a change visible; it is durable after a sync.

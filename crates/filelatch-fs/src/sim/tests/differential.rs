@@ -170,3 +170,35 @@ fn the_kernel_answers_alike() {
     }
     assert_eq!(succeeded.len(), 19, "every verb also came out well: {succeeded:?}");
 }
+
+/// TEST-3: directories and links that are removed and made, where the kernel would and would not.
+#[test]
+fn directories_and_links_alike() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = RealFs.canonicalize(tmp.path()).unwrap();
+    let fs = SimFs::default();
+    let (real, sim) = (RealFs.open_dir(&path).unwrap(), root(&fs));
+    for (dir, base) in [(&real, path.as_path()), (&sim, std::path::Path::new("/"))] {
+        for name in ["empty", "full"] {
+            let made = if base == path { RealFs.create_dir(&base.join(name)) } else { fs.create_dir(&base.join(name)) };
+            made.unwrap();
+        }
+        dir.create_new("file".as_ref(), 0o600).unwrap();
+        dir.symlink("file".as_ref(), "link".as_ref()).unwrap();
+    }
+    RealFs.open_dir(&path.join("full")).unwrap().create_new("x".as_ref(), 0o600).unwrap();
+    fs.open_dir("/full".as_ref()).unwrap().create_new("x".as_ref(), 0o600).unwrap();
+    let emptied = (RealFs.open_dir(&path.join("empty")).unwrap(), fs.open_dir("/empty".as_ref()).unwrap());
+    for name in ["empty", "full", "file", "link", "gone"] {
+        let name = OsStr::new(name);
+        assert_eq!(answer(real.remove_dir(name)), answer(sim.remove_dir(name)), "{}", name.display());
+    }
+    let orphan = |dir: &dyn FsDir| answer(dir.create_new("late".as_ref(), 0o600).map(drop));
+    assert_eq!(orphan(&*emptied.0), orphan(&*emptied.1), "a directory that is gone takes nothing more");
+    for name in ["file", "link", "new"] {
+        let make = |dir: &dyn FsDir| answer(dir.symlink("nowhere".as_ref(), name.as_ref()));
+        assert_eq!(make(&*real), make(&*sim), "{name}");
+    }
+    let through = |dir: &dyn FsDir| answer(dir.open("link".as_ref(), Access::Read).map(drop));
+    assert_eq!(through(&*real), through(&*sim));
+}
