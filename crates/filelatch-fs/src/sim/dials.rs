@@ -86,6 +86,20 @@ impl Dials {
         Mount { point: "/".into(), fs_type: self.name.to_owned(), source: "sim".to_owned(), options }
     }
 
+    /// The kinds of file systems that every protocol is tried on: one that can do everything; one without exchange; one without
+    /// anything that is not POSIX; one without extended attributes. Few disks are drawn for each power cut, so that a sweep
+    /// takes seconds; raise `enumerate` and `samples` for a thorough one.
+    pub fn usual() -> [Dials; 4] {
+        let all = Dials { enumerate: 60, samples: 25, ..Dials::default() };
+        let exchange = false;
+        [
+            all,
+            Dials { exchange, ..all },
+            Dials { exchange, rename_new: false, leases: false, range_locks: false, lock_table: false, ..all },
+            Dials { xattrs: false, ..all },
+        ]
+    }
+
     pub(super) fn caps(&self) -> Caps {
         Caps {
             kind: self.kind,

@@ -128,6 +128,10 @@ impl SimHost {
         self.machine().processes.remove(&pid);
     }
 
+    pub(super) fn boots(&self) -> u32 {
+        self.machine().boots
+    }
+
     pub(super) fn since_epoch(&self) -> Duration {
         self.machine().now
     }

@@ -61,7 +61,7 @@
 //!   changes of one inode; `image.rs`: their fates. `disk.rs`: all fates together, [`Disks`].
 //! - `state.rs`: what ends with the power. `call.rs`, `faults.rs`, `errors.rs`, `dials.rs`: what can be told, ordered, set.
 //! - `foreign.rs`: [`Foreign`], programs that ignore us. `host.rs`: [`SimHost`].
-//! - `sweep.rs`: [`Sweep`] and its short forms [`for_each_cut`], [`for_each_fault`], [`for_each_kill`],
+//! - `sweep.rs`: [`Sweep`] and its short forms [`for_each_mishap`], [`for_each_cut`], [`for_each_fault`], [`for_each_kill`],
 //!   [`for_each_intrusion`].
 
 mod call;
@@ -90,7 +90,9 @@ pub use faults::Fault;
 pub use foreign::Foreign;
 pub use host::SimHost;
 pub use simfs::SimFs;
-pub use sweep::{Report, Sweep, Violation, for_each_cut, for_each_fault, for_each_intrusion, for_each_kill};
+pub use sweep::{
+    Report, Sweep, Violation, for_each_cut, for_each_fault, for_each_intrusion, for_each_kill, for_each_mishap,
+};
 
 #[cfg(test)]
 mod tests;

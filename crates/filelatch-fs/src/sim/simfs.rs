@@ -85,6 +85,16 @@ impl SimFs {
         Arc::new(self.clone())
     }
 
+    /// What kind of file system it is.
+    pub fn dials(&self) -> Dials {
+        self.world.lock().store.dials
+    }
+
+    /// How often the machine has been started: 1, and one more after each power cut ([`SimFs::possible_disks`]).
+    pub fn boots(&self) -> u32 {
+        self.host().boots()
+    }
+
     // --- Processes ---
 
     /// The host as this process sees it.

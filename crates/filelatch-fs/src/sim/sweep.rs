@@ -78,6 +78,13 @@ pub struct Report {
 }
 
 impl Report {
+    fn append(&mut self, mut other: Report) {
+        self.runs += other.runs;
+        self.checked += other.checked;
+        self.sampled += other.sampled;
+        self.violations.append(&mut other.violations);
+    }
+
     /// # Panics
     /// When something was wrong, with the first violation, or when nothing was checked at all.
     #[track_caller]
@@ -221,6 +228,20 @@ impl Sweep {
         report
     }
 
+    /// [`Sweep::cuts`], [`Sweep::kills`] and [`Sweep::faults`], one after the other: all that can happen to a program that is
+    /// alone. One report for all of them.
+    pub fn everything<A>(
+        &self,
+        build: impl Fn(&SimFs),
+        scenario: impl Fn(&SimFs) -> A,
+        check: impl Fn(&SimFs, &A) -> Result<(), String>,
+    ) -> Report {
+        let mut report = self.cuts(&build, &scenario, &check);
+        report.append(self.kills(&build, &scenario, &check));
+        report.append(self.faults(&build, &scenario, &check));
+        report
+    }
+
     /// Lets a program that ignores us act before each call; checks what the next process finds, and every disk that a power
     /// cut at the end can leave.
     pub fn intrusions<A>(
@@ -238,6 +259,52 @@ impl Sweep {
             trial.run(self.dials, &mut report, &mishap, |fs| fs.on_call(n, move |outside| intrude(&outside.foreign())));
         }
         report
+    }
+}
+
+/// [`Sweep::everything`] on each of the [usual kinds of file systems](Dials::usual), which must come out clean. The one line that
+/// a protocol needs to be swept; a check that depends on the file system asks [`SimFs::dials`], one that depends on whether
+/// the power stayed on asks [`SimFs::boots`].
+///
+/// ```
+/// use filelatch_fs::fs::{Fs, FsDir, write_all_at};
+/// use filelatch_fs::sim::{SimFs, for_each_mishap};
+///
+/// // A file that is created whole or not at all, and is there once that was said.
+/// let create = |fs: &SimFs| {
+///     let create = || {
+///         let dir = fs.open_dir("/".as_ref())?;
+///         let temp = dir.create_new(".f.tmp".as_ref(), 0o600)?;
+///         write_all_at(&*temp, b"new", 0)?;
+///         temp.sync()?;
+///         dir.rename(".f.tmp".as_ref(), "f".as_ref())?;
+///         dir.sync()
+///     };
+///     std::io::Result::is_ok(&create())
+/// };
+/// for_each_mishap(
+///     |_| (),
+///     create,
+///     |fs, done| match fs.foreign().read("/f") {
+///         Ok(text) if text == b"new" => Ok(()),
+///         Err(_) if !*done => Ok(()),
+///         other => Err(format!("done: {done}, and yet the file is {other:?}")),
+///     },
+/// );
+/// ```
+///
+/// # Panics
+/// When something was wrong, with the first violation and the file system it happened on.
+#[track_caller]
+pub fn for_each_mishap<A>(
+    build: impl Fn(&SimFs),
+    scenario: impl Fn(&SimFs) -> A,
+    check: impl Fn(&SimFs, &A) -> Result<(), String>,
+) {
+    for dials in Dials::usual() {
+        let check =
+            |fs: &SimFs, acked: &A| check(fs, acked).map_err(|complaint| format!("{complaint}\n  on: {dials:?}"));
+        Sweep::on(dials).everything(&build, &scenario, check).assert_clean();
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use filelatch::{
     Durability, Error, Expect, Filelatch, HardLinks, LatchFile, LockOptions, Policy, Version, WriteOptions,
 };
-use filelatch_fs::sim::{Dials, Foreign, SimFs, Sweep};
+use filelatch_fs::sim::{Dials, Foreign, SimFs, Sweep, for_each_mishap};
 
 const OLD: &[u8] = b"the old version";
 const NEW: &[u8] = b"the new version, which is longer";
@@ -69,7 +69,7 @@ fn found(file: &LatchFile) -> Result<Option<Vec<u8>>, String> {
 
 /// Is this the machine that the scenario ran on, and not one that was started again after a power cut?
 fn is_live(fs: &SimFs) -> bool {
-    fs.calls() > 0
+    fs.boots() == 1
 }
 
 /// Writes once more, as the next process does; the leftovers.
@@ -120,32 +120,35 @@ fn check(fs: &SimFs, told: Told, wanted: &Wanted) -> Result<(), String> {
     Ok(())
 }
 
-/// File systems with and without what publishing likes to use.
-fn dials() -> [Dials; 4] {
-    let all = Dials { enumerate: 60, samples: 25, ..Dials::default() };
-    [
-        all,
-        Dials { exchange: false, ..all },
-        Dials { exchange: false, rename_new: false, leases: false, range_locks: false, lock_table: false, ..all },
-        Dials { xattrs: false, ..all },
-    ]
+/// ATOM-1, ATOM-2, ATOM-4, ATOM-7: whatever happens at any call of a *full* write (power cut, kill, every error, once and for
+/// good), on every kind of file system: the file is old or new, what was acknowledged is there, nothing blocks the next start
+/// or is left behind that it could not sweep.
+#[test]
+fn full_writes() {
+    for (build, before) in [(with_old as fn(&SimFs), Some(OLD)), (nothing, None)] {
+        for_each_mishap(
+            build,
+            |fs| write(fs, Durability::Full, false),
+            |fs, told| {
+                // Without attributes a leftover can't be told from somebody's data, and stays.
+                let tidy = fs.dials().xattrs;
+                check(fs, *told, &Wanted { before, durable: true, may_tear: false, tidy, in_place: false })
+            },
+        );
+    }
 }
 
-/// ATOM-1, ATOM-2: the power is cut before every call of a publish, at every durability, on every kind of file system: the file is
-/// old or new, an acknowledged *full* write is there, and nothing blocks the next start.
+/// ATOM-1, ATOM-2: the power is cut before every call of a publish that waits for less: the file is old or new (without any
+/// sync perhaps torn), and nothing blocks the next start.
 #[test]
-fn power_cuts() {
-    for dials in dials() {
-        for durability in [Durability::Full, Durability::File, Durability::None] {
+fn power_cuts_at_lower_durability() {
+    for dials in Dials::usual() {
+        for durability in [Durability::File, Durability::None] {
             for (build, before) in [(with_old as fn(&SimFs), Some(OLD)), (nothing, None)] {
-                let (durable, may_tear) = (durability == Durability::Full, durability == Durability::None);
-                let wanted = Wanted { before, durable, may_tear, tidy: false, in_place: false };
-                let report = Sweep::on(dials).cuts(
-                    build,
-                    |fs| write(fs, durability, false),
-                    |fs, told| check(fs, *told, &wanted),
-                );
-                report.assert_clean();
+                let may_tear = durability == Durability::None;
+                let wanted = Wanted { before, durable: false, may_tear, tidy: false, in_place: false };
+                let scenario = |fs: &SimFs| write(fs, durability, false);
+                Sweep::on(dials).cuts(build, scenario, |fs, told| check(fs, *told, &wanted)).assert_clean();
             }
         }
     }
@@ -153,43 +156,11 @@ fn power_cuts() {
 
 /// P5.9: the same in place: whoever locks afterwards sees old or new.
 #[test]
-fn power_cuts_and_kills_in_place() {
-    let sweep = Sweep::on(dials()[0]);
-    let wanted = Wanted { before: Some(OLD), durable: true, may_tear: false, tidy: false, in_place: true };
-    let scenario = |fs: &SimFs| write(fs, Durability::Full, true);
-    sweep.cuts(with_links, scenario, |fs, told| check(fs, *told, &wanted)).assert_clean();
-    let wanted = Wanted { tidy: true, ..wanted };
-    sweep.kills(with_links, scenario, |fs, told| check(fs, *told, &wanted)).assert_clean();
-}
-
-/// ATOM-4: a process killed before any call leaves old or new, and nothing that the next writer does not sweep.
-#[test]
-fn kills() {
-    for dials in dials() {
-        for (build, before) in [(with_old as fn(&SimFs), Some(OLD)), (nothing, None)] {
-            // Without attributes a leftover can't be told from somebody's data, and stays.
-            let tidy = dials.xattrs;
-            let wanted = Wanted { before, durable: true, may_tear: false, tidy, in_place: false };
-            let scenario = |fs: &SimFs| write(fs, Durability::Full, false);
-            Sweep::on(dials).kills(build, scenario, |fs, told| check(fs, *told, &wanted)).assert_clean();
-        }
-    }
-}
-
-/// ATOM-4, ATOM-7: every call fails in every way it can, once and for good: the file is old or new, what was acknowledged is
-/// there, nothing is left behind where it could be removed.
-#[test]
-fn io_errors() {
-    for dials in dials() {
-        for (build, before) in [(with_old as fn(&SimFs), Some(OLD)), (nothing, None)] {
-            let wanted = Wanted { before, durable: true, may_tear: false, tidy: dials.xattrs, in_place: false };
-            let scenario = |fs: &SimFs| write(fs, Durability::Full, false);
-            Sweep::on(dials).faults(build, scenario, |fs, told| check(fs, *told, &wanted)).assert_clean();
-        }
-    }
+fn in_place() {
     let wanted = Wanted { before: Some(OLD), durable: true, may_tear: false, tidy: true, in_place: true };
     let scenario = |fs: &SimFs| write(fs, Durability::Full, true);
-    Sweep::on(dials()[0]).faults(with_links, scenario, |fs, told| check(fs, *told, &wanted)).assert_clean();
+    let sweep = Sweep::on(Dials::usual()[0]);
+    sweep.everything(with_links, scenario, |fs, told| check(fs, *told, &wanted)).assert_clean();
 }
 
 /// VER-11: a foreign program acts before every call of a change: what it wrote is under the name, or what the change was made
@@ -202,7 +173,7 @@ fn foreign_programs() {
         ("overwritten", |f| f.overwrite("/a", FOREIGN).unwrap()),
         ("cut and written", |f| f.truncate_and_write("/a", FOREIGN).unwrap()),
     ];
-    let dials = dials()[0];
+    let dials = Dials::usual()[0];
     for (how, act) in acts {
         let somewhere = |fs: &SimFs, told: &Told| {
             // A foreign program does not sync; what a power cut takes of its writes is its own affair.
@@ -250,7 +221,7 @@ fn foreign_programs() {
 /// brings it back once it was seen to be gone; nothing blocks the next start.
 #[test]
 fn removed_by_a_foreign_program() {
-    for dials in dials() {
+    for dials in Dials::usual() {
         let wanted = Wanted { before: None, durable: false, may_tear: true, tidy: dials.xattrs, in_place: false };
         let compare = |fs: &SimFs| {
             let options = WriteOptions::new().expect(Expect::Version(Version::of(OLD)));
@@ -278,10 +249,7 @@ fn foreign_leftovers_stay() {
             other => Err(format!("somebody's file: {other:?}")),
         }
     };
-    let sweep = Sweep::on(dials()[0]);
-    sweep.cuts(build, scenario, check).assert_clean();
-    sweep.kills(build, scenario, check).assert_clean();
-    sweep.faults(build, scenario, check).assert_clean();
+    Sweep::on(Dials::usual()[0]).everything(build, scenario, check).assert_clean();
 }
 
 /// VER-8: of two changes, one after the other, every acknowledged one is on every disk, in order.
@@ -311,17 +279,15 @@ fn two_changes() {
         }
         goes_on(fs, &file).map(drop)
     };
-    for dials in &dials()[..2] {
-        Sweep::on(*dials).cuts(with_old, scenario, check).assert_clean();
-        Sweep::on(*dials).kills(with_old, scenario, check).assert_clean();
-        Sweep::on(*dials).faults(with_old, scenario, check).assert_clean();
+    for dials in &Dials::usual()[..2] {
+        Sweep::on(*dials).everything(with_old, scenario, check).assert_clean();
     }
 }
 
 /// P5.9, P9: a record that is read in pieces is read whole: the unfinished write that it names is completed.
 #[test]
 fn short_reads_of_a_record() {
-    let fs = SimFs::new(dials()[0]);
+    let fs = SimFs::new(Dials::usual()[0]);
     let name = ".a.77-0123456789abcdef.tmp";
     let intent = format!("{{\"kind\":\"in-place\",\"journal\":\"{name}\",\"hash\":\"{}\"}}", Version::of(NEW));
     let record = format!("{{\"v\":1,\"mode\":\"flock\",\"pid\":77,\"host\":\"h\",\"intent\":{intent}}}\n");
@@ -337,7 +303,7 @@ fn short_reads_of_a_record() {
 /// same, and a version that has settled is told from a later change.
 #[test]
 fn changes_within_a_coarse_tick() {
-    let fs = SimFs::new(dials()[0]);
+    let fs = SimFs::new(Dials::usual()[0]);
     fs.foreign().create("/a", b"one").unwrap();
     let file = engine_on(&fs, false).file("/a").unwrap();
     for settled in [false, true] {
