@@ -8,6 +8,7 @@
 //! | it is right when processes run it and are killed | [`Workers`], [`Worker`] |
 //! | no update is missing afterwards | [`verify_no_lost_updates`], [`verify_no_lost_increments`] |
 //! | no two held a lock at once | [`History`] |
+//! | nothing was lost, torn, stale or held twice, among processes that were killed | [`operations::check`] |
 //! | it survives power cuts, I/O errors and programs that ignore locks | [`test_engine`] on [`SimFs`] |
 //!
 //! ```
@@ -38,6 +39,7 @@ mod engine;
 mod history;
 mod lost_updates;
 mod mock;
+pub mod operations;
 mod random;
 mod workers;
 
@@ -47,4 +49,5 @@ pub use filelatch_fs::sim::{Dials, SimFs};
 pub use history::{Event, EventKind, History, Overlap, Within};
 pub use lost_updates::{LostIncrements, LostUpdates, Verified, verify_no_lost_increments, verify_no_lost_updates};
 pub use mock::{Answer, Behaviour, Call, MockLocks};
+pub use random::Random;
 pub use workers::{Ended, Worker, Workers, WorkersBuilder};

@@ -1,14 +1,18 @@
 //! Small random numbers from a seed: the same seed, the same test.
 
-/// `SplitMix64` (Steele, Lea, Flood 2014).
-pub(crate) struct Random(u64);
+/// Numbers that look random and come from a seed: `SplitMix64` (Steele, Lea, Flood 2014). The same seed, the same numbers. Not for secrets.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
 
 impl Random {
-    pub(crate) fn new(seed: u64) -> Random {
+    /// Numbers from a seed.
+    pub fn new(seed: u64) -> Random {
         Random(seed)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// The next number.
+    #[expect(clippy::should_implement_trait, reason = "it never ends")]
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,7 +21,7 @@ impl Random {
     }
 
     /// From 0 to `limit`, both included.
-    pub(crate) fn up_to(&mut self, limit: u64) -> u64 {
+    pub fn up_to(&mut self, limit: u64) -> u64 {
         let drawn = self.next();
         limit.checked_add(1).map_or(drawn, |n| drawn % n)
     }
