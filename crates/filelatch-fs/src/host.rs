@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::thread::Thread;
+use std::thread::{Builder, Thread};
 use std::time::{Duration, SystemTime};
 
 /// Facts of this process that a lock record carries (P1) and that decide, later, whether its writer is dead (L7).
@@ -38,6 +38,19 @@ pub trait Host: Debug + Send + Sync + 'static {
 
     /// Wakes a parked thread; a call before the park makes the next park return at once.
     fn unpark(&self, thread: &Thread);
+
+    /// Parks a thread that has no work, until [`Host::unpark`] or so long; may also return early. False: the time is over.
+    /// Unlike a [`Host::park`] with a timeout this is no wait that something depends on: a simulated clock does not move.
+    fn idle(&self, time: Duration) -> bool {
+        let began = self.monotonic();
+        self.park(Some(time));
+        self.monotonic().saturating_sub(began) < time
+    }
+
+    /// Starts another thread of this process with a stack of so many bytes. It ends when `work` returns; nobody joins it.
+    fn spawn(&self, name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        Builder::new().name(name.to_owned()).stack_size(stack).spawn(work).map(drop)
+    }
 
     /// The user whose permissions this process has; 0 where there are no numbers.
     fn uid(&self) -> u32 {

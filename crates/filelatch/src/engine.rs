@@ -210,7 +210,7 @@ impl Life {
     fn new(parts: &Arc<Parts>, runtime_dir: Option<PathBuf>) -> Life {
         Life {
             pid: parts.host.pid(),
-            helpers: Arc::default(),
+            helpers: Helpers::new(Arc::clone(&parts.host)),
             waits: Waits::new(Arc::clone(parts), runtime_dir),
             files: Mutex::default(),
             dirs: Dirs::default(),

@@ -152,15 +152,23 @@ impl Call {
     }
 }
 
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} [{}] {}", self.number, self.pid, self.verb)?;
+impl Call {
+    /// What it does, without number and process.
+    pub(super) fn action(&self) -> String {
+        let mut text = self.verb.to_string();
         for (i, path) in self.paths.iter().enumerate() {
-            write!(f, "{}{}", if i == 0 { " " } else { " -> " }, path.display())?;
+            text += if i == 0 { " " } else { " -> " };
+            text += &path.to_string_lossy();
         }
         if !self.detail.is_empty() {
-            write!(f, " ({})", self.detail)?;
+            text = format!("{text} ({})", self.detail);
         }
-        Ok(())
+        text
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} [{}] {}", self.number, self.pid, self.action())
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, Thread};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::thread::{self, Builder, Thread};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::host::{Host, ProcessFacts};
 
 use super::dials::Rng;
 use super::image::USER;
+use super::schedule::Control;
 
 /// 2026-01-01 00:00:00 UTC, when simulations begin.
 const BEGIN: Duration = Duration::from_secs(1_767_225_600);
@@ -17,6 +18,8 @@ const BEGIN: Duration = Duration::from_secs(1_767_225_600);
 const UPTIME: Duration = Duration::from_secs(1000);
 /// The longest real time of one park; a longer one returns early, which parks may.
 const LONGEST_PARK: Duration = Duration::from_millis(10);
+/// What a look at the clock takes while a scheduler holds everybody else: who waits awake must see time pass.
+const READING: Duration = Duration::from_micros(1);
 /// Clock ticks in a second, the unit of start times on Linux.
 const TICKS: u128 = 100;
 
@@ -32,6 +35,8 @@ struct Machine {
     processes: BTreeMap<u32, u64>,
     seed: u64,
     rng: Rng,
+    /// Decides who runs, if anybody does.
+    control: Option<Arc<Control>>,
 }
 
 /// A simulated machine, as one process on it sees it. Clones are the same process.
@@ -53,6 +58,7 @@ impl SimHost {
             processes: BTreeMap::new(),
             seed,
             rng: Rng::new(seed),
+            control: None,
         };
         SimHost { machine: Arc::new(Mutex::new(machine)), pid: 1 }
     }
@@ -81,6 +87,7 @@ impl SimHost {
             processes: BTreeMap::new(),
             seed,
             rng: Rng::new(seed),
+            control: None,
         };
         SimHost { machine: Arc::new(Mutex::new(machine)), pid: self.pid }
     }
@@ -132,6 +139,28 @@ impl SimHost {
         self.machine().boots
     }
 
+    /// Puts the machine under a scheduler, or takes it away.
+    pub(super) fn set_control(&self, control: Option<Arc<Control>>) {
+        self.machine().control = control;
+    }
+
+    pub(super) fn control(&self) -> Option<Arc<Control>> {
+        self.machine().control.clone()
+    }
+
+    /// The clock of this boot, without the time that it takes to look.
+    pub(super) fn clock(&self) -> Duration {
+        self.machine().monotonic
+    }
+
+    /// Lets time pass until then, if it is not later already.
+    pub(super) fn advance_to(&self, until: Duration) {
+        let mut machine = self.machine();
+        let passes = until.saturating_sub(machine.monotonic);
+        machine.monotonic += passes;
+        machine.now += passes;
+    }
+
     pub(super) fn since_epoch(&self) -> Duration {
         self.machine().now
     }
@@ -143,18 +172,29 @@ impl Host for SimHost {
     }
 
     fn monotonic(&self) -> Duration {
-        self.machine().monotonic
+        let mut machine = self.machine();
+        if machine.control.is_some() {
+            machine.monotonic += READING;
+            machine.now += READING;
+        }
+        machine.monotonic
     }
 
     /// Time passes on the simulated clocks only; other threads get a chance to run.
     fn sleep(&self, time: Duration) {
+        if let Some(control) = self.control() {
+            return control.sleep(self.pid, time);
+        }
         self.advance(time);
         thread::yield_now();
     }
 
     /// Parks the real thread, at most 10 ms at a time, and lets as much simulated time pass: a wait with a timeout ends, and
-    /// simulated time does not outrun threads that really work.
+    /// simulated time does not outrun threads that really work. Under a scheduler the time is over when nobody else can go on.
     fn park(&self, timeout: Option<Duration>) {
+        if let Some(control) = self.control() {
+            return control.park(self.pid, timeout);
+        }
         match timeout {
             None => thread::park(),
             Some(timeout) => {
@@ -166,7 +206,29 @@ impl Host for SimHost {
     }
 
     fn unpark(&self, thread: &Thread) {
+        if let Some(control) = self.control() {
+            control.unpark(thread.id());
+        }
         thread.unpark();
+    }
+
+    /// In real time: the simulated clock belongs to those who work.
+    #[expect(clippy::disallowed_methods, reason = "how long a real thread has had no work")]
+    fn idle(&self, time: Duration) -> bool {
+        if let Some(control) = self.control() {
+            control.idle(self.pid);
+            return true;
+        }
+        let began = Instant::now();
+        thread::park_timeout(time);
+        began.elapsed() < time
+    }
+
+    fn spawn(&self, name: &str, stack: usize, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        if let Some(control) = self.control() {
+            return control.start(name.to_owned(), self.pid, false, Some(stack), work);
+        }
+        Builder::new().name(name.to_owned()).stack_size(stack).spawn(work).map(drop)
     }
 
     /// The owner of all files of the simulation.

@@ -1,6 +1,7 @@
 //! Whole-file and byte-range locks, both owned by the open file (flock(2), OFD locks).
 
 use std::io;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use crate::types::{FileId, FsKind, LockEntry, LockKind, LockTable};
@@ -78,6 +79,11 @@ impl State {
             }),
             Wish::Range { start, len, kind } => self.colliding_range(handle, ino, start, len, kind).is_none(),
         }
+    }
+
+    /// Is there a process that waits, and nothing but somebody else's lock that it waits for?
+    fn must_wait(&self, process: ProcessId, handle: Handle, ino: Ino, wish: Wish) -> bool {
+        self.admit(process).is_ok() && self.opens.contains_key(&handle) && !self.is_free(handle, ino, wish)
     }
 
     fn colliding_range(&self, handle: Handle, ino: Ino, start: u64, len: u64, kind: LockKind) -> Option<&RangeLock> {
@@ -176,7 +182,7 @@ impl Turn<'_> {
         })
     }
 
-    pub(super) fn lock(self, world: &World, process: ProcessId, handle: Handle, wish: Wish) -> io::Result<()> {
+    pub(super) fn lock(self, world: &Arc<World>, process: ProcessId, handle: Handle, wish: Wish) -> io::Result<()> {
         let (mut state, ino) = match self.verdict {
             super::faults::Verdict::Fail(error) | super::faults::Verdict::GoThenFail(error) => return Err(error),
             _ => {
@@ -190,19 +196,26 @@ impl Turn<'_> {
         if !state.is_free(handle, ino, wish) {
             let range = matches!(wish, Wish::Range { .. });
             state.waiters.push(Waiter { handle, ino, process, kind: wish.kind(), range });
-            let (after, timeout) = world
-                .changed
-                .wait_timeout_while(state, PATIENCE, |state| {
-                    state.admit(process).is_ok()
-                        && state.opens.contains_key(&handle)
-                        && !state.is_free(handle, ino, wish)
-                })
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            state = after;
+            let control = state.host.control();
+            let mut in_time = true;
+            if let Some(control) = control {
+                let pid = state.processes.get(&process).map_or(0, |process| process.pid);
+                drop(state);
+                let seen = Arc::clone(world);
+                control.at_lock(pid, Box::new(move || !seen.lock().must_wait(process, handle, ino, wish)));
+                state = world.lock();
+            } else {
+                let (after, timeout) = world
+                    .changed
+                    .wait_timeout_while(state, PATIENCE, |state| state.must_wait(process, handle, ino, wish))
+                    .unwrap_or_else(PoisonError::into_inner);
+                state = after;
+                in_time = !timeout.timed_out();
+            }
             state.waiters.retain(|waiter| waiter.handle != handle);
             state.admit(process)?;
             state.opened(handle)?;
-            if timeout.timed_out() {
+            if !in_time || !state.is_free(handle, ino, wish) {
                 return Err(io::Error::new(io::ErrorKind::Deadlock, "nobody gave the simulated lock back"));
             }
         }

@@ -50,10 +50,7 @@
 //! - Permissions are kept, not enforced; there is one user. No mount points: order `EXDEV` and `EBUSY` as faults.
 //! - Heirs of an open file ([`FsFile::make_inheritable`](crate::FsFile::make_inheritable)): a killed process leaves none.
 //! - Memory mappings, bit rot, a disk that lies about a successful sync.
-//! - Schedules: threads that share a `SimFs` run as the machine pleases. The observer ([`SimFs::observe`]) is the place for a
-//!   scheduler: it runs in the thread of the process that is about to call, knows which call, and holds no lock, so a
-//!   scheduler that blocks there and lets one process go at a time decides every interleaving of calls. A process that waits
-//!   inside [`FsFile::lock`](crate::FsFile::lock) has gone through its observer already and shows in the lock table as waiting.
+//! - Threads that share a `SimFs` by themselves run as the machine pleases; [`Schedules`] runs them in every order.
 //!
 //! # Layout
 //! - `simfs.rs`: [`SimFs`], processes, power, hooks. `dir.rs`, `file.rs`: the verbs. `locks.rs`: locks of open files.
@@ -61,6 +58,8 @@
 //!   changes of one inode; `image.rs`: their fates. `disk.rs`: all fates together, [`Disks`].
 //! - `state.rs`: what ends with the power. `call.rs`, `faults.rs`, `errors.rs`, `dials.rs`: what can be told, ordered, set.
 //! - `foreign.rs`: [`Foreign`], programs that ignore us. `host.rs`: [`SimHost`].
+//! - `schedule/`: [`Schedules`], every order of calls. It holds threads in the observer ([`SimFs::observe`]), which runs in the thread that
+//!   is about to call and holds no lock, in the waits for locks, and in the host's sleeps and parks.
 //! - `sweep.rs`: [`Sweep`] and its short forms [`for_each_mishap`], [`for_each_cut`], [`for_each_fault`], [`for_each_kill`],
 //!   [`for_each_intrusion`].
 
@@ -77,6 +76,7 @@ mod image;
 mod inode;
 mod journal;
 mod locks;
+mod schedule;
 mod simfs;
 mod state;
 mod store;
@@ -89,6 +89,7 @@ pub use errors::{is_killed, is_power_cut};
 pub use faults::Fault;
 pub use foreign::Foreign;
 pub use host::SimHost;
+pub use schedule::{BadSchedule, Explored, Plan, Schedules};
 pub use simfs::SimFs;
 pub use sweep::{
     Report, Sweep, Violation, for_each_cut, for_each_fault, for_each_intrusion, for_each_kill, for_each_mishap,

@@ -11,10 +11,11 @@
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::Thread;
 use std::time::Duration;
 
-use filelatch_fs::FsFile;
+use filelatch_fs::{FsFile, Host};
 
 use super::resource::{Resource, locked};
 
@@ -27,16 +28,17 @@ const IDLE: Duration = Duration::from_secs(1);
 /// Their stack: system calls and little else.
 const STACK: usize = 256 << 10;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Helpers {
     pool: Mutex<Pool>,
-    work: Condvar,
+    host: Arc<dyn Host>,
 }
 
 #[derive(Debug, Default)]
 struct Pool {
     threads: usize,
-    idle: usize,
+    /// Parked for want of work; whoever brings some takes one out and wakes it.
+    idle: Vec<Thread>,
     jobs: VecDeque<Job>,
     closing: usize,
     polled: Vec<Arc<Resource>>,
@@ -50,17 +52,14 @@ enum Job {
 }
 
 impl Helpers {
+    pub(crate) fn new(host: Arc<dyn Host>) -> Arc<Helpers> {
+        Arc::new(Helpers { pool: Mutex::default(), host })
+    }
+
     /// Closes a file on a helper thread; here and now when there are many already, or no thread.
     pub(crate) fn close(self: &Arc<Self>, file: Box<dyn FsFile>) {
         let mut pool = locked(&self.pool);
-        if pool.closing < CLOSING {
-            if pool.idle > pool.jobs.len() {
-                self.work.notify_one();
-            } else if pool.threads < MAX && self.start("filelatch-wait", Helpers::work).is_ok() {
-                pool.threads += 1;
-            } else {
-                return;
-            }
+        if pool.closing < CLOSING && self.find_thread(&mut pool).is_ok_and(|found| found) {
             pool.closing += 1;
             pool.jobs.push_back(Job::Close(file));
         }
@@ -70,49 +69,69 @@ impl Helpers {
     /// error nobody serves it.
     pub(crate) fn submit(self: &Arc<Self>, resource: &Arc<Resource>) -> io::Result<()> {
         let mut pool = locked(&self.pool);
-        if pool.idle > pool.jobs.len() {
+        if self.find_thread(&mut pool)? {
             pool.jobs.push_back(Job::Wait(Arc::clone(resource)));
-            self.work.notify_one();
+            return Ok(());
+        }
+        if !pool.polling {
+            self.start("filelatch-poll", Helpers::poll)?;
+            pool.polling = true;
+        }
+        pool.polled.push(Arc::clone(resource));
+        Ok(())
+    }
+
+    /// Wakes or starts a thread for a job that is about to be in the pool. False: there are too many.
+    fn find_thread(self: &Arc<Self>, pool: &mut Pool) -> io::Result<bool> {
+        if let Some(thread) = pool.idle.pop() {
+            self.host.unpark(&thread);
         } else if pool.threads < MAX {
             self.start("filelatch-wait", Helpers::work)?;
             pool.threads += 1;
-            pool.jobs.push_back(Job::Wait(Arc::clone(resource)));
         } else {
-            if !pool.polling {
-                self.start("filelatch-poll", Helpers::poll)?;
-                pool.polling = true;
-            }
-            pool.polled.push(Arc::clone(resource));
+            return Ok(false);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn start(self: &Arc<Self>, name: &str, run: fn(&Helpers)) -> io::Result<()> {
         let helpers = Arc::clone(self);
-        let builder = std::thread::Builder::new().name(name.to_owned()).stack_size(STACK);
-        builder.spawn(move || run(&helpers)).map(drop)
+        self.host.spawn(name, STACK, Box::new(move || run(&helpers)))
     }
 
     fn work(&self) {
         let mut pool = locked(&self.pool);
         loop {
-            if let Some(job) = pool.jobs.pop_front() {
-                pool.closing -= usize::from(matches!(job, Job::Close(_)));
-                drop(pool);
-                match job {
-                    Job::Wait(resource) => drop(serve(&resource, true)),
-                    Job::Close(file) => drop(file),
+            let Some(job) = pool.jobs.pop_front() else {
+                match self.idle(pool) {
+                    Some(again) => pool = again,
+                    None => return,
                 }
-                pool = locked(&self.pool);
                 continue;
+            };
+            pool.closing -= usize::from(matches!(job, Job::Close(_)));
+            drop(pool);
+            match job {
+                Job::Wait(resource) => drop(serve(&resource, true)),
+                Job::Close(file) => drop(file),
             }
-            pool.idle += 1;
-            let (guard, timed_out) = self.work.wait_timeout(pool, IDLE).unwrap_or_else(PoisonError::into_inner);
-            pool = guard;
-            pool.idle -= 1;
-            if timed_out.timed_out() && pool.jobs.is_empty() {
+            pool = locked(&self.pool);
+        }
+    }
+
+    /// Waits for work; `None` when none came for long.
+    fn idle<'a>(&'a self, mut pool: MutexGuard<'a, Pool>) -> Option<MutexGuard<'a, Pool>> {
+        let me = std::thread::current();
+        pool.idle.push(me.clone());
+        loop {
+            drop(pool);
+            let in_time = self.host.idle(IDLE);
+            pool = locked(&self.pool);
+            let Some(at) = pool.idle.iter().position(|thread| thread.id() == me.id()) else { return Some(pool) };
+            if !in_time {
+                pool.idle.swap_remove(at);
                 pool.threads -= 1;
-                return;
+                return None;
             }
         }
     }
@@ -121,7 +140,6 @@ impl Helpers {
         let mut pause = Duration::from_millis(1);
         loop {
             let round = std::mem::take(&mut locked(&self.pool).polled);
-            let host = round.first().map(|resource| Arc::clone(&resource.parts.host));
             let before = round.len();
             let open: Vec<_> = round.into_iter().filter(|resource| !serve(resource, false)).collect();
             pause =
@@ -133,9 +151,7 @@ impl Helpers {
                 return;
             }
             drop(pool);
-            if let Some(host) = host {
-                host.sleep(pause);
-            }
+            self.host.sleep(pause);
         }
     }
 }

@@ -19,6 +19,8 @@ mod privileged;
 #[cfg(test)]
 mod publish;
 #[cfg(test)]
+mod schedules;
+#[cfg(test)]
 mod simulated;
 #[cfg(test)]
 mod support;

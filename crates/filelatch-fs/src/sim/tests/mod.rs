@@ -6,6 +6,7 @@ mod differential;
 mod durability;
 mod locks;
 mod names;
+mod schedules;
 mod sweeps;
 
 use std::collections::BTreeSet;
