@@ -302,6 +302,8 @@ fn yaml_values_change_in_place() {
             ("x: .inf\na: 1\n", Set("/a", json!(2)), "x: .inf\na: 2\n"),
             ("---\n# top\na: 1\n...\n", Set("/a", json!(2)), "---\n# top\na: 2\n...\n"),
             ("plain\n", Set("", json!("other")), "other\n"),
+            ("---\n# top\na: 1\n...\n", Set("", json!(5)), "---\n# top\n5\n...\n"),
+            ("--- &x\na: 1\n", Set("", json!(5)), "--- &x 5\n"),
             ("a: multi\n  line\nb: 1\n", Set("/a", json!("x")), "a: x\nb: 1\n"),
         ],
     );

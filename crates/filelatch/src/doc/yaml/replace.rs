@@ -49,13 +49,19 @@ impl Editor<'_> {
             quoting => quoting,
         };
         let (text, whole) = self.replacement(value, quoting, parent, was_block || is_empty || untag);
-        // A new block begins on a line of its own (or directly behind its dash), so it replaces the white space as well.
+        // A new block begins on a line of its own (or directly behind its dash), so it replaces the white space as well. Before the
+        // root of a document that is its first lines.
+        let is_root = matches!(parent, Parent::Document);
         let start = match (untag, whole) {
             (true, _) => node.from,
-            (false, true) => node.props_end,
-            (false, false) => node.start,
+            (false, true) if !is_root || node.props_end != node.from => node.props_end,
+            (false, _) => node.start,
         };
-        let text = if untag && !whole { format!(" {text}") } else { text };
+        let text = if (untag && !whole) || (is_root && start == node.props_end && start != node.start) {
+            format!(" {text}")
+        } else {
+            text
+        };
         let text =
             if is_empty && matches!(parent, Parent::Document) { self.behind_comments(node.end, &text) } else { text };
         self.splices.replace(start..node.end, with_eol(text, self.eol));
