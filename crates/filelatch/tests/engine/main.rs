@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod deadlock;
 #[cfg(test)]
+mod fairness;
+#[cfg(test)]
 mod fork;
 #[cfg(test)]
 mod hostile;

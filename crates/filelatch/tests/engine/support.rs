@@ -243,6 +243,8 @@ fn worker() {
         ["full-disk-in-place", dir] => fine(|| super::privileged::full_disk_in_place_worker(Path::new(dir))),
         ["bound", dir] => fine(|| super::privileged::bound_worker(Path::new(dir))),
         ["no-rights", dir, code] => fine(|| super::privileged::no_rights_worker(Path::new(dir), code)),
+        ["fair-reader", path, log, me] => super::fairness::reader(Path::new(path), Path::new(log), me),
+        ["fair-taker", path, log, me] => super::fairness::taker(Path::new(path), Path::new(log), me),
         ["leaks", path] => super::locks::leaks(path),
         ["write", path, text] => match file(Path::new(path)).write(text.as_bytes(), &WriteOptions::new()) {
             Ok(written) => say(format!("{} {:?}", written.outcome, written.notices)),
