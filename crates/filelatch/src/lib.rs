@@ -102,6 +102,9 @@ mod engine;
 mod entry;
 mod error;
 mod file;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod guard;
 pub mod lock;
 mod parts;

@@ -67,11 +67,11 @@ impl Attribution {
         Attribution { generation, hash16: version.short(), at: now, session: short_session(session) }
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         format!("1 {} {} {} {}", self.generation, self.hash16, epoch_millis(self.at), self.session)
     }
 
-    fn parse(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let mut words = text.splitn(5, ' ');
         if words.next() != Some("1") {

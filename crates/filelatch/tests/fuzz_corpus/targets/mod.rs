@@ -1,0 +1,34 @@
+//! The fuzz targets: one function of bytes each, which panics where a promise is broken. Shared by the fuzzers and the replay.
+
+mod config;
+mod documents;
+mod identity;
+mod lock_record;
+mod model;
+mod names;
+mod patches;
+mod source;
+
+use filelatch::doc::Format;
+
+/// All targets.
+#[allow(dead_code, reason = "the fuzzers know their own names")]
+pub(crate) const NAMES: [&str; 10] =
+    ["config", "identity", "json", "jsonc", "lock_record", "names", "patch", "text", "toml", "yaml"];
+
+/// Runs a target on an input.
+pub(crate) fn run(name: &str, data: &[u8]) {
+    match name {
+        "config" => config::run(data),
+        "identity" => identity::run(data),
+        "json" => documents::run(Format::Json, data),
+        "jsonc" => documents::run(Format::Jsonc, data),
+        "lock_record" => lock_record::run(data),
+        "names" => names::run(data),
+        "patch" => patches::run(data),
+        "text" => documents::run(Format::Text, data),
+        "toml" => documents::run(Format::Toml, data),
+        "yaml" => documents::run(Format::Yaml, data),
+        other => panic!("no target `{other}`"),
+    }
+}
