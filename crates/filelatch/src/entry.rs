@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use filelatch_fs::FsFile;
+
 use crate::doc::Document;
 use crate::error::{Conflict, Error, Result};
 use crate::lock::resource::{Resource, Tenure, locked};
@@ -17,7 +19,7 @@ use crate::workspace::Workspace;
 use crate::write::current::{self, Current};
 use crate::write::publish::{Base, How, Published, Publisher, has_bytes};
 use crate::write::temp::Temp;
-use crate::write::{Author, Durability, sweep};
+use crate::write::{Author, Durability, Notice, sweep};
 
 /// Directory entries a sweep looks at before it gives up: a huge directory must not slow its first writer down.
 const SWEEP_LIMIT: usize = 4096;
@@ -157,10 +159,16 @@ impl Entry {
             // A name that can't be noted is shown as its id.
             workspace.register_session(self.parts(), &self.parts().session).ok();
         }
+        let sweeper = tenure.filter(|_| !self.swept.swap(true, Ordering::Relaxed));
+        let ours = sweeper.and_then(|_| temp.file().and_then(FsFile::stat).ok()).map(|stat| stat.id);
         let published = publisher.publish(temp, base)?;
-        if tenure.is_some() && !self.swept.swap(true, Ordering::Relaxed) {
+        if let Some(tenure) = sweeper {
+            let place = self.place();
+            let in_place = published.notices.contains(&Notice::InPlace);
+            let shown = || place.dir.stat(&place.name).ok().map(|stat| stat.id);
+            let is_alone = || tenure.resource.stands() && (in_place || shown() == ours);
             // Tidying up after the dead must not make a write of the living fail.
-            sweep::sweep(self.place(), &self.resource.lock, SWEEP_LIMIT).ok();
+            sweep::sweep(place, &self.resource.lock, SWEEP_LIMIT, &is_alone).ok();
         }
         Ok(published)
     }

@@ -595,6 +595,12 @@ impl Resource {
         locked(&self.state).holders.iter().any(|tenant| tenant.owner == owner)
     }
 
+    /// Is the held lock the one that others see? Not any more when somebody has removed the lock file.
+    pub(crate) fn stands(&self) -> bool {
+        let sidecar = locked(&self.state).sidecar.clone();
+        sidecar.is_some_and(|sidecar| matches!(sidecar.current(&*self.place.dir, &self.lock), Ok(Some(_))))
+    }
+
     /// In a forked child: closes the inherited lock file. The parent's lock stays (closing one of two references releases
     /// nothing); what another thread of the parent was just working on is left alone.
     pub(crate) fn close_after_fork(&self) {

@@ -261,6 +261,8 @@ impl Publisher<'_> {
             if came.id == ours.id && self.is_unmodified(temp, &version) {
                 return match temp.remove_name() {
                     Ok(()) => Stop::Foreign { kept: None },
+                    // Somebody has tidied up after us.
+                    Err(e) if e.kind() == io::ErrorKind::NotFound => Stop::Foreign { kept: None },
                     Err(e) => self.fail("remove the refused version of", e),
                 };
             }

@@ -7,7 +7,10 @@
 //!
 //! # Proof of death
 //! A writer holds the lock of its temporary file while it prepares, and the lock of the data file while it publishes. Whoever
-//! has both is alone. Process ids prove nothing here: the directory may be shared with another PID namespace.
+//! has both is alone, as long as the lock file is there: if somebody removes it, another may hold another. So before each removal
+//! the lock file is looked for, and whether the name still shows what was just published: if not, somebody is at work, and the
+//! leftover may be what they are about to put back. Only what happens between that look and the removal goes unseen.
+//! Process ids prove nothing here: the directory may be shared with another PID namespace.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -68,11 +71,17 @@ fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
     Ok(Leftover { path, size: stat.size, in_use, disposable: disposable && stat.nlink == 1 })
 }
 
-/// Removes the leftovers of one file. Only for the holder of its exclusive lock, with no write in place pending.
-pub(crate) fn sweep(place: &Place, lock: &LockPath, limit: usize) -> io::Result<Vec<Leftover>> {
+/// Removes the leftovers of one file. Only for the holder of its exclusive lock, with no write in place pending. Leaves
+/// everything when `is_alone` says no: the lock is not the one that others see.
+pub(crate) fn sweep(
+    place: &Place,
+    lock: &LockPath,
+    limit: usize,
+    is_alone: &dyn Fn() -> bool,
+) -> io::Result<Vec<Leftover>> {
     let mut kept = Vec::new();
     for name in temps(&*place.dir, limit)? {
-        if is_temp_of(&name, &lock.name) && is_unfinished(&*place.dir, &name)? {
+        if is_temp_of(&name, &lock.name) && is_unfinished(&*place.dir, &name)? && is_alone() {
             place.dir.remove(&name)?;
         }
         if !is_temp_of(&name, &place.name) {
@@ -83,7 +92,7 @@ pub(crate) fn sweep(place: &Place, lock: &LockPath, limit: usize) -> io::Result<
             Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
             Err(e) => return Err(e),
         };
-        if leftover.disposable && !leftover.in_use {
+        if leftover.disposable && !leftover.in_use && is_alone() {
             place.dir.remove(&name)?;
         } else {
             kept.push(leftover);

@@ -512,7 +512,13 @@ impl Inner {
         let goes_on = |unit: &usize| ready.contains(unit) && !matches!(self.units[*unit].stand, Stand::Sleep { .. });
         let current = self.current.filter(goes_on);
         let others = ready.iter().filter(|unit| Some(**unit) != current);
-        let run = |unit: &usize| Choice { step: Step::Run(*unit), preempts: current.is_some_and(|it| it != *unit) };
+        let run = |unit: &usize| {
+            let verb = match &self.units[*unit].stand {
+                Stand::Call(call) => Some(call.verb),
+                _ => None,
+            };
+            Choice { step: Step::Run(*unit), verb, preempts: current.is_some_and(|it| it != *unit) }
+        };
         let mut choices: Vec<_> = current.iter().chain(others).map(run).collect();
         if self.deaths > 0 {
             let mut pids = Vec::new();
@@ -521,7 +527,7 @@ impl Inner {
                 if !pids.contains(&pid) {
                     pids.push(pid);
                     let preempts = current.is_some_and(|it| self.units[it].pid != pid);
-                    choices.push(Choice { step: Step::Kill(*victim), preempts });
+                    choices.push(Choice { step: Step::Kill(*victim), verb: None, preempts });
                 }
             }
         }

@@ -7,7 +7,8 @@
 
 use std::fmt::Write;
 
-use super::super::dials::Rng;
+use crate::sim::call::Verb;
+use crate::sim::dials::Rng;
 
 /// One thing that can happen next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(super) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     pub(super) step: Step,
+    /// The call that it makes.
+    pub(super) verb: Option<Verb>,
     /// Somebody else's turn although the last one could go on.
     pub(super) preempts: bool,
 }
@@ -96,9 +99,13 @@ impl Search {
         self.at >= self.known
     }
 
-    /// The choices of the last run did not come again: the program does not do the same each time.
+    /// The choices of the last run, or those that were given, did not come: the program does not do the same each time.
     pub(super) fn has_diverged(&self) -> bool {
-        self.diverged || self.at < self.known
+        let given = match &self.mode {
+            Mode::Given(given) => given.iter().map(|(at, _)| at + 1).max().unwrap_or(0),
+            Mode::All { .. } | Mode::Random { .. } => self.known,
+        };
+        self.diverged || self.at < given
     }
 
     /// What happens next. `choices` is not empty.

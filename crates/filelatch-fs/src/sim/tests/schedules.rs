@@ -266,3 +266,33 @@ fn invariants_and_cuts_at_every_step() {
     assert!(found.complaint.starts_with("acknowledged, and gone"), "{found}");
     Schedules::default().explore(plan(true)).assert_complete();
 }
+
+/// A program that does not do the same each time is not explored, and that is said; a schedule that is too long for it does not
+/// replay.
+#[test]
+fn programs_that_do_not_repeat_themselves() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let plan = |plan: &mut Plan| {
+        let run = runs.fetch_add(1, Ordering::Relaxed);
+        plan.process("one", move |fs| {
+            let path = "/".as_ref();
+            match run % 6 {
+                0 => drop(fs.stat(path)),
+                1 => drop(fs.canonicalize(path)),
+                2 => drop(fs.open_dir(path)),
+                3 => drop(fs.current_dir()),
+                4 => drop(fs.read_link(path)),
+                _ => drop(fs.create_dir(path)),
+            }
+        });
+        plan.process("two", calls(2));
+    };
+    let explored = Schedules { most: 50, ..Schedules::default() }.explore(plan);
+    assert!(explored.diverged > 0 && !explored.complete, "{explored:?}");
+    let two = |plan: &mut Plan| {
+        plan.process("one", calls(1));
+        plan.process("two", calls(1));
+    };
+    assert!(Schedules::default().replay("0:1", two).violation.is_none());
+    assert!(Schedules::default().replay("5:1", two).violation.is_some());
+}
