@@ -200,6 +200,7 @@ fn toml_values_change_in_place() {
             ("[[p]]\nn = 1\n\n[[p]]\nn = 2\n", Set("/p/1/n", json!(3)), "[[p]]\nn = 1\n\n[[p]]\nn = 3\n"),
             ("i = inf\nn = nan\na = 1\n", Set("/a", json!(2)), "i = inf\nn = nan\na = 2\n"),
             ("x = 1\n", Set("/x", json!({"y": 1})), "x = { y = 1 }\n"),
+            ("x = 1\n", Set("/x", serde_json::from_str("-0").unwrap()), "x = -0\n"),
         ],
     );
 }
@@ -302,6 +303,8 @@ fn yaml_values_change_in_place() {
             ("x: .inf\na: 1\n", Set("/a", json!(2)), "x: .inf\na: 2\n"),
             ("---\n# top\na: 1\n...\n", Set("/a", json!(2)), "---\n# top\na: 2\n...\n"),
             ("plain\n", Set("", json!("other")), "other\n"),
+            ("a: x\n", Set("/a", json!(" y")), "a: \" y\"\n"),
+            ("a: x\n", Set("/ b", json!(1)), "a: x\n\" b\": 1\n"),
             ("---\n# top\na: 1\n...\n", Set("", json!(5)), "---\n# top\n5\n...\n"),
             ("--- &x\na: 1\n", Set("", json!(5)), "--- &x 5\n"),
             ("a: multi\n  line\nb: 1\n", Set("/a", json!("x")), "a: x\nb: 1\n"),

@@ -10,7 +10,9 @@ pub(super) fn same_number(a: &Number, b: &Number) -> bool {
         return true;
     }
     if is_integer_text(&a) && is_integer_text(&b) {
-        return false;
+        // `-0` is 0 to every reader of integers.
+        let zero = |text: &str| matches!(text, "0" | "-0");
+        return zero(&a) && zero(&b);
     }
     match (a.parse::<f64>(), b.parse::<f64>()) {
         // Exactness is the point here: equal bits, equal number.

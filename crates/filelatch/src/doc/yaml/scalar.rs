@@ -113,6 +113,7 @@ pub(super) fn is_safe_plain(text: &str, in_flow: bool) -> bool {
         || text.contains(": ")
         || text.contains(" #")
         || text.contains('\t')
+        || text.starts_with(' ')
         || text.ends_with([':', ' '])
         || text.starts_with("...")
         || text.chars().any(|c| c.is_control() || matches!(c, '\u{FEFF}' | '\u{2028}' | '\u{2029}' | '\u{85}'))

@@ -168,7 +168,9 @@ pub(crate) fn same(a: &Value, b: &Value) -> bool {
             let (a, b) = (a.to_string(), b.to_string());
             let integer = |text: &str| !text.contains(['.', 'e', 'E']);
             let float = |text: &str| text.parse::<f64>().ok().filter(|f| f.is_finite());
-            a == b || !(integer(&a) && integer(&b)) && float(&a).is_some() && float(&a) == float(&b)
+            let zero = |text: &str| matches!(text, "0" | "-0");
+            let comparable = !(integer(&a) && integer(&b)) || zero(&a) && zero(&b);
+            a == b || comparable && float(&a).is_some() && float(&a) == float(&b)
         }
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Value::Object(a), Value::Object(b)) => {
