@@ -57,6 +57,20 @@ fn bytes_that_are_no_text_are_refused() {
     assert_eq!(refused(b"\xEF\xBB\xBFa\xFF", Format::Text), DocError::NotUtf8 { offset: 4 });
 }
 
+/// VER-10, VER-7: a text that begins with U+FEFF would be read back without it, so it is refused; behind a byte order mark it is text.
+#[test]
+fn a_byte_order_mark_is_no_content() {
+    let value = json!("\u{FEFF}a");
+    let mut document = Document::parse(b"a", Format::Text).unwrap();
+    document.set("", value.clone()).unwrap();
+    assert!(matches!(document.render(), Err(DocError::Unrepresentable { .. })));
+    assert!(matches!(Document::new_with(&value, Format::Text), Err(DocError::Unrepresentable { .. })));
+    let mut document = Document::parse(b"\xEF\xBB\xBFa", Format::Text).unwrap();
+    document.set("", value.clone()).unwrap();
+    let bytes = document.render().unwrap();
+    assert_eq!(Document::parse(&bytes, Format::Text).unwrap().value().unwrap(), &value);
+}
+
 /// VER-6: empty files mean what their format says.
 #[test]
 fn empty_files() {

@@ -54,6 +54,7 @@ impl Document {
     /// A new document with this value, printed the way people write the format: two spaces, one final newline.
     pub fn new_with(value: &Value, format: Format) -> Result<Self, DocError> {
         let text = syntax::print(value, format)?;
+        no_mark(&text, format)?;
         let unreadable = |error: DocError| DocError::VerifyFailed { format, message: error.to_string() };
         let mut document = Self::from_text(text, format, false).map_err(unreadable)?;
         document.is_new = true;
@@ -225,6 +226,9 @@ impl Document {
     fn edited(&self, delta: &Delta) -> Result<(String, Splices), DocError> {
         let mut splices = self.syntax.edit(delta)?;
         let text = splices.apply(self.syntax.text(), self.format)?;
+        if !self.bom {
+            no_mark(&text, self.format)?;
+        }
         self.syntax.verify(&text, delta)?;
         Ok((text, splices))
     }
@@ -256,4 +260,13 @@ impl Document {
     fn with_bom(&self, text: String) -> Vec<u8> {
         if self.bom { [BOM, text.as_bytes()].concat() } else { text.into_bytes() }
     }
+}
+
+/// A text that begins with U+FEFF would be read back without it.
+fn no_mark(text: &str, format: Format) -> Result<(), DocError> {
+    if !text.starts_with('\u{FEFF}') {
+        return Ok(());
+    }
+    let message = "U+FEFF as its first character, which is read as a byte order mark".to_owned();
+    Err(DocError::Unrepresentable { format, pointer: String::new(), message })
 }
