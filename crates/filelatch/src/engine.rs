@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use filelatch_fs::{Fs, Host, RealFs, RealHost};
+use filelatch_fs::{Fs, FsKind, Host, RealFs, RealHost};
 
 use crate::entry::Entry;
 use crate::error::{Error, Result};
@@ -25,6 +25,8 @@ use crate::write::{Leftover, sweep};
 
 /// Files whose lock file stays open although no handle refers to them.
 const RECENT: usize = 32;
+/// By what the default time of waits is multiplied on network file systems.
+const NETWORK_PATIENCE: u32 = 4;
 /// Largest file that is read into memory, unless the builder says otherwise.
 const READ_LIMIT: u64 = 1 << 30;
 
@@ -160,7 +162,7 @@ impl Builder {
         self
     }
 
-    /// How files are treated that no workspace says anything about.
+    /// How files are treated that no workspace says anything about. On network file systems its wait is four times as long.
     #[must_use]
     pub fn defaults(mut self, policy: Policy) -> Self {
         self.defaults = policy;
@@ -301,12 +303,19 @@ impl Filelatch {
         let inner = &*self.inner;
         let workspace =
             if inner.use_workspaces { Workspace::find(&inner.parts, place.dir.path(), &inner.trusted)? } else { None };
+        let mut defaults = inner.defaults;
+        // What nobody has chosen for this file is meant for disks. A file server takes longer (LOCK-20).
+        if place.dir.caps().kind == FsKind::Network
+            && let Wait::For(time) = defaults.wait
+        {
+            defaults.wait = Wait::For(time.saturating_mul(NETWORK_PATIENCE));
+        }
         let policy = match &workspace {
             Some(workspace) => {
                 let relative = place.path.strip_prefix(&workspace.root).unwrap_or(&place.path);
-                workspace.policies.of(relative, inner.defaults)
+                workspace.policies.of(relative, defaults)
             }
-            None => inner.defaults,
+            None => defaults,
         };
         let life = self.life();
         let mut files = locked(&life.files);
@@ -318,7 +327,7 @@ impl Filelatch {
         }
         let id = place.id.clone();
         let lock = LockPath::of(&place, policy.lock_file);
-        let resource = Resource::new(Arc::clone(&inner.parts), Arc::clone(&life.helpers), place, lock);
+        let resource = Resource::new(Arc::clone(&inner.parts), Arc::clone(&life.helpers), place, lock, policy.lock);
         if !files.inherited.is_empty() {
             let name = id.to_string();
             let mut handed_on = files.inherited.iter().filter(|held| held.resource == name);

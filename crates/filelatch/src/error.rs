@@ -115,6 +115,14 @@ pub enum Error {
         path: PathBuf,
     },
 
+    /// The fallback lock is gone or somebody else's: this machine was silent for so long that another one took it over, or
+    /// somebody removed it. Nothing was written.
+    #[error("the lock on `{}` was lost", path.display())]
+    LockLost {
+        /// The file.
+        path: PathBuf,
+    },
+
     /// A guard was used in a process that did not take it (after a fork).
     #[error("the lock on `{}` belongs to the parent process", path.display())]
     Forked {
@@ -267,6 +275,7 @@ impl Error {
             Error::Reentrant { .. } | Error::HeldByParent { .. } => "held-by-parent",
             Error::Cancelled { .. } => "cancelled",
             Error::BadLockFile { .. } => "bad-lock-file",
+            Error::LockLost { .. } => "lock-lost",
             Error::Forked { .. } => "forked",
             Error::Unrecovered { .. } => "unrecovered",
             Error::Conflict(_) => "conflict",
@@ -301,6 +310,7 @@ impl Error {
             | Error::HeldByParent { path }
             | Error::Cancelled { path }
             | Error::BadLockFile { path, .. }
+            | Error::LockLost { path }
             | Error::Forked { path }
             | Error::Unrecovered { path, .. }
             | Error::Document { path, .. }
@@ -315,6 +325,9 @@ impl Error {
     pub fn hints(&self) -> Vec<String> {
         let hint = |text: &str| vec![text.to_owned()];
         match self {
+            Error::Io { action: "lock", source, .. } if source.kind() == io::ErrorKind::Unsupported => hint(
+                "nothing was changed; the file system has no such locks: set `lock = \"auto\"` or `\"file\"` for it",
+            ),
             Error::Io { source, path, .. } => io_hints(source, path),
             Error::NotFound { .. } => {
                 hint("check the path; `--create` or an expectation of \"absent\" makes a new file")
@@ -345,6 +358,10 @@ impl Error {
             Error::BatchFailed { .. } => hint("the file still has its old content; try again"),
             Error::TooLarge { .. } => hint("nothing was changed; raise the limit, or use the streaming writer"),
             Error::Cancelled { .. } => hint("nothing was changed"),
+            Error::LockLost { .. } => vec![
+                "nothing was written; lock the file again and look at what is there now".to_owned(),
+                "a machine that sleeps or is cut off for 30 s loses its fallback locks to others".to_owned(),
+            ],
             Error::NotAFile { .. } | Error::Forked { .. } | Error::Config { .. } | Error::Internal { .. } => Vec::new(),
         }
     }

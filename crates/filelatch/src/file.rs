@@ -17,7 +17,7 @@ use crate::lock::acquire::{Request, acquire};
 use crate::lock::holder::{LockState, lock_state};
 use crate::lock::owner::Owner;
 use crate::lock::resource::{Resource, Tenure, locked};
-use crate::lock::{LockOptions, Wait};
+use crate::lock::{LockOptions, Recovered, Wait};
 use crate::path::{Place, ResourceId};
 use crate::policy::{Policy, Strategy};
 use crate::snapshot::Snapshot;
@@ -384,7 +384,7 @@ impl LatchFile {
         change: &mut dyn FnMut(&mut Head) -> bool,
     ) -> Result<Option<Ended>> {
         let strategy = options.strategy.unwrap_or(entry.policy.strategy);
-        let unlocked = Mutex::new(None);
+        let told = Mutex::new(Vec::new());
         let owner = options.lock.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
         let part = Part {
             owner,
@@ -396,7 +396,10 @@ impl LatchFile {
             lock: &|wait| {
                 let lock = options.lock.clone().wait(wait);
                 let held = self.hold(LockKind::Exclusive, &lock)?;
-                *locked(&unlocked) = held.warning.map(|why| Notice::Unlocked { why });
+                let mut told = locked(&told);
+                told.extend(held.warning.map(|why| Notice::Unlocked { why }));
+                let recovery = held.tenure.as_ref().and_then(|tenure| tenure.recovery.as_ref());
+                told.extend(recovery.map(|r| Notice::LockTakenOver(Recovered::of(entry.parts(), r))));
                 Ok(held.tenure)
             },
             watch: &Request {
@@ -411,7 +414,7 @@ impl LatchFile {
         };
         let mut ended = combine(entry, &part, change)?;
         if let Some(ended) = &mut ended {
-            ended.notices.extend(locked(&unlocked).take());
+            ended.notices.append(&mut locked(&told));
         }
         Ok(ended)
     }

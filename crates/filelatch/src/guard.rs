@@ -10,7 +10,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::WriteOptions;
 use crate::lock::resource::Tenure;
-use crate::lock::{IfUnavailable, LockOptions};
+use crate::lock::{IfUnavailable, LockOptions, Recovered};
 use crate::snapshot::Snapshot;
 use crate::update::head::Head;
 use crate::write_path::{self, Written};
@@ -23,6 +23,9 @@ pub enum Validity {
     Held,
     /// It does not: this is another process than the one that took it.
     Forked,
+    /// It does no longer: a fallback lock was taken over by another machine while this one was silent, or somebody removed it
+    /// (P4, L8).
+    Lost,
     /// It never did: there was no lock to be had, and the caller chose to go on ([`Guard::warning`]).
     Unenforced,
 }
@@ -77,6 +80,7 @@ impl Held {
     fn validity(&self) -> Validity {
         match &self.tenure {
             Some(tenure) if tenure.resource.is_foreign_process() => Validity::Forked,
+            Some(tenure) if tenure.enforced && tenure.resource.is_lost() => Validity::Lost,
             Some(tenure) if tenure.enforced => Validity::Held,
             _ => Validity::Unenforced,
         }
@@ -85,6 +89,7 @@ impl Held {
     fn check(&self) -> Result<()> {
         match self.validity() {
             Validity::Forked => Err(Error::Forked { path: self.entry.place().spelled.clone() }),
+            Validity::Lost => Err(Error::LockLost { path: self.entry.place().spelled.clone() }),
             Validity::Held | Validity::Unenforced => Ok(()),
         }
     }
@@ -135,6 +140,12 @@ macro_rules! common {
             /// Why there is no lock although there is a guard.
             pub fn warning(&self) -> Option<&str> {
                 self.held.warning.as_deref()
+            }
+
+            /// The dead holder from whom the lock was taken over; usually nobody (LOCK-10).
+            pub fn recovered(&self) -> Option<Recovered> {
+                let tenure = self.held.tenure.as_ref()?;
+                tenure.recovery.as_ref().map(|recovery| Recovered::of(&tenure.resource.parts, recovery))
             }
 
             /// Reads the file as it is under the lock.

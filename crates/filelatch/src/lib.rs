@@ -126,7 +126,8 @@ pub use file::{LatchFile, WriteOptions};
 pub use guard::{Guard, SharedGuard, Validity};
 pub use lock::holder::LockState;
 pub use lock::{
-    CancelToken, HeldLock, Holder, IfUnavailable, LockKind, LockOptions, LockScope, LockService, Wait, Waiting,
+    CancelToken, HeldLock, Holder, IfUnavailable, LockKind, LockMode, LockOptions, LockScope, LockService, Recovered,
+    Wait, Waiting,
 };
 pub use path::{LockFileName, ResourceId};
 pub use policy::{Period, Policy, Strategy};

@@ -192,6 +192,16 @@ impl LockFileName {
     }
 }
 
+/// The name of the fallback lock beside a lock file (P4).
+pub(crate) fn held_name(lock: &OsStr) -> OsString {
+    around("", lock, ".held")
+}
+
+/// The name of the right over one tenure of a fallback lock.
+pub(crate) fn right_name(held: &OsStr, tenure: &str) -> OsString {
+    around("", held, &format!(".{tenure}"))
+}
+
 /// The file whose hidden lock file is called so, if it can be one.
 pub(crate) fn locked_by(entry: &OsStr) -> Option<OsString> {
     let name = entry.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".lock")?;

@@ -4,6 +4,7 @@
 //!
 //! ```toml
 //! locks = "on"                # "off" only in an emergency: nothing excludes anything then
+//! lock = "auto"               # or "os", "file": what locks are made of
 //! timeout = "30s"             # default for all files
 //!
 //! [[policy]]
@@ -13,6 +14,7 @@
 //! timeout = "2m"
 //! hard_links = "replace"      # or "in-place"
 //! lock_file = "hidden"        # .name.lock; or "suffix": name.lock
+//! lock = "file"               # as above, for these files
 //! if_unavailable = "error"    # or "proceed": warn and go on without the lock
 //! ```
 
@@ -24,7 +26,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
-use crate::lock::{IfUnavailable, Wait};
+use crate::lock::{IfUnavailable, LockMode, Wait};
 use crate::path::LockFileName;
 use crate::write::{Durability, HardLinks};
 
@@ -68,6 +70,8 @@ pub struct Policy {
     pub wait: Wait,
     /// What to do when it can't be had.
     pub if_unavailable: IfUnavailable,
+    /// What the lock is made of.
+    pub lock: LockMode,
     /// How the lock file is named.
     pub lock_file: LockFileName,
     /// False: nothing is locked at all (LOCK-21).
@@ -82,6 +86,7 @@ impl Default for Policy {
             hard_links: HardLinks::default(),
             wait: Wait::default(),
             if_unavailable: IfUnavailable::default(),
+            lock: LockMode::default(),
             lock_file: LockFileName::default(),
             locks: true,
         }
@@ -92,6 +97,7 @@ impl Default for Policy {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policies {
     locks: Option<bool>,
+    lock: Option<LockMode>,
     wait: Option<Wait>,
     rules: Vec<Rule>,
 }
@@ -109,6 +115,8 @@ struct RawConfig {
     #[serde(default)]
     locks: Option<Text<Switch>>,
     #[serde(default)]
+    lock: Option<Text<LockMode>>,
+    #[serde(default)]
     timeout: Option<Text<Period>>,
     #[serde(default)]
     policy: Vec<RawRule>,
@@ -122,6 +130,7 @@ struct RawRule {
     durability: Option<Text<Durability>>,
     timeout: Option<Text<Period>>,
     hard_links: Option<Text<HardLinks>>,
+    lock: Option<Text<LockMode>>,
     lock_file: Option<Text<LockFileName>>,
     if_unavailable: Option<Text<IfUnavailable>>,
 }
@@ -177,6 +186,20 @@ impl FromStr for Period {
     }
 }
 
+impl FromStr for LockMode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(LockMode::Auto),
+            "os" => Ok(LockMode::Os),
+            "file" => Ok(LockMode::File),
+            "on" | "off" => Err(format!("`{text}` is not a kind of lock; to switch locks {text}, write `locks`")),
+            other => Err(format!("`{other}` is not a kind of lock: auto, os or file")),
+        }
+    }
+}
+
 impl FromStr for LockFileName {
     type Err = String;
 
@@ -214,6 +237,7 @@ impl Policies {
         });
         Ok(Policies {
             locks: raw.locks.map(|l| l.0.0),
+            lock: raw.lock.map(|l| l.0),
             wait: raw.timeout.map(wait_of),
             rules: rules.collect::<Result<_>>()?,
         })
@@ -223,11 +247,13 @@ impl Policies {
     pub(crate) fn of(&self, relative: &Path, defaults: Policy) -> Policy {
         let mut policy = defaults;
         policy.locks = self.locks.unwrap_or(true) && defaults.locks;
+        policy.lock = self.lock.unwrap_or(defaults.lock);
         policy.wait = self.wait.unwrap_or(defaults.wait);
         if let Some(Rule { raw, wait, .. }) = self.rules.iter().find(|rule| rule.glob.is_match(relative)) {
             policy.strategy = raw.strategy.map_or(policy.strategy, |t| t.0);
             policy.durability = raw.durability.map_or(policy.durability, |t| t.0);
             policy.hard_links = raw.hard_links.map_or(policy.hard_links, |t| t.0);
+            policy.lock = raw.lock.map_or(policy.lock, |t| t.0);
             policy.lock_file = raw.lock_file.map_or(policy.lock_file, |t| t.0);
             policy.if_unavailable = raw.if_unavailable.map_or(policy.if_unavailable, |t| t.0);
             policy.wait = wait.unwrap_or(policy.wait);
@@ -281,13 +307,24 @@ mod tests {
         assert_eq!(policy.of(Path::new("a"), Policy::default()).if_unavailable, IfUnavailable::Proceed);
     }
 
+    /// LOCK-3: what locks are made of, for all files and for some.
+    #[test]
+    fn kinds_of_locks() {
+        let policies = parse("lock = \"file\"\n[[policy]]\nglob = \"*.db\"\nlock = \"os\"").unwrap();
+        let of = |path: &str| policies.of(Path::new(path), Policy::default()).lock;
+        assert_eq!((of("a"), of("a.db")), (LockMode::File, LockMode::Os));
+        assert_eq!(parse("").unwrap().of(Path::new("a"), Policy::default()).lock, LockMode::Auto);
+    }
+
     /// VER-5: mistakes are named with file and line, never skipped.
     #[test]
     fn mistakes() {
         for (text, expected) in [
             ("[[policy]]\nglob = \"*\"\nstrategy = \"fastest\"", "line 3: `fastest` is not a strategy"),
             ("\n\ntimeout = \"5\"", "line 3: `5` is not a length of time"),
-            ("lock = \"off\"", "line 1: unknown field `lock`"),
+            ("lock = \"off\"", "line 1: `off` is not a kind of lock; to switch locks off, write `locks`"),
+            ("lock = \"flock\"", "line 1: `flock` is not a kind of lock: auto, os or file"),
+            ("lokcs = \"off\"", "line 1: unknown field `lokcs`"),
             ("[[policy]]\nglob = \"a[\"", "glob `a[`"),
             ("locks = [", "line 1"),
         ] {

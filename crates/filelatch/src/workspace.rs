@@ -138,6 +138,8 @@ pub struct Initialized {
 const CONFIG_TEXT: &str = "\
 # How filelatch treats the files below this folder. The first policy whose glob matches counts.
 #
+# lock = \"auto\"               # what locks are made of; or \"os\", \"file\" (for network drives without locks)
+#
 # [[policy]]
 # glob = \"**/*.json\"
 # strategy = \"fail-fast\"      # or \"queue\", \"last-write-wins\"

@@ -103,12 +103,29 @@ fn has_open(pid: u32, file: FileId) -> bool {
 pub(super) fn start_of(pid: u32) -> io::Result<Option<u64>> {
     let stat = match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat,
-        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound || e.raw_os_error() == Some(libc::ESRCH) => return unseen(pid),
         Err(e) => return Err(e),
     };
+    Ok(start_in(&stat))
+}
+
+/// A process without a directory there: gone, or of another user and hidden (`hidepid`, proc(5)), or `/proc` is not mounted.
+fn unseen(pid: u32) -> io::Result<Option<u64>> {
+    let Some(id) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return Ok(None) };
+    match rustix::process::test_kill_process(id) {
+        Err(rustix::io::Errno::SRCH) => Ok(None),
+        _ => Err(io::Error::new(io::ErrorKind::PermissionDenied, "the process exists, and nothing is told of it")),
+    }
+}
+
+/// The start time in a line of `/proc/<pid>/stat`; `None` for a process that is dead and only not yet waited for: its files are
+/// closed. (The first thread of a living process may be dead, too; then there are others.)
+fn start_in(stat: &str) -> Option<u64> {
     // The second field is the program's name in parentheses and may hold anything; count from its end.
-    let fields = stat.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace());
-    Ok(fields.and_then(|mut f| f.nth(19)).and_then(|f| f.parse().ok()))
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+    let threads: u32 = fields.get(17)?.parse().ok()?;
+    let dead = matches!(*fields.first()?, "Z" | "X" | "x") && threads <= 1;
+    if dead { None } else { fields.get(19)?.parse().ok() }
 }
 
 /// Identity of this boot.
@@ -135,6 +152,18 @@ mod tests {
 5: LEASE  ACTIVE    READ 79 08:01:262146 0 EOF
 nonsense
 ";
+
+    /// LOCK-10 (L7): a process that has ended and was not waited for is dead; one whose first thread has ended is not.
+    #[test]
+    fn the_dead_have_no_start_time() {
+        let line = |state: &str, threads: &str| {
+            format!("7 (a) b) {state} 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 {threads} 0 4711 0 0")
+        };
+        assert_eq!(start_in(&line("S", "1")), Some(4711));
+        assert_eq!(start_in(&line("Z", "1")), None);
+        assert_eq!(start_in(&line("Z", "4")), Some(4711));
+        assert_eq!(start_in("nonsense"), None);
+    }
 
     /// LOCK-7: holders, waiters and ranges of one file are told apart from the system's table.
     #[test]

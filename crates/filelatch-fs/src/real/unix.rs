@@ -55,10 +55,10 @@ fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// "Not supported" has several numbers.
+/// "Not supported" has several numbers; `ENOLCK` is what a network file system without a lock service says.
 fn unify(errno: Errno) -> io::Error {
     match errno {
-        Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOTTY => {
+        Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOTTY | Errno::NOLCK => {
             io::Error::new(io::ErrorKind::Unsupported, io::Error::from(errno))
         }
         other => other.into(),

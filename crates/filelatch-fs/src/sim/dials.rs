@@ -30,6 +30,8 @@ pub struct Dials {
     pub links: bool,
     /// Extended attributes work.
     pub xattrs: bool,
+    /// What whole-file locks do.
+    pub flock: Flock,
     /// Byte-range locks work.
     pub range_locks: bool,
     /// The system shows its lock table.
@@ -54,6 +56,18 @@ pub struct Dials {
     pub seed: u64,
 }
 
+/// What whole-file locks do on a simulated file system.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Flock {
+    /// They exclude.
+    #[default]
+    Real,
+    /// There are none: every call is [`Unsupported`](std::io::ErrorKind::Unsupported).
+    Missing,
+    /// Every call succeeds and excludes nobody.
+    Lie,
+}
+
 impl Default for Dials {
     fn default() -> Self {
         Dials {
@@ -65,6 +79,7 @@ impl Default for Dials {
             rename_new: true,
             links: true,
             xattrs: true,
+            flock: Flock::Real,
             range_locks: true,
             lock_table: true,
             leases: true,

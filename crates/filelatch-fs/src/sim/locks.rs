@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::types::{FileId, FsKind, LockEntry, LockKind, LockTable};
 
+use super::dials::Flock;
 use super::errors;
 use super::simfs::Turn;
 use super::state::{Handle, ProcessId, State, World};
@@ -62,6 +63,7 @@ impl State {
     fn check(&self, handle: Handle, wish: Wish) -> io::Result<Ino> {
         let open = self.opened(handle)?;
         let needs_writable = match wish {
+            Wish::Whole(_) if self.store.dials.flock == Flock::Missing => return Err(io::ErrorKind::Unsupported.into()),
             Wish::Whole(_) => self.store.dials.kind == FsKind::Network,
             Wish::Range { .. } if !self.store.dials.range_locks => return Err(io::ErrorKind::Unsupported.into()),
             Wish::Range { .. } => true,
@@ -74,6 +76,7 @@ impl State {
 
     fn is_free(&self, handle: Handle, ino: Ino, wish: Wish) -> bool {
         match wish {
+            Wish::Whole(_) if self.store.dials.flock == Flock::Lie => true,
             Wish::Whole(kind) => !self.opens.iter().any(|(other, open)| {
                 *other != handle && open.ino == ino && open.lock.is_some_and(|held| collide(held, kind))
             }),

@@ -83,7 +83,7 @@ mod store;
 mod sweep;
 
 pub use call::{Call, Verb};
-pub use dials::Dials;
+pub use dials::{Dials, Flock};
 pub use disk::{Disk, Disks};
 pub use errors::{is_killed, is_power_cut};
 pub use faults::Fault;

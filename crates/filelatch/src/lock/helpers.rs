@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use filelatch_fs::{FsFile, Host};
 
+use super::heart::Heart;
 use super::resource::{Resource, locked};
 
 /// Threads that may block in the kernel.
@@ -32,6 +33,7 @@ const STACK: usize = 256 << 10;
 pub(crate) struct Helpers {
     pool: Mutex<Pool>,
     host: Arc<dyn Host>,
+    pub(super) heart: Arc<Heart>,
 }
 
 #[derive(Debug, Default)]
@@ -53,7 +55,8 @@ enum Job {
 
 impl Helpers {
     pub(crate) fn new(host: Arc<dyn Host>) -> Arc<Helpers> {
-        Arc::new(Helpers { pool: Mutex::default(), host })
+        let heart = Heart::new(Arc::clone(&host));
+        Arc::new(Helpers { pool: Mutex::default(), host, heart })
     }
 
     /// Closes a file on a helper thread; here and now when there are many already, or no thread.

@@ -7,11 +7,13 @@ use std::time::{Duration, SystemTime};
 use filelatch_fs::real::LOCK_RECORD_OFFSET;
 use filelatch_fs::{Access, FsFile, LockKind};
 
+use super::held::{self, Recovery};
 use super::record::{Found, RECORD_LIMIT, Record};
 use super::sidecar::LockPath;
+use super::stale::Verdict;
 use crate::error::{Error, Result};
 use crate::parts::{Parts, parse_rfc3339};
-use crate::path::Place;
+use crate::path::{Place, held_name};
 
 /// A holder of a lock. What is not known is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,9 +68,60 @@ pub struct LockState {
     pub waiting: usize,
 }
 
+/// A lock that was taken over from a dead holder (LOCK-10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovered {
+    /// The dead holder, by its record.
+    pub from: Holder,
+    /// What proves its death, as a clause: `its process is gone`.
+    pub proof: String,
+}
+
+impl Recovered {
+    pub(crate) fn of(parts: &Parts, recovery: &Recovery) -> Recovered {
+        Recovered { from: from_record(parts, &recovery.from), proof: recovery.proof.to_string() }
+    }
+}
+
+impl fmt::Display for Recovered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the lock was taken over")?;
+        if let Some(pid) = self.from.pid {
+            write!(f, " from pid {pid}")?;
+        }
+        if let Some(host) = &self.from.host {
+            write!(f, " on {host}")?;
+        }
+        write!(f, ": {}", self.proof)
+    }
+}
+
 /// Asks the system who holds the lock. Takes no lock where the system has a table; elsewhere tries a shared and then an exclusive one
 /// for a moment.
 pub(crate) fn lock_state(parts: &Parts, place: &Place, lock: &LockPath) -> Result<LockState> {
+    let mut state = flock_state(parts, place, lock)?;
+    // A fallback lock, if there is one; its holder may have the whole-file lock as well.
+    let name = held_name(&lock.name);
+    let fail = |e| Error::io("examine the lock", place.dir.path().join(&name), e);
+    if let Some(seen) = held::look(&*place.dir, &name).map_err(fail)? {
+        let holder = match held::verdict_at_once(parts, place, &seen) {
+            Verdict::Dead(_) => None,
+            verdict => {
+                let mut holder = seen.record.as_ref().map(|r| from_record(parts, r)).unwrap_or_default();
+                holder.confirmed = verdict == Verdict::Alive;
+                Some(holder)
+            }
+        };
+        let known = |holder: &Holder| holder.pid.is_some() && state.holders.iter().any(|h| h.pid == holder.pid);
+        if let Some(holder) = holder.filter(|holder| !known(holder)) {
+            state.holders.push(holder);
+        }
+    }
+    Ok(state)
+}
+
+fn flock_state(parts: &Parts, place: &Place, lock: &LockPath) -> Result<LockState> {
     let fail = |e| Error::io("examine the lock file", &lock.path, e);
     let file = match place.dir.open(&lock.name, Access::Read) {
         Ok(file) => file,
@@ -84,7 +137,11 @@ pub(crate) fn lock_state(parts: &Parts, place: &Place, lock: &LockPath) -> Resul
     let record = read_record(&*file).map_err(fail)?;
     match parts.fs.lock_table(file.stat().map_err(fail)?.id).map_err(fail)? {
         Some(table) => Ok(from_table(parts, &table, record.as_ref())),
-        None => by_probe(parts, &*file, record.as_ref()).map_err(fail),
+        None => match by_probe(parts, &*file, record.as_ref()) {
+            // No such locks here; then there is a fallback lock, or none at all.
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(LockState::default()),
+            state => state.map_err(fail),
+        },
     }
 }
 

@@ -22,6 +22,8 @@
 
 pub(crate) mod acquire;
 pub(crate) mod cancel;
+pub(crate) mod heart;
+pub(crate) mod held;
 pub(crate) mod helpers;
 pub(crate) mod holder;
 pub(crate) mod options;
@@ -30,12 +32,13 @@ pub(crate) mod record;
 pub(crate) mod resource;
 pub(crate) mod service;
 pub(crate) mod sidecar;
+pub(crate) mod stale;
 pub(crate) mod waiter;
 pub(crate) mod waits;
 
 pub use cancel::CancelToken;
 pub use filelatch_fs::LockKind;
-pub use holder::Holder;
-pub use options::{IfUnavailable, LockOptions, OnWait, Wait, Waiting};
+pub use holder::{Holder, Recovered};
+pub use options::{IfUnavailable, LockMode, LockOptions, OnWait, Wait, Waiting};
 pub use owner::LockScope;
 pub use service::{HeldLock, LockService};

@@ -54,6 +54,19 @@ pub enum IfUnavailable {
     Proceed,
 }
 
+/// What a lock is made of (P4).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LockMode {
+    /// The system's whole-file locks; where they are missing, or a lie, a lock file whose existence is the lock.
+    #[default]
+    Auto,
+    /// The system's whole-file locks or an error.
+    Os,
+    /// A lock file whose existence is the lock, and the system's lock as well where it works. For file systems whose locks are
+    /// only known to one machine: everybody who writes there must be set to it.
+    File,
+}
+
 /// What a wait tells while it lasts (LOCK-16).
 #[derive(Debug)]
 pub struct Waiting<'a> {

@@ -34,6 +34,18 @@ pub(crate) struct Record {
     pub(crate) purpose: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) since: String,
+    /// Which tenure: a number of its own for each fallback lock (P4), 16 hex digits.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) id: String,
+    /// Inode of the lock file whose whole-file lock the holder of a fallback lock has as well; 0: none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) flock: u64,
+    /// For so many milliseconds the heartbeat of a fallback lock may stop; 0: it has none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) lease: u64,
+    /// Given back by its holder, who could not remove the file.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) released: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) intent: Option<Intent>,
 }
@@ -61,6 +73,11 @@ fn cut(text: &str, room: usize) -> String {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_false(b: &bool) -> bool {
+    !*b
 }
 
 /// What was found in a lock file.

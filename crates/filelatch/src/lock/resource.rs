@@ -27,10 +27,12 @@ use std::time::Duration;
 
 use filelatch_fs::{FsFile, Host, LockKind, Stat, Timestamp};
 
+use super::held::Recovery;
 use super::helpers::Helpers;
+use super::options::LockMode;
 use super::owner::Owner;
 use super::record::{Found, Intent, NEWEST, Record};
-use super::sidecar::{LockPath, Opened, Sidecar, Try};
+use super::sidecar::{LockPath, Opened, Sidecar, Try, Waited};
 use super::waiter::{Grant, Waiter};
 use crate::error::{Error, Result};
 use crate::parts::{Parts, rfc3339};
@@ -51,6 +53,7 @@ pub(crate) struct Resource {
     pub(crate) parts: Arc<Parts>,
     pub(crate) place: Place,
     pub(crate) lock: LockPath,
+    mode: Mutex<LockMode>,
     helpers: Arc<Helpers>,
     /// The process that built it; in a forked child everything here is inert (L21).
     born_in: u32,
@@ -67,6 +70,8 @@ struct State {
     signature: Option<Signature>,
     /// An unfinished in-place write that the next exclusive holder completes.
     intent: Option<Intent>,
+    /// The dead holder from whom the lock was taken over, until somebody is told.
+    recovery: Option<Recovery>,
     handovers: u32,
     turn_began: Duration,
     /// Time of the last hand-over inside the process, and whether the holders take less than [`QUICK`].
@@ -131,6 +136,8 @@ pub(crate) struct Tenure {
     id: u64,
     /// Set when the last holder left an in-place write unfinished; must be completed before anything else.
     pub(crate) intent: Option<Intent>,
+    /// The dead holder from whom the lock was taken over (LOCK-10).
+    pub(crate) recovery: Option<Box<Recovery>>,
     /// False: the directory can't be written and nobody can lock here; a shared lock only.
     pub(crate) enforced: bool,
 }
@@ -161,6 +168,8 @@ enum Attempt {
     Held,
     /// The wait has become a stray, and is over.
     Stray,
+    /// The wait was called off, and is over.
+    CalledOff,
     /// No lock can be had here at all.
     Impossible(std::io::Error),
 }
@@ -179,7 +188,13 @@ pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Resource {
-    pub(crate) fn new(parts: Arc<Parts>, helpers: Arc<Helpers>, place: Place, lock: LockPath) -> Resource {
+    pub(crate) fn new(
+        parts: Arc<Parts>,
+        helpers: Arc<Helpers>,
+        place: Place,
+        lock: LockPath,
+        mode: LockMode,
+    ) -> Resource {
         let state = State {
             os: Os::Free,
             holders: Vec::new(),
@@ -187,6 +202,7 @@ impl Resource {
             sidecar: None,
             signature: None,
             intent: None,
+            recovery: None,
             handovers: 0,
             turn_began: Duration::ZERO,
             handed_over: Duration::ZERO,
@@ -197,7 +213,7 @@ impl Resource {
             handed_on: false,
         };
         let born_in = parts.host.pid();
-        Resource { parts, place, lock, helpers, born_in, state: Mutex::new(state) }
+        Resource { parts, place, lock, mode: Mutex::new(mode), helpers, born_in, state: Mutex::new(state) }
     }
 
     pub(crate) fn is_foreign_process(&self) -> bool {
@@ -262,7 +278,7 @@ impl Resource {
                 self.call_helper(&mut state);
                 Ok(Begin::Queued(ticket))
             }
-            Ok(Attempt::Held | Attempt::Stray) => {
+            Ok(Attempt::Held | Attempt::Stray | Attempt::CalledOff) => {
                 self.retreat(&mut state);
                 Ok(Begin::HeldElsewhere)
             }
@@ -274,7 +290,7 @@ impl Resource {
                 }
                 // Readers go on without a lock and say so (P1). The resource stays free: there is nothing to share.
                 self.retreat(&mut state);
-                let grant = Grant { id: state.next(), intent: None, enforced: false };
+                let grant = Grant { id: state.next(), intent: None, recovery: None, enforced: false };
                 Ok(Begin::Got(self.tenure(grant)))
             }
             Err(e) => {
@@ -321,18 +337,19 @@ impl Resource {
                     return Err(Error::HeldByParent { path: self.place.spelled.clone() });
                 }
                 Some(sidecar) => sidecar,
-                None => match Sidecar::open(&self.parts, &self.place, &self.lock)? {
+                None => match Sidecar::open(&self.parts, &self.place, &self.lock, self.mode(), &self.helpers.heart)? {
                     Opened::Sidecar(sidecar) => Arc::new(sidecar),
                     Opened::Impossible(e) => return Ok(Attempt::Impossible(e)),
                 },
             };
             let mut overtook = false;
             if let How::Try { overtake } = how {
-                let tried = sidecar.try_lock(kind, overtake).map_err(|e| self.abandon(&sidecar, fail("lock", e)))?;
-                match tried {
-                    Try::Had => {}
-                    Try::Overtook => overtook = true,
-                    Try::Refused => {
+                match sidecar.try_lock(kind, overtake) {
+                    Err(e) if self.falls_back(&e) => continue,
+                    Err(e) => return Err(self.abandon(&sidecar, fail("lock", e))),
+                    Ok(Try::Had) => {}
+                    Ok(Try::Overtook) => overtook = true,
+                    Ok(Try::Refused) => {
                         // A file that was replaced tells nothing about who holds the lock.
                         let current = sidecar.current(&*self.place.dir, &self.lock);
                         if current.map_err(|e| fail("examine", e))?.is_none() {
@@ -349,7 +366,15 @@ impl Resource {
                 if !locked(&self.state).came_back(&sidecar) {
                     return Ok(Attempt::Stray);
                 }
-                had.map_err(|e| self.abandon(&sidecar, fail("lock", e)))?;
+                match had {
+                    Ok(Waited::Had) => {}
+                    Ok(Waited::CalledOff) => {
+                        locked(&self.state).sidecar = Some(sidecar);
+                        return Ok(Attempt::CalledOff);
+                    }
+                    Err(e) if self.falls_back(&e) => continue,
+                    Err(e) => return Err(self.abandon(&sidecar, fail("lock", e))),
+                }
             }
             let current = sidecar.current(&*self.place.dir, &self.lock);
             let Some(stat) = current.map_err(|e| self.abandon(&sidecar, fail("examine", e)))? else {
@@ -360,6 +385,32 @@ impl Resource {
             let head = self.look(&sidecar, &stat).map_err(|e| self.abandon(&sidecar, fail("read", e)))?;
             return Ok(Attempt::Got { sidecar, head: Head { overtook, ..head } });
         }
+    }
+
+    fn mode(&self) -> LockMode {
+        *locked(&self.mode)
+    }
+
+    /// Whole-file locks are missing here: from now on it is done without them, if the policy leaves the choice.
+    fn falls_back(&self, error: &std::io::Error) -> bool {
+        let mut mode = locked(&self.mode);
+        let falls = *mode == LockMode::Auto && error.kind() == std::io::ErrorKind::Unsupported;
+        if falls {
+            *mode = LockMode::File;
+        }
+        falls
+    }
+
+    /// Is the lock still had, by the disk's word? Only a fallback lock can be lost.
+    pub(crate) fn is_still_held(&self) -> Result<bool> {
+        let sidecar = locked(&self.state).sidecar.clone();
+        let held = sidecar.map_or(Ok(true), |sidecar| sidecar.is_held());
+        held.map_err(|e| Error::io("examine the lock of", &self.place.spelled, e))
+    }
+
+    /// Has the lock been found to be lost?
+    pub(crate) fn is_lost(&self) -> bool {
+        locked(&self.state).sidecar.as_ref().is_some_and(|sidecar| sidecar.is_lost())
     }
 
     /// After an error nobody knows whether the lock was had: it must not stay with a file that is kept open.
@@ -394,6 +445,7 @@ impl Resource {
     /// The OS lock is ours: note it, find out what the last holder left, sign.
     fn settle(&self, state: &mut State, kind: LockKind, sidecar: &Arc<Sidecar>, head: &Head) -> Result<()> {
         state.os = Os::Held(kind);
+        state.recovery = sidecar.recovery();
         let now = self.parts.host.monotonic();
         if head.overtook {
             state.handovers += 1;
@@ -453,7 +505,7 @@ impl Resource {
             session: self.parts.session.clone(),
             purpose: self.parts.purpose.clone(),
             since: rfc3339(self.parts.host.now()),
-            intent: None,
+            ..Record::default()
         }
     }
 
@@ -468,7 +520,13 @@ impl Resource {
     }
 
     fn tenure(self: &Arc<Self>, grant: Grant) -> Tenure {
-        Tenure { resource: Arc::clone(self), id: grant.id, intent: grant.intent, enforced: grant.enforced }
+        Tenure {
+            resource: Arc::clone(self),
+            id: grant.id,
+            intent: grant.intent,
+            recovery: grant.recovery,
+            enforced: grant.enforced,
+        }
     }
 
     fn somebody_waits(&self, state: &State) -> Result<bool> {
@@ -517,11 +575,14 @@ impl Resource {
                 },
                 Ok(Attempt::Held) => return false,
                 Ok(Attempt::Stray) => return true,
+                Ok(Attempt::CalledOff) => {}
                 Ok(Attempt::Impossible(e)) => {
                     let Some(first) = state.queue.pop_front() else { continue };
                     // Readers go on without a lock, as they do when they need not queue.
                     first.answer(match first.kind {
-                        LockKind::Shared => Ok(Grant { id: state.next(), intent: None, enforced: false }),
+                        LockKind::Shared => {
+                            Ok(Grant { id: state.next(), intent: None, recovery: None, enforced: false })
+                        }
                         LockKind::Exclusive => Err(Error::io("create a lock file in", self.place.dir.path(), e)),
                     });
                 }
@@ -750,7 +811,7 @@ impl State {
     fn admit(&mut self, owner: Owner) -> Grant {
         let id = self.next();
         self.holders.push(Tenant { id, owner });
-        Grant { id, intent: self.intent.clone(), enforced: true }
+        Grant { id, intent: self.intent.clone(), recovery: self.recovery.take().map(Box::new), enforced: true }
     }
 }
 

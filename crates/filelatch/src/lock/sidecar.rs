@@ -10,12 +10,17 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use filelatch_fs::fs::read_to_end;
 use filelatch_fs::real::LOCK_RECORD_OFFSET;
-use filelatch_fs::{Access, FileId, FileKind, FsDir, FsFile, LockKind, Stat};
+use filelatch_fs::{Access, FileId, FileKind, FsDir, FsFile, FsKind, LockKind, Stat};
 
+use super::heart::Heart;
+use super::held::{Fallback, Recovery};
+use super::options::LockMode;
 use super::record::{Found, RECORD_LIMIT, Record};
 use super::resource::locked;
 use crate::error::{Error, Result};
@@ -24,6 +29,10 @@ use crate::path::{LockFileName, Place, temp_name};
 
 /// The byte that waiters queue on (P2). Beyond every record, and beside the regions of record locks (P10).
 const GATE: u64 = (1 << 62) - 2;
+
+/// Between two looks at a fallback lock that somebody holds: the first and the longest pause. A random part of it is left out, so
+/// that waiters do not keep step (LOCK-4).
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(100));
 
 /// Times a lock file may vanish under us before we say so.
 const MAX_REOPENS: usize = 100;
@@ -53,6 +62,21 @@ pub(crate) struct Sidecar {
     /// nothing is locked, unlocked or converted here.
     inherited: Option<LockKind>,
     gate: Mutex<Gate>,
+    /// Whole-file locks are missing here.
+    no_flock: AtomicBool,
+    /// The lock beside the whole-file lock, or in its place (P4).
+    fallback: Option<Fallback>,
+    parts: Arc<Parts>,
+    place: Place,
+    name: OsString,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    Had,
+    /// Nobody wants it any more, and it was not had.
+    CalledOff,
 }
 
 /// The gate, as far as this open file is concerned.
@@ -84,13 +108,18 @@ pub(crate) enum Opened {
 
 impl Sidecar {
     /// Opens the lock file, creating it if need be.
-    pub(crate) fn open(parts: &Parts, place: &Place, lock: &LockPath) -> Result<Opened> {
-        let dir = &*place.dir;
+    pub(crate) fn open(
+        parts: &Arc<Parts>,
+        place: &Place,
+        lock: &LockPath,
+        mode: LockMode,
+        heart: &Arc<Heart>,
+    ) -> Result<Opened> {
         for _ in 0..MAX_REOPENS {
-            match open_existing(dir, lock)? {
-                Some(sidecar) => return Ok(Opened::Sidecar(sidecar)),
+            match open_existing(parts, place, lock)? {
+                Some(sidecar) => return Ok(Opened::Sidecar(sidecar.with(mode, heart)?)),
                 None => match create(parts, place, lock) {
-                    Ok(Some(sidecar)) => return Ok(Opened::Sidecar(sidecar)),
+                    Ok(Some(sidecar)) => return Ok(Opened::Sidecar(sidecar.with(mode, heart)?)),
                     Ok(None) => {}
                     Err(e)
                         if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
@@ -104,8 +133,79 @@ impl Sidecar {
         Err(Error::io("lock", &lock.path, io::Error::other("the lock file is removed as fast as it is made")))
     }
 
+    fn new(
+        parts: &Arc<Parts>,
+        place: &Place,
+        name: &OsStr,
+        file: Box<dyn FsFile>,
+        id: FileId,
+        writable: bool,
+    ) -> Sidecar {
+        Sidecar {
+            file,
+            id,
+            writable,
+            gated: writable && place.dir.caps().range_locks,
+            inherited: None,
+            gate: Mutex::default(),
+            no_flock: AtomicBool::new(false),
+            fallback: None,
+            parts: Arc::clone(parts),
+            place: place.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    /// With a fallback lock if the policy wants one, or if whole-file locks exclude nobody here.
+    fn with(mut self, mode: LockMode, heart: &Arc<Heart>) -> Result<Sidecar> {
+        let wanted = match mode {
+            LockMode::Os => false,
+            LockMode::File => true,
+            // The disks of this machine are not under suspicion; what they lack shows at the first lock.
+            LockMode::Auto if self.place.dir.caps().kind == FsKind::Local => false,
+            LockMode::Auto => {
+                let excludes = self.flock_excludes();
+                !excludes.map_err(|e| Error::io("try the lock file", self.place.dir.path().join(&self.name), e))?
+            }
+        };
+        if wanted {
+            self.fallback = Some(Fallback::new(&self.parts, &self.place, &self.name, heart));
+        }
+        Ok(self)
+    }
+
+    /// Does a lock of one open file keep another one out?
+    fn flock_excludes(&self) -> io::Result<bool> {
+        match self.file.try_lock(LockKind::Shared) {
+            // Somebody keeps us out.
+            Ok(false) => return Ok(true),
+            Ok(true) => {}
+            Err(e) if e.kind() == io::ErrorKind::Unsupported => return Ok(false),
+            Err(e) => return Err(e),
+        }
+        let lies = self.another_has(LockKind::Exclusive);
+        self.file.unlock()?;
+        lies.map(|lies| !lies)
+    }
+
+    /// Can another open file have this lock although this one has one that excludes it?
+    fn another_has(&self, kind: LockKind) -> io::Result<bool> {
+        let access = if self.writable { Access::ReadWrite } else { Access::Read };
+        let other = self.place.dir.open(&self.name, access)?;
+        let has = other.try_lock(kind)?;
+        if has {
+            other.unlock()?;
+        }
+        Ok(has)
+    }
+
     /// The lock file behind an inherited descriptor, if that is what it is and it really holds the lock.
-    pub(crate) fn adopt(parts: &Parts, place: &Place, lock: &LockPath, number: u64) -> io::Result<Option<Sidecar>> {
+    pub(crate) fn adopt(
+        parts: &Arc<Parts>,
+        place: &Place,
+        lock: &LockPath,
+        number: u64,
+    ) -> io::Result<Option<Sidecar>> {
         let file = parts.fs.inherited(number)?;
         let id = file.stat()?.id;
         if place.dir.stat(&lock.name)?.id != id {
@@ -115,8 +215,10 @@ impl Sidecar {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => probe(&*place.dir, lock, &*file)?,
             held => held?,
         };
-        let gated = place.dir.caps().range_locks;
-        Ok(held.map(|kind| Sidecar { file, id, writable: true, gated, inherited: Some(kind), gate: Mutex::default() }))
+        Ok(held.map(|kind| {
+            let sidecar = Sidecar::new(parts, place, &lock.name, file, id, true);
+            Sidecar { inherited: Some(kind), ..sidecar }
+        }))
     }
 
     /// The lock that was inherited with this file.
@@ -130,20 +232,51 @@ impl Sidecar {
             return Ok(Try::Had);
         }
         let waited_for = self.somebody_waits()?;
-        if (waited_for && !overtake) || !self.file.try_lock(kind)? {
+        if (waited_for && !overtake) || !self.try_flock(kind)? {
             return Ok(Try::Refused);
+        }
+        if let Some(fallback) = &self.fallback {
+            let taken = self.try_fallback(fallback, kind);
+            fallback.give_up();
+            if !matches!(taken, Ok(true)) {
+                self.unlock_flock()?;
+                return taken.map(|_| Try::Refused);
+            }
         }
         Ok(if waited_for { Try::Overtook } else { Try::Had })
     }
 
+    fn try_flock(&self, kind: LockKind) -> io::Result<bool> {
+        match self.file.try_lock(kind) {
+            Err(e) if self.goes_without(&e) => Ok(true),
+            tried => tried,
+        }
+    }
+
+    /// With a fallback lock, whole-file locks may be missing.
+    fn goes_without(&self, error: &io::Error) -> bool {
+        let missing = self.fallback.is_some() && error.kind() == io::ErrorKind::Unsupported;
+        if missing {
+            self.no_flock.store(true, Ordering::Relaxed);
+        }
+        missing
+    }
+
+    fn try_fallback(&self, fallback: &Fallback, kind: LockKind) -> io::Result<bool> {
+        let flock = if self.no_flock.load(Ordering::Relaxed) { 0 } else { self.id.ino };
+        let alone = || kind == LockKind::Exclusive && self.another_has(LockKind::Shared).is_ok_and(|has| !has);
+        fallback.try_take(flock, &alone)
+    }
+
     /// Queues at the gate, then waits for the lock in the kernel. Both queues are first come, first served: the gate keeps
     /// newcomers, and readers that would otherwise keep joining, behind the one who waits (P2).
-    pub(crate) fn lock(&self, kind: LockKind) -> io::Result<()> {
+    pub(crate) fn lock(&self, kind: LockKind) -> io::Result<Waited> {
         if self.inherited.is_some() {
-            return Ok(());
+            return Ok(Waited::Had);
         }
         if !self.gated {
-            return self.file.lock(kind);
+            self.flock(kind)?;
+            return self.wait_for_fallback(kind);
         }
         self.file.lock_range(GATE, 1, LockKind::Exclusive)?;
         let called_off = {
@@ -154,16 +287,50 @@ impl Sidecar {
         if called_off {
             self.open_gate();
         }
-        let had = self.file.lock(kind);
+        let had = self.flock(kind);
         let mut gate = locked(&self.gate);
         let opened = if gate.shut { self.file.unlock_range(GATE, 1) } else { Ok(()) };
-        *gate = Gate::default();
+        // Whether the wait is still wanted counts for as long as it lasts.
+        *gate = Gate { called_off: gate.called_off && self.fallback.is_some(), ..Gate::default() };
+        drop(gate);
         had?;
         if let Err(e) = opened {
-            self.file.unlock()?;
+            self.unlock_flock()?;
             return Err(e);
         }
-        Ok(())
+        self.wait_for_fallback(kind)
+    }
+
+    fn flock(&self, kind: LockKind) -> io::Result<()> {
+        match self.file.lock(kind) {
+            Err(e) if self.goes_without(&e) => Ok(()),
+            had => had,
+        }
+    }
+
+    /// The whole-file lock is the queue of this machine; here its first looks for the fallback lock.
+    fn wait_for_fallback(&self, kind: LockKind) -> io::Result<Waited> {
+        let Some(fallback) = &self.fallback else { return Ok(Waited::Had) };
+        let mut pause = PAUSES.0;
+        let ended = loop {
+            match self.try_fallback(fallback, kind) {
+                Ok(true) => break Ok(Waited::Had),
+                Ok(false) => {}
+                Err(e) => break Err(e),
+            }
+            if locked(&self.gate).called_off {
+                break Ok(Waited::CalledOff);
+            }
+            let part = u32::try_from(self.parts.host.random() % 512).unwrap_or_default();
+            self.parts.host.sleep(pause - pause * part / 1024);
+            pause = (pause * 2).min(PAUSES.1);
+        };
+        locked(&self.gate).called_off = false;
+        fallback.give_up();
+        if !matches!(ended, Ok(Waited::Had)) {
+            self.unlock_flock()?;
+        }
+        ended
     }
 
     /// A wait in [`Sidecar::lock`] that nobody wants any more goes on, but keeps nobody out.
@@ -188,7 +355,27 @@ impl Sidecar {
         if self.inherited.is_some() {
             return Ok(());
         }
-        self.file.unlock()
+        let released = self.fallback.as_ref().map_or(Ok(()), Fallback::release);
+        self.unlock_flock().and(released)
+    }
+
+    fn unlock_flock(&self) -> io::Result<()> {
+        if self.no_flock.load(Ordering::Relaxed) { Ok(()) } else { self.file.unlock() }
+    }
+
+    /// Is the lock still had? Only a fallback lock can be lost.
+    pub(crate) fn is_held(&self) -> io::Result<bool> {
+        self.fallback.as_ref().map_or(Ok(true), Fallback::is_held)
+    }
+
+    /// Has it been found to be lost?
+    pub(crate) fn is_lost(&self) -> bool {
+        self.fallback.as_ref().is_some_and(Fallback::is_lost)
+    }
+
+    /// The dead holder from whom the lock was taken over, once.
+    pub(crate) fn recovery(&self) -> Option<Recovery> {
+        self.fallback.as_ref().and_then(Fallback::recovery)
     }
 
     /// Does another process of ours wait for the lock?
@@ -252,7 +439,8 @@ fn probe(dir: &dyn FsDir, lock: &LockPath, inherited: &dyn FsFile) -> io::Result
     Ok(inherited.try_lock(LockKind::Shared)?.then_some(LockKind::Shared))
 }
 
-fn open_existing(dir: &dyn FsDir, lock: &LockPath) -> Result<Option<Sidecar>> {
+fn open_existing(parts: &Arc<Parts>, place: &Place, lock: &LockPath) -> Result<Option<Sidecar>> {
+    let dir = &*place.dir;
     let bad = |what| Error::BadLockFile { path: lock.path.clone(), what };
     // Writable if possible: an exclusive lock on NFS needs it (L13), and so does the record.
     let (file, writable) = match dir.open(&lock.name, Access::ReadWrite) {
@@ -276,18 +464,11 @@ fn open_existing(dir: &dyn FsDir, lock: &LockPath) -> Result<Option<Sidecar>> {
     if !stat.is_file() {
         return Err(bad("a FIFO, socket or device"));
     }
-    Ok(Some(Sidecar {
-        file,
-        id: stat.id,
-        writable,
-        gated: dir.caps().range_locks && writable,
-        inherited: None,
-        gate: Mutex::default(),
-    }))
+    Ok(Some(Sidecar::new(parts, place, &lock.name, file, stat.id, writable)))
 }
 
 /// `None`: somebody else was first.
-fn create(parts: &Parts, place: &Place, lock: &LockPath) -> io::Result<Option<Sidecar>> {
+fn create(parts: &Arc<Parts>, place: &Place, lock: &LockPath) -> io::Result<Option<Sidecar>> {
     let dir = &*place.dir;
     let temp = temp_name(&lock.name, parts.host.pid(), parts.host.random());
     let file = dir.create_new(&temp, 0o600)?;
@@ -295,8 +476,7 @@ fn create(parts: &Parts, place: &Place, lock: &LockPath) -> io::Result<Option<Si
     match made {
         Ok(()) => {
             let id = file.stat()?.id;
-            let gated = dir.caps().range_locks;
-            Ok(Some(Sidecar { file, id, writable: true, gated, inherited: None, gate: Mutex::default() }))
+            Ok(Some(Sidecar::new(parts, place, &lock.name, file, id, true)))
         }
         Err(e) => {
             drop(file);
@@ -337,10 +517,14 @@ fn blank() -> Vec<u8> {
     bytes
 }
 
-/// Mode and owner: read and write for exactly those who may write the data file, so that root's lock file does not shut
-/// its owner out for good (P1); 0600 if there is no data file yet.
 fn prepare(file: &dyn FsFile, data: Option<Stat>) -> io::Result<()> {
     filelatch_fs::fs::write_all_at(file, &blank(), 0)?;
+    share_with_writers_of(data, file)
+}
+
+/// Mode and owner: read and write for exactly those who may write the data file, so that root's lock file does not shut
+/// its owner out for good (P1); 0600 if there is no data file yet.
+pub(crate) fn share_with_writers_of(data: Option<Stat>, file: &dyn FsFile) -> io::Result<()> {
     let Some(data) = data.filter(Stat::is_file) else { return Ok(()) };
     let own = file.stat()?;
     let mut shared_with = 0o002 | 0o020;

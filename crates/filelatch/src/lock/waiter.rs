@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use filelatch_fs::{Host, LockKind};
 
+use super::held::Recovery;
 use super::owner::Owner;
 use super::record::Intent;
 use super::resource::locked;
@@ -40,6 +41,7 @@ enum Answer {
 pub(crate) struct Grant {
     pub(super) id: u64,
     pub(super) intent: Option<Intent>,
+    pub(super) recovery: Option<Box<Recovery>>,
     pub(super) enforced: bool,
 }
 

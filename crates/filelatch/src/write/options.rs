@@ -4,6 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::lock::Recovered;
+
 /// What a successful write has survived when the call returns (ATOM-2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Durability {
@@ -93,6 +95,8 @@ pub enum Notice {
         /// Why there was none.
         why: String,
     },
+    /// The fallback lock was taken over from a holder that was proved dead (LOCK-10).
+    LockTakenOver(Recovered),
     /// The system can't swap names here: a foreign write within the last microseconds could not have been seen.
     NoSwap,
 }
@@ -116,6 +120,7 @@ impl fmt::Display for Notice {
                 write!(f, "another program wrote at the same time; its version is kept in `{}`", kept.display())
             }
             Notice::Unlocked { why } => f.write_str(why),
+            Notice::LockTakenOver(recovered) => recovered.fmt(f),
             Notice::InPlace => f.write_str("the file was written in place: only readers that lock it see old or new"),
             Notice::NoSwap => {
                 f.write_str("the file system cannot swap names: a write that ignored the lock might be missed")

@@ -101,6 +101,7 @@ impl Publisher<'_> {
         if let Some(old) = old {
             let others = old.stat.nlink.saturating_sub(1);
             if others > 0 && self.how.hard_links == HardLinks::InPlace {
+                self.still_locked()?;
                 return self.in_place(temp, version, base, notices);
             }
             if others > 0 {
@@ -110,6 +111,7 @@ impl Publisher<'_> {
         if self.how.durability >= Durability::File {
             temp.sync().map_err(|e| fail("make a new version durable of", e))?;
         }
+        self.still_locked()?;
         let swapped = match old {
             None => self.create(&mut temp),
             Some(_) => self.swap(&mut temp, base, &mut notices),
@@ -126,6 +128,14 @@ impl Publisher<'_> {
             self.place.dir.sync().map_err(|source| Error::PublishedNotDurable { path, version, source })?;
         }
         Ok(Published { version, notices, displaced })
+    }
+
+    /// As late as possible: a fallback lock may have been taken over while this machine was silent (L8, L10).
+    fn still_locked(&self) -> Result<()> {
+        match self.resource {
+            Some(resource) if !resource.is_still_held()? => Err(Error::LockLost { path: self.place.spelled.clone() }),
+            _ => Ok(()),
+        }
     }
 
     fn in_place(&self, temp: Temp, version: Version, base: &Base<'_>, mut notices: Vec<Notice>) -> Result<Published> {

@@ -1,0 +1,58 @@
+//! Heartbeats of the fallback locks that this process holds (P4): one thread for all of them, while there are any.
+
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use super::held::HeldFile;
+use super::resource::locked;
+
+/// Between two beats; six of them may fail before another machine may take the lock over.
+const BEAT: Duration = Duration::from_secs(5);
+/// The thread's stack: system calls and little else.
+const STACK: usize = 256 << 10;
+
+#[derive(Debug, Default)]
+pub(crate) struct Heart {
+    beats: Mutex<Beats>,
+    stopped: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Beats {
+    files: Vec<Weak<HeldFile>>,
+    running: bool,
+}
+
+impl Heart {
+    /// Beats for this lock for as long as it exists.
+    pub(crate) fn keep(self: &Arc<Self>, file: &Arc<HeldFile>) -> io::Result<()> {
+        let mut beats = locked(&self.beats);
+        if !beats.running {
+            let heart = Arc::clone(self);
+            let builder = std::thread::Builder::new().name("filelatch-beat".to_owned()).stack_size(STACK);
+            builder.spawn(move || heart.run())?;
+            beats.running = true;
+        }
+        beats.files.retain(|file| file.strong_count() > 0);
+        beats.files.push(Arc::downgrade(file));
+        Ok(())
+    }
+
+    fn run(&self) {
+        let mut beats = locked(&self.beats);
+        loop {
+            beats = self.stopped.wait_timeout(beats, BEAT).unwrap_or_else(PoisonError::into_inner).0;
+            let files: Vec<_> = beats.files.iter().filter_map(Weak::upgrade).collect();
+            if files.is_empty() {
+                *beats = Beats::default();
+                return;
+            }
+            // Without the mutex: a network file system may keep a call waiting.
+            drop(beats);
+            files.iter().for_each(|file| file.beat());
+            drop(files);
+            beats = locked(&self.beats);
+        }
+    }
+}
