@@ -50,7 +50,9 @@ impl Heart {
             }
             // Without the mutex: a network file system may keep a call waiting.
             drop(beats);
-            files.iter().for_each(|file| file.beat());
+            for file in &files {
+                file.beat();
+            }
             drop(files);
             beats = locked(&self.beats);
         }

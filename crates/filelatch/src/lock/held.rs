@@ -31,12 +31,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use filelatch_fs::{Access, FileId, FsDir, FsFile, FsKind};
+use filelatch_fs::{Access, FileId, FsDir, FsFile, FsKind, LockKind};
 
 use super::heart::Heart;
 use super::record::{Found, NEWEST, RECORD_LIMIT, Record};
 use super::resource::locked;
-use super::sidecar::share_with_writers_of;
+use super::sidecar::{another_has, share_with_writers_of};
 use super::stale::{Proof, Verdict, View, judge};
 use crate::parts::{Parts, rfc3339};
 use crate::path::{Place, held_name, right_name, temp_name};
@@ -57,6 +57,7 @@ const BEAT: usize = 21;
 pub(crate) struct Fallback {
     parts: Arc<Parts>,
     place: Place,
+    lock: OsString,
     held: OsString,
     heart: Arc<Heart>,
     born_in: u32,
@@ -177,11 +178,12 @@ fn is_id(id: &str) -> bool {
 }
 
 impl Fallback {
-    pub(crate) fn new(parts: &Arc<Parts>, place: &Place, lock_name: &OsStr, heart: &Arc<Heart>) -> Fallback {
+    pub(crate) fn new(parts: &Arc<Parts>, place: &Place, lock: &OsStr, heart: &Arc<Heart>) -> Fallback {
         Fallback {
             parts: Arc::clone(parts),
             place: place.clone(),
-            held: held_name(lock_name),
+            lock: lock.to_owned(),
+            held: held_name(lock),
             heart: Arc::clone(heart),
             born_in: parts.host.pid(),
             state: Mutex::default(),
@@ -190,6 +192,17 @@ impl Fallback {
 
     fn dir(&self) -> &dyn FsDir {
         &*self.place.dir
+    }
+
+    /// Waits for about so long: a random part of it is left out, so that waiters do not keep step.
+    pub(crate) fn pause(&self, time: Duration) {
+        let part = u32::try_from(self.parts.host.random() % 512).unwrap_or_default();
+        self.parts.host.sleep(time.saturating_sub(time * part / 1024));
+    }
+
+    /// Could another open file have the whole-file lock now?
+    pub(crate) fn another_has(&self, kind: LockKind) -> io::Result<bool> {
+        another_has(self.dir(), &self.lock, kind)
     }
 
     /// Takes the lock if it is free, or its holder is proved dead. `flock`: inode of the lock file whose whole-file lock this

@@ -65,10 +65,7 @@ pub(crate) struct Sidecar {
     /// Whole-file locks are missing here.
     no_flock: AtomicBool,
     /// The lock beside the whole-file lock, or in its place (P4).
-    fallback: Option<Fallback>,
-    parts: Arc<Parts>,
-    place: Place,
-    name: OsString,
+    fallback: Option<Box<Fallback>>,
 }
 
 /// How a wait ended.
@@ -116,10 +113,10 @@ impl Sidecar {
         heart: &Arc<Heart>,
     ) -> Result<Opened> {
         for _ in 0..MAX_REOPENS {
-            match open_existing(parts, place, lock)? {
-                Some(sidecar) => return Ok(Opened::Sidecar(sidecar.with(mode, heart)?)),
+            match open_existing(place, lock)? {
+                Some(sidecar) => return Ok(Opened::Sidecar(sidecar.with(parts, place, lock, mode, heart)?)),
                 None => match create(parts, place, lock) {
-                    Ok(Some(sidecar)) => return Ok(Opened::Sidecar(sidecar.with(mode, heart)?)),
+                    Ok(Some(sidecar)) => return Ok(Opened::Sidecar(sidecar.with(parts, place, lock, mode, heart)?)),
                     Ok(None) => {}
                     Err(e)
                         if matches!(e.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) =>
@@ -133,14 +130,7 @@ impl Sidecar {
         Err(Error::io("lock", &lock.path, io::Error::other("the lock file is removed as fast as it is made")))
     }
 
-    fn new(
-        parts: &Arc<Parts>,
-        place: &Place,
-        name: &OsStr,
-        file: Box<dyn FsFile>,
-        id: FileId,
-        writable: bool,
-    ) -> Sidecar {
+    fn new(place: &Place, file: Box<dyn FsFile>, id: FileId, writable: bool) -> Sidecar {
         Sidecar {
             file,
             id,
@@ -150,32 +140,36 @@ impl Sidecar {
             gate: Mutex::default(),
             no_flock: AtomicBool::new(false),
             fallback: None,
-            parts: Arc::clone(parts),
-            place: place.clone(),
-            name: name.to_owned(),
         }
     }
 
     /// With a fallback lock if the policy wants one, or if whole-file locks exclude nobody here.
-    fn with(mut self, mode: LockMode, heart: &Arc<Heart>) -> Result<Sidecar> {
+    fn with(
+        mut self,
+        parts: &Arc<Parts>,
+        place: &Place,
+        lock: &LockPath,
+        mode: LockMode,
+        heart: &Arc<Heart>,
+    ) -> Result<Sidecar> {
         let wanted = match mode {
             LockMode::Os => false,
             LockMode::File => true,
             // The disks of this machine are not under suspicion; what they lack shows at the first lock.
-            LockMode::Auto if self.place.dir.caps().kind == FsKind::Local => false,
+            LockMode::Auto if place.dir.caps().kind == FsKind::Local => false,
             LockMode::Auto => {
-                let excludes = self.flock_excludes();
-                !excludes.map_err(|e| Error::io("try the lock file", self.place.dir.path().join(&self.name), e))?
+                let excludes = self.flock_excludes(&*place.dir, &lock.name);
+                !excludes.map_err(|e| Error::io("try the lock file", &lock.path, e))?
             }
         };
         if wanted {
-            self.fallback = Some(Fallback::new(&self.parts, &self.place, &self.name, heart));
+            self.fallback = Some(Box::new(Fallback::new(parts, place, &lock.name, heart)));
         }
         Ok(self)
     }
 
     /// Does a lock of one open file keep another one out?
-    fn flock_excludes(&self) -> io::Result<bool> {
+    fn flock_excludes(&self, dir: &dyn FsDir, name: &OsStr) -> io::Result<bool> {
         match self.file.try_lock(LockKind::Shared) {
             // Somebody keeps us out.
             Ok(false) => return Ok(true),
@@ -183,29 +177,13 @@ impl Sidecar {
             Err(e) if e.kind() == io::ErrorKind::Unsupported => return Ok(false),
             Err(e) => return Err(e),
         }
-        let lies = self.another_has(LockKind::Exclusive);
+        let lies = another_has(dir, name, LockKind::Exclusive);
         self.file.unlock()?;
         lies.map(|lies| !lies)
     }
 
-    /// Can another open file have this lock although this one has one that excludes it?
-    fn another_has(&self, kind: LockKind) -> io::Result<bool> {
-        let access = if self.writable { Access::ReadWrite } else { Access::Read };
-        let other = self.place.dir.open(&self.name, access)?;
-        let has = other.try_lock(kind)?;
-        if has {
-            other.unlock()?;
-        }
-        Ok(has)
-    }
-
     /// The lock file behind an inherited descriptor, if that is what it is and it really holds the lock.
-    pub(crate) fn adopt(
-        parts: &Arc<Parts>,
-        place: &Place,
-        lock: &LockPath,
-        number: u64,
-    ) -> io::Result<Option<Sidecar>> {
+    pub(crate) fn adopt(parts: &Parts, place: &Place, lock: &LockPath, number: u64) -> io::Result<Option<Sidecar>> {
         let file = parts.fs.inherited(number)?;
         let id = file.stat()?.id;
         if place.dir.stat(&lock.name)?.id != id {
@@ -216,7 +194,7 @@ impl Sidecar {
             held => held?,
         };
         Ok(held.map(|kind| {
-            let sidecar = Sidecar::new(parts, place, &lock.name, file, id, true);
+            let sidecar = Sidecar::new(place, file, id, true);
             Sidecar { inherited: Some(kind), ..sidecar }
         }))
     }
@@ -264,7 +242,7 @@ impl Sidecar {
 
     fn try_fallback(&self, fallback: &Fallback, kind: LockKind) -> io::Result<bool> {
         let flock = if self.no_flock.load(Ordering::Relaxed) { 0 } else { self.id.ino };
-        let alone = || kind == LockKind::Exclusive && self.another_has(LockKind::Shared).is_ok_and(|has| !has);
+        let alone = || kind == LockKind::Exclusive && fallback.another_has(LockKind::Shared).is_ok_and(|has| !has);
         fallback.try_take(flock, &alone)
     }
 
@@ -321,8 +299,7 @@ impl Sidecar {
             if locked(&self.gate).called_off {
                 break Ok(Waited::CalledOff);
             }
-            let part = u32::try_from(self.parts.host.random() % 512).unwrap_or_default();
-            self.parts.host.sleep(pause - pause * part / 1024);
+            fallback.pause(pause);
             pause = (pause * 2).min(PAUSES.1);
         };
         locked(&self.gate).called_off = false;
@@ -355,7 +332,7 @@ impl Sidecar {
         if self.inherited.is_some() {
             return Ok(());
         }
-        let released = self.fallback.as_ref().map_or(Ok(()), Fallback::release);
+        let released = self.fallback.as_ref().map_or(Ok(()), |fallback| fallback.release());
         self.unlock_flock().and(released)
     }
 
@@ -365,17 +342,17 @@ impl Sidecar {
 
     /// Is the lock still had? Only a fallback lock can be lost.
     pub(crate) fn is_held(&self) -> io::Result<bool> {
-        self.fallback.as_ref().map_or(Ok(true), Fallback::is_held)
+        self.fallback.as_ref().map_or(Ok(true), |fallback| fallback.is_held())
     }
 
     /// Has it been found to be lost?
     pub(crate) fn is_lost(&self) -> bool {
-        self.fallback.as_ref().is_some_and(Fallback::is_lost)
+        self.fallback.as_ref().is_some_and(|fallback| fallback.is_lost())
     }
 
     /// The dead holder from whom the lock was taken over, once.
     pub(crate) fn recovery(&self) -> Option<Recovery> {
-        self.fallback.as_ref().and_then(Fallback::recovery)
+        self.fallback.as_ref().and_then(|fallback| fallback.recovery())
     }
 
     /// Does another process of ours wait for the lock?
@@ -439,7 +416,20 @@ fn probe(dir: &dyn FsDir, lock: &LockPath, inherited: &dyn FsFile) -> io::Result
     Ok(inherited.try_lock(LockKind::Shared)?.then_some(LockKind::Shared))
 }
 
-fn open_existing(parts: &Arc<Parts>, place: &Place, lock: &LockPath) -> Result<Option<Sidecar>> {
+/// Can another open file have this lock although one has one that excludes it?
+pub(super) fn another_has(dir: &dyn FsDir, name: &OsStr, kind: LockKind) -> io::Result<bool> {
+    let other = match dir.open(name, Access::ReadWrite) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => dir.open(name, Access::Read)?,
+        opened => opened?,
+    };
+    let has = other.try_lock(kind)?;
+    if has {
+        other.unlock()?;
+    }
+    Ok(has)
+}
+
+fn open_existing(place: &Place, lock: &LockPath) -> Result<Option<Sidecar>> {
     let dir = &*place.dir;
     let bad = |what| Error::BadLockFile { path: lock.path.clone(), what };
     // Writable if possible: an exclusive lock on NFS needs it (L13), and so does the record.
@@ -464,11 +454,11 @@ fn open_existing(parts: &Arc<Parts>, place: &Place, lock: &LockPath) -> Result<O
     if !stat.is_file() {
         return Err(bad("a FIFO, socket or device"));
     }
-    Ok(Some(Sidecar::new(parts, place, &lock.name, file, stat.id, writable)))
+    Ok(Some(Sidecar::new(place, file, stat.id, writable)))
 }
 
 /// `None`: somebody else was first.
-fn create(parts: &Arc<Parts>, place: &Place, lock: &LockPath) -> io::Result<Option<Sidecar>> {
+fn create(parts: &Parts, place: &Place, lock: &LockPath) -> io::Result<Option<Sidecar>> {
     let dir = &*place.dir;
     let temp = temp_name(&lock.name, parts.host.pid(), parts.host.random());
     let file = dir.create_new(&temp, 0o600)?;
@@ -476,7 +466,7 @@ fn create(parts: &Arc<Parts>, place: &Place, lock: &LockPath) -> io::Result<Opti
     match made {
         Ok(()) => {
             let id = file.stat()?.id;
-            Ok(Some(Sidecar::new(parts, place, &lock.name, file, id, true)))
+            Ok(Some(Sidecar::new(place, file, id, true)))
         }
         Err(e) => {
             drop(file);

@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn row_10_other_host_with_heartbeat() {
         let record = Record { boot: "boot-7".into(), host: "there".into(), ..holder() };
-        let almost = |view: &mut View<'_>| view.silent_for = LEASE - Duration::from_millis(1);
+        let almost = |view: &mut View<'_>| view.silent_for = LEASE.saturating_sub(Duration::from_millis(1));
         assert_eq!(ask(&record, almost), Verdict::Unknown(Doubt::Heartbeat));
     }
 

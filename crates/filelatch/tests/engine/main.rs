@@ -9,6 +9,8 @@ mod deadlock;
 #[cfg(test)]
 mod fairness;
 #[cfg(test)]
+mod fallback;
+#[cfg(test)]
 mod fork;
 #[cfg(test)]
 mod hostile;

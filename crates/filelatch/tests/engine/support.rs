@@ -229,6 +229,9 @@ fn worker() {
         ["exclusion", path, inside, times] => super::locks::exclusion_worker(path, inside, times),
         ["write-loop", path, words] => super::publish::write_loop(Path::new(path), words, false),
         ["write-loop-in-place", path, words] => super::publish::write_loop(Path::new(path), words, true),
+        ["hold-by-file", path] => super::fallback::hold(path),
+        ["meet", path] => super::fallback::meets(path),
+        ["count-by-file", path, times] => super::fallback::count(path, times),
         ["fork", path] => super::fork::fork(path),
         ["count-aloud", path] => {
             let file = file(Path::new(path));
