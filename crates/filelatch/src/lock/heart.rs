@@ -1,8 +1,10 @@
 //! Heartbeats of the fallback locks that this process holds (P4): one thread for all of them, while there are any.
 
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
+
+use filelatch_fs::Host;
 
 use super::held::HeldFile;
 use super::resource::locked;
@@ -12,10 +14,10 @@ const BEAT: Duration = Duration::from_secs(5);
 /// The thread's stack: system calls and little else.
 const STACK: usize = 256 << 10;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Heart {
     beats: Mutex<Beats>,
-    stopped: Condvar,
+    host: Arc<dyn Host>,
 }
 
 #[derive(Debug, Default)]
@@ -25,13 +27,16 @@ struct Beats {
 }
 
 impl Heart {
+    pub(crate) fn new(host: Arc<dyn Host>) -> Arc<Heart> {
+        Arc::new(Heart { beats: Mutex::default(), host })
+    }
+
     /// Beats for this lock for as long as it exists.
     pub(crate) fn keep(self: &Arc<Self>, file: &Arc<HeldFile>) -> io::Result<()> {
         let mut beats = locked(&self.beats);
         if !beats.running {
             let heart = Arc::clone(self);
-            let builder = std::thread::Builder::new().name("filelatch-beat".to_owned()).stack_size(STACK);
-            builder.spawn(move || heart.run())?;
+            self.host.spawn("filelatch-beat", STACK, Box::new(move || heart.run()))?;
             beats.running = true;
         }
         beats.files.retain(|file| file.strong_count() > 0);
@@ -40,9 +45,9 @@ impl Heart {
     }
 
     fn run(&self) {
-        let mut beats = locked(&self.beats);
         loop {
-            beats = self.stopped.wait_timeout(beats, BEAT).unwrap_or_else(PoisonError::into_inner).0;
+            self.host.idle(BEAT);
+            let mut beats = locked(&self.beats);
             let files: Vec<_> = beats.files.iter().filter_map(Weak::upgrade).collect();
             if files.is_empty() {
                 *beats = Beats::default();
@@ -53,8 +58,6 @@ impl Heart {
             for file in &files {
                 file.beat();
             }
-            drop(files);
-            beats = locked(&self.beats);
         }
     }
 }
