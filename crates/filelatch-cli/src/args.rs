@@ -46,6 +46,7 @@ pub(crate) enum Command {
     Update(Update),
     Patch(Patch),
     Status(Status),
+    Torture(Torture),
     Completions(Completions),
     Man(Man),
 }
@@ -247,6 +248,87 @@ pub(crate) struct Status {
     pub(crate) all: bool,
 }
 
+/// Prove on the disk of a folder that nothing is lost
+///
+/// Processes of this program change a few files in a folder of their own in DIR: conditional writes, updates of a document, appends,
+/// exclusive and shared locks, plain reads. They are stopped for moments and, with --kill, killed at random and started again. What
+/// each of them was told is then checked against what is there: no acknowledged change is lost or applied twice, no two held a lock
+/// at once, no read saw a mix or an older version than was acknowledged before it began.
+///
+/// The folder is removed at the end. After a violation it is kept; the exit status is then 1, and the history that shows it is
+/// printed. Policies of a workspace do not apply. Ctrl-C ends the run early; what was done is checked all the same.
+///
+/// A power cut is not part of it.
+#[derive(Debug, Args)]
+pub(crate) struct Torture {
+    /// How many processes
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) processes: u16,
+    /// For how long
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) seconds: u64,
+    /// Also kill processes at random moments; without, they are only stopped for up to 30 ms
+    #[arg(long)]
+    pub(crate) kill: bool,
+    /// What the writes have survived when they are acknowledged
+    #[arg(long, value_name = "none|file|full", default_value_t = Durability::Full)]
+    pub(crate) durability: Durability,
+    /// Let the processes do the same again, and the same signals hit them; the system still schedules as it likes
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Tell once a second how it goes, also where standard error is not a terminal
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// A folder on the disk that is to be tried
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// One process of `torture`, which starts it by this name. Not for people, and in no help or completion.
+#[derive(Debug, Parser)]
+#[command(name = TortureWorker::NAME)]
+pub(crate) struct TortureWorker {
+    #[arg(long)]
+    pub(crate) process: u64,
+    #[arg(long)]
+    pub(crate) seed: u64,
+    #[arg(long)]
+    pub(crate) durability: Durability,
+    #[arg(long)]
+    pub(crate) sabotage: Option<Sabotage>,
+    pub(crate) dir: PathBuf,
+}
+
+impl TortureWorker {
+    /// The first argument, in place of a command.
+    pub(crate) const NAME: &str = "torture-worker";
+}
+
+/// What a worker does wrong on purpose, so that the check can be seen to find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sabotage {
+    /// Takes no locks, and appends without comparing.
+    Locks,
+    /// Writes in place, in two parts.
+    Torn,
+    /// Tells of an old version as read now.
+    Stale,
+    /// Acknowledges appends that it has not made.
+    Forget,
+}
+
+impl Sabotage {
+    /// As it is typed.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Sabotage::Locks => "locks",
+            Sabotage::Torn => "torn",
+            Sabotage::Stale => "stale",
+            Sabotage::Forget => "forget",
+        }
+    }
+}
+
 /// Print a completion script for a shell
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
@@ -274,6 +356,7 @@ pub(crate) enum Page {
     Update,
     Patch,
     Status,
+    Torture,
     Completions,
     Man,
 }

@@ -5,12 +5,18 @@
 //! | `FILELATCH_SESSION` | who writes, unless `--session` says so |
 //! | `FILELATCH_TRUSTED` | folders whose workspace is obeyed whoever owns it, separated as in `PATH` |
 //! | `FILELATCH_HELD` | set by `filelatch run` for the command: the locks it holds (see `held`) |
+//! | `FILELATCH_TORTURE_SABOTAGE` | for the tests of `filelatch torture`: what its processes do wrong on purpose |
 //! | `XDG_RUNTIME_DIR` | where processes find deadlocks among each other, in `filelatch/`; else below `TMPDIR` |
 //! | `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM` | colours on a terminal |
 #![expect(clippy::disallowed_methods, reason = "the command line is what passes the environment into the library")]
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use crate::args::Sabotage;
+use crate::render::CliError;
 
 fn value(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
@@ -24,6 +30,15 @@ pub(crate) fn session() -> Option<String> {
 /// Workspaces that are obeyed whoever owns them.
 pub(crate) fn trusted() -> Vec<PathBuf> {
     value("FILELATCH_TRUSTED").map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default()
+}
+
+/// What the processes of `torture` do wrong on purpose. A word that says nothing is an error: a run would be sound and seem not to find it.
+pub(crate) fn sabotage() -> Result<Option<Sabotage>, CliError> {
+    let parse = |word: OsString| {
+        let told = word.to_string_lossy().into_owned();
+        Sabotage::from_str(&told, false).map_err(|_| CliError::own("usage", format!("`{told}` is no sabotage")))
+    };
+    value("FILELATCH_TORTURE_SABOTAGE").map(parse).transpose()
 }
 
 /// Name of the variable that tells the command of `run` which locks are held.

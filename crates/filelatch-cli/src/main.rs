@@ -17,22 +17,33 @@ mod render;
 mod signals;
 mod waiting;
 
+use std::iter;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    if arguments.next_if(|first| first == args::TortureWorker::NAME).is_some() {
+        let name = args::TortureWorker::NAME.into();
+        return match args::TortureWorker::try_parse_from(iter::once(name).chain(arguments)) {
+            Ok(args) => ExitCode::from(commands::worker(&args)),
+            Err(told) => wrong(&told),
+        };
+    }
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(told) => {
-            // Help and version come this way, too; a closed pipe is no error.
-            told.print().ok();
-            return ExitCode::from(if told.use_stderr() { exit::USAGE } else { exit::DONE });
-        }
+        Err(told) => return wrong(&told),
     };
     let json = cli.global.json;
     match commands::run(cli) {
         Ok(status) => ExitCode::from(status),
         Err(error) => ExitCode::from(render::report(&error, json)),
     }
+}
+
+/// Help and version come this way, too; a closed pipe is no error.
+fn wrong(told: &clap::Error) -> ExitCode {
+    told.print().ok();
+    ExitCode::from(if told.use_stderr() { exit::USAGE } else { exit::DONE })
 }

@@ -1,5 +1,6 @@
 //! One renderer for all errors: what happened, what did not, what to do next; as text or as JSON.
 
+use std::borrow::Cow;
 use std::io;
 use std::io::Write;
 
@@ -15,7 +16,7 @@ pub(crate) enum CliError {
     /// The library says so.
     Library(Error),
     /// The command line itself does.
-    Own { kind: &'static str, message: String, hints: Vec<String> },
+    Own { kind: Cow<'static, str>, message: String, hints: Vec<String> },
     /// Standard output can't be written.
     Stdout(io::Error),
     /// As `.0`, with a status of the user's choice.
@@ -29,8 +30,8 @@ impl From<Error> for CliError {
 }
 
 impl CliError {
-    pub(crate) fn own(kind: &'static str, message: impl Into<String>) -> Self {
-        CliError::Own { kind, message: message.into(), hints: Vec::new() }
+    pub(crate) fn own(kind: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        CliError::Own { kind: kind.into(), message: message.into(), hints: Vec::new() }
     }
 
     #[must_use]
@@ -42,7 +43,7 @@ impl CliError {
     }
 
     /// A stable word for programs.
-    pub(crate) fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &str {
         match self {
             CliError::Library(error) => error.code(),
             CliError::Own { kind, .. } => kind,

@@ -1,10 +1,12 @@
-//! Signals while the command of `run` runs: its exit status must not get lost.
+//! Signals while the command of `run` runs: its exit status must not get lost. And what `torture` does about them.
 //!
 //! Ctrl-C and Ctrl-\ reach the whole foreground group, the command included, so they are only survived here. A request to end
 //! that reaches this process alone is passed on. Signals are handled, not ignored: ignoring would be inherited by the command.
 
 use std::io;
 use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,6 +18,15 @@ pub(crate) struct Caught(Signals);
 
 pub(crate) fn catch() -> io::Result<Caught> {
     Signals::new([SIGINT, SIGQUIT, SIGTERM, SIGHUP]).map(Caught)
+}
+
+/// From now on a wish that this process ends is noted, instead of ending it. The first one; a second one ends it at once.
+pub(crate) fn note(wished: &Arc<AtomicBool>) -> io::Result<()> {
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(wished))?;
+        signal_hook::flag::register(signal, Arc::clone(wished))?;
+    }
+    Ok(())
 }
 
 impl Caught {

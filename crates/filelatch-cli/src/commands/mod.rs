@@ -8,6 +8,7 @@ mod patch;
 mod read;
 mod run;
 mod status;
+mod torture;
 mod update;
 mod write;
 
@@ -18,6 +19,8 @@ use crate::args::{Cli, Command, Writing};
 use crate::context::{Context, with_waiting};
 use crate::render::CliError;
 use crate::{exit, output};
+
+pub(crate) use torture::worker;
 
 /// Runs a command; answers the exit status.
 pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
@@ -32,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Update(args) => update::update(&context("filelatch update"), &args),
         Command::Patch(args) => patch::patch(&context("filelatch patch"), &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
+        Command::Torture(args) => return torture::torture(&args, global.json),
         Command::Completions(args) => completions::completions(&args, global.json),
         Command::Man(args) => man::man(&args, global.json),
     };

@@ -15,5 +15,6 @@ mod many;
 mod run;
 mod sandbox;
 mod status;
+mod torture;
 mod waiting;
 mod workspace;

@@ -1,6 +1,6 @@
 //! The check of a whole run: file by file, all rules of the module's head.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use filelatch::Version;
 
@@ -62,6 +62,7 @@ fn check_file(
     violations: &mut Vec<Violation>,
 ) {
     let chain = Chain::walk(file, operations, state, violations);
+    let mut told = HashSet::new();
     for operation in operations.iter().copied() {
         match (operation.action, operation.ended.as_ref().map(|(_, end)| end)) {
             (_, Some(End::Damaged(how))) => {
@@ -78,7 +79,9 @@ fn check_file(
                     Some(End::Refused(_)) => verified.refused += 1,
                     _ => verified.unanswered += usize::from(!chain.places(operation).is_empty()),
                 }
-                violations.extend(chain.judge_change(file, operation));
+                let wrong = chain.judge_change(file, operation);
+                told.extend(wrong.as_ref().map(|_| operation.id));
+                violations.extend(wrong);
                 let seen = match end {
                     Some(End::Refused(seen)) => Some(*seen),
                     Some(End::Changed(seen @ Some(_))) if operation.attempts.is_empty() => Some(*seen),
@@ -94,16 +97,26 @@ fn check_file(
     order::judge(file, &chain, &sightings, violations);
     holds::judge(file, operations, &chain, &sightings, violations);
     if let Some(found) = &state.changes {
-        judge_content(file, operations, found, violations);
+        judge_content(file, operations, found, &told, violations);
     }
 }
 
-/// The content itself: each acknowledged change once, no refused one, those of one process in its order.
-fn judge_content(file: &str, operations: &[&Operation], found: &[OpId], violations: &mut Vec<Violation>) {
+/// The content itself: each acknowledged change once, no refused one, those of one process in its order. Changes that are `told` of
+/// are not told of again.
+fn judge_content(
+    file: &str,
+    operations: &[&Operation],
+    found: &[OpId],
+    told: &HashSet<OpId>,
+    violations: &mut Vec<Violation>,
+) {
     let changes: HashMap<OpId, &Operation> =
         operations.iter().filter(|o| o.action == Action::Change).map(|o| (o.id, *o)).collect();
     let ended = |o: &Operation, how: fn(&End) -> bool| o.ended.as_ref().is_some_and(|(_, end)| how(end));
     let mut wrong = |kind, message, ids: &[OpId]| {
+        if ids.iter().any(|id| told.contains(id)) {
+            return;
+        }
         let history = ids.iter().filter_map(|id| changes.get(id).copied());
         violations.push(Violation::new(kind, file, message, history));
     };
