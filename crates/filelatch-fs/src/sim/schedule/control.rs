@@ -11,7 +11,6 @@
 //! memory. A park with a timeout ends by time only when nobody else can go on; then the clock jumps there.
 
 use std::any::Any;
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -20,7 +19,8 @@ use std::thread::{Builder, ThreadId};
 use std::time::Duration;
 
 use super::asleep::{LOOKS, Task};
-use super::search::{Choice, Search, Step};
+use super::search::{Search, Step};
+use super::units::{CanGo, Inner, Stand};
 use crate::sim::call::Call;
 use crate::sim::host::SimHost;
 use crate::sim::simfs::SimFs;
@@ -33,50 +33,6 @@ const HOPELESS: u32 = 40_000;
 /// Unwinds a thread of a process that is dead.
 struct Unwound;
 
-/// Can a thread go on that waits for a lock?
-pub(in crate::sim) type CanGo = Box<dyn Fn() -> bool + Send>;
-
-enum Stand {
-    /// Started, and has done nothing yet.
-    Begin,
-    Working,
-    /// About to make a call.
-    Call(Call),
-    /// Waits for a lock, in the kernel.
-    Lock(CanGo),
-    /// Until there have been more steps than so many, or nobody else can go on.
-    Sleep {
-        after: usize,
-    },
-    Park {
-        until: Option<Duration>,
-    },
-    /// Has no work.
-    Idle,
-    /// Waits for a mutex of the program; counts as working as soon as anybody does.
-    Mutex,
-    Finished,
-}
-
-/// One thread of a simulated process.
-#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
-struct Unit {
-    name: String,
-    pid: u32,
-    stand: Stand,
-    /// An unpark that no park has seen.
-    token: bool,
-    dead: bool,
-    /// Given up by itself when it is let go.
-    unwinds: bool,
-    /// One of the plan's, whose end is waited for.
-    planned: bool,
-    /// Started by somebody who did not tell: its end can't be seen.
-    stray: bool,
-    task: Task,
-    go: Arc<Condvar>,
-}
-
 /// How a run ended.
 #[derive(Debug)]
 pub(super) struct Ended {
@@ -84,27 +40,6 @@ pub(super) struct Ended {
     pub(super) trace: Vec<String>,
     pub(super) steps: usize,
     pub(super) search: Search,
-}
-
-struct Inner {
-    overseer: ThreadId,
-    units: Vec<Unit>,
-    threads: HashMap<ThreadId, usize>,
-    search: Search,
-    /// Who made the last step that was chosen.
-    current: Option<usize>,
-    steps: usize,
-    deaths: usize,
-    trace: Vec<(usize, String)>,
-    complaint: Option<String>,
-    /// Everybody is dead and only has to come to an end.
-    ending: bool,
-    over: bool,
-    /// The state before this step is to be looked at, or has been.
-    look_due: bool,
-    looked_at: Option<usize>,
-    /// Stops so far, to see whether anything moves.
-    stops: u64,
 }
 
 /// What limits a run.
@@ -134,22 +69,7 @@ impl fmt::Debug for Control {
 
 impl Control {
     pub(super) fn new(fs: &SimFs, search: Search, limits: Limits) -> Arc<Control> {
-        let inner = Inner {
-            overseer: std::thread::current().id(),
-            units: Vec::new(),
-            threads: HashMap::new(),
-            search,
-            current: None,
-            steps: 0,
-            deaths: limits.deaths,
-            trace: Vec::new(),
-            complaint: None,
-            ending: false,
-            over: false,
-            look_due: false,
-            looked_at: None,
-            stops: 0,
-        };
+        let inner = Inner::new(search, limits.deaths);
         Arc::new(Control { inner: Mutex::new(inner), told: Condvar::new(), fs: fs.clone(), host: fs.host(), limits })
     }
 
@@ -410,150 +330,6 @@ impl Control {
             trace,
             steps: inner.steps,
             search: std::mem::replace(&mut inner.search, Search::random(0)),
-        }
-    }
-}
-
-impl Inner {
-    fn add(&mut self, name: String, pid: u32, planned: bool) -> usize {
-        self.units.push(Unit {
-            name,
-            pid,
-            stand: Stand::Begin,
-            token: false,
-            dead: self.ending || self.units.iter().any(|unit| unit.pid == pid && unit.dead),
-            unwinds: false,
-            planned,
-            stray: false,
-            task: Task::default(),
-            go: Arc::new(Condvar::new()),
-        });
-        self.units.len() - 1
-    }
-
-    /// The run is over; who has not come to its end does so whenever it comes back.
-    fn close(&mut self) {
-        self.over = true;
-        for unit in &self.units {
-            unit.go.notify_all();
-        }
-    }
-
-    /// The calling thread.
-    fn here(&mut self, pid: u32) -> usize {
-        let thread = std::thread::current();
-        if let Some(me) = self.threads.get(&thread.id()) {
-            return *me;
-        }
-        let me = self.add(thread.name().unwrap_or("a thread").to_owned(), pid, false);
-        self.units[me].stray = true;
-        self.units[me].task = Task::current();
-        self.threads.insert(thread.id(), me);
-        me
-    }
-
-    fn let_go(&mut self, next: usize) {
-        let unit = &mut self.units[next];
-        unit.token &= !unit.rests();
-        unit.stand = Stand::Working;
-        unit.go.notify_all();
-        // What the next one does may free a mutex that another waits for.
-        self.wakes_from_mutexes(|_| true);
-    }
-
-    /// Counts those who wait for mutexes as working again; are there any?
-    fn wakes_from_mutexes(&mut self, which: impl Fn(&Unit) -> bool) -> bool {
-        let mut any = false;
-        for unit in self.units.iter_mut().filter(|unit| matches!(unit.stand, Stand::Mutex) && which(unit)) {
-            unit.stand = Stand::Working;
-            any = true;
-        }
-        any
-    }
-
-    fn standing(&self, which: impl Fn(&Unit) -> bool) -> Vec<usize> {
-        self.units.iter().enumerate().filter(|(_, unit)| which(unit)).map(|(i, _)| i).collect()
-    }
-
-    /// Who goes on without being chosen: the newly started and woken; then the dead, who come to their end.
-    fn without_choice(&mut self) -> Option<usize> {
-        let at_once = |unit: &Unit| matches!(unit.stand, Stand::Begin) || (unit.token && unit.rests());
-        if let Some(next) = self.units.iter().position(at_once) {
-            return Some(next);
-        }
-        let ended = |unit: &Unit| matches!(unit.stand, Stand::Finished | Stand::Mutex | Stand::Working);
-        let dying = self.units.iter().position(|unit| unit.dead && !ended(unit) && !unit.rests());
-        let next = dying.or_else(|| self.units.iter().position(|unit| unit.dead && unit.rests()))?;
-        let unit = &mut self.units[next];
-        unit.unwinds = unit.rests() || matches!(unit.stand, Stand::Sleep { .. });
-        Some(next)
-    }
-
-    /// Who can make a step.
-    fn ready(&self) -> Vec<usize> {
-        self.standing(|unit| match &unit.stand {
-            Stand::Call(_) => true,
-            Stand::Lock(can_go) => can_go(),
-            Stand::Sleep { after, .. } => *after < self.steps,
-            _ => false,
-        })
-    }
-
-    /// The parked thread whose time is over first.
-    fn first_to_expire(&self) -> Option<(usize, Duration)> {
-        let times = self.units.iter().enumerate().filter_map(|(i, unit)| match unit.stand {
-            Stand::Park { until } => until.map(|until| (i, until)),
-            _ => None,
-        });
-        times.min_by_key(|(_, until)| *until)
-    }
-
-    fn choices(&self, ready: &[usize], unfinished: &[usize]) -> Vec<Choice> {
-        let goes_on = |unit: &usize| ready.contains(unit) && !matches!(self.units[*unit].stand, Stand::Sleep { .. });
-        let current = self.current.filter(goes_on);
-        let others = ready.iter().filter(|unit| Some(**unit) != current);
-        let run = |unit: &usize| {
-            let verb = match &self.units[*unit].stand {
-                Stand::Call(call) => Some(call.verb),
-                _ => None,
-            };
-            Choice { step: Step::Run(*unit), verb, preempts: current.is_some_and(|it| it != *unit) }
-        };
-        let mut choices: Vec<_> = current.iter().chain(others).map(run).collect();
-        if self.deaths > 0 {
-            let mut pids = Vec::new();
-            for victim in unfinished {
-                let pid = self.units[*victim].pid;
-                if !pids.contains(&pid) {
-                    pids.push(pid);
-                    let preempts = current.is_some_and(|it| self.units[it].pid != pid);
-                    choices.push(Choice { step: Step::Kill(*victim), verb: None, preempts });
-                }
-            }
-        }
-        choices
-    }
-}
-
-impl Unit {
-    fn rests(&self) -> bool {
-        matches!(self.stand, Stand::Park { .. } | Stand::Idle)
-    }
-}
-
-impl fmt::Display for Stand {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Stand::Begin => f.write_str("begins"),
-            Stand::Working => f.write_str("works"),
-            Stand::Call(call) => call.action().fmt(f),
-            Stand::Lock(_) => f.write_str("in the kernel, waiting for a lock"),
-            Stand::Sleep { .. } => f.write_str("sleeps"),
-            Stand::Park { until: None } => f.write_str("is parked"),
-            Stand::Park { until: Some(_) } => f.write_str("is parked with a timeout"),
-            Stand::Idle => f.write_str("has no work"),
-            Stand::Mutex => f.write_str("waits for a mutex"),
-            Stand::Finished => f.write_str("has finished"),
         }
     }
 }

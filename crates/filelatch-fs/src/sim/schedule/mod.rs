@@ -55,6 +55,7 @@
 mod asleep;
 mod control;
 mod search;
+mod units;
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
