@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use filelatch::doc::Format;
-use filelatch::{Durability, Expect, Period, Strategy};
+use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
 /// Many writers, one file, nothing lost: locks, atomic durable writes and lossless edits for files that several programs change.
 ///
@@ -273,6 +273,9 @@ pub(crate) struct Torture {
     /// What the writes have survived when they are acknowledged
     #[arg(long, value_name = "none|file|full", default_value_t = Durability::Full)]
     pub(crate) durability: Durability,
+    /// What the locks are made of
+    #[arg(long, value_name = "auto|os|file", default_value = "auto")]
+    pub(crate) lock: LockMode,
     /// Let the processes do the same again, and the same signals hit them; the system still schedules as it likes
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
@@ -294,6 +297,8 @@ pub(crate) struct TortureWorker {
     pub(crate) seed: u64,
     #[arg(long)]
     pub(crate) durability: Durability,
+    #[arg(long)]
+    pub(crate) lock: LockMode,
     #[arg(long)]
     pub(crate) sabotage: Option<Sabotage>,
     pub(crate) dir: PathBuf,

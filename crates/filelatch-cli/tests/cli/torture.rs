@@ -29,6 +29,16 @@ fn test_2_a_run_is_clean() {
     assert!(left(&s).is_empty(), "{:?}", left(&s));
 }
 
+/// LOCK-3, LOCK-10: the same where the lock is a file that exists, with holders that are killed.
+#[test]
+fn lock_3_a_run_with_lock_files_is_clean() {
+    let s = Sandbox::new();
+    let ran = s.run(["torture", ".", "--lock", "file", "--seconds", "3", "--kill", "--json"]).exits(0);
+    let told = ran.json();
+    assert!(told["kills"].as_u64().unwrap() > 0 && told["verified"]["holds"].as_u64().unwrap() > 0, "{told}");
+    assert!(left(&s).is_empty(), "{:?}", left(&s));
+}
+
 /// TEST-2: as people see it; without kills unless they are asked for.
 #[test]
 fn test_2_a_run_as_text() {

@@ -137,6 +137,7 @@ impl Run<'_> {
             process: 0,
             seed: 0,
             durability: self.args.durability,
+            lock: self.args.lock,
             sabotage: self.sabotage,
         };
         let (logs, complaint) = self.play(&template, length)?;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use filelatch::LockMode;
 use filelatch_fs::{Host, RealHost};
 use filelatch_testkit::Random;
 use serde_json::Value;
@@ -100,6 +101,12 @@ impl<'a> Team<'a> {
         command.arg(TortureWorker::NAME).arg(&worker.dir);
         command.args(["--process", &process.to_string(), "--seed", &self.random.next().to_string()]);
         command.args(["--durability", &worker.durability.to_string()]);
+        let lock = match worker.lock {
+            LockMode::Auto => "auto",
+            LockMode::Os => "os",
+            LockMode::File => "file",
+        };
+        command.args(["--lock", lock]);
         if let Some(sabotage) = worker.sabotage {
             command.args(["--sabotage", sabotage.word()]);
         }

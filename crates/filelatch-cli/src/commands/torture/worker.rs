@@ -82,6 +82,7 @@ fn run(args: &TortureWorker) -> Done {
 fn engine(args: &TortureWorker) -> Filelatch {
     let mut policy = Policy::default();
     policy.durability = args.durability;
+    policy.lock = args.lock;
     policy.wait = Wait::For(PATIENCE);
     policy.locks = args.sabotage != Some(Sabotage::Locks);
     let name = format!("torture {}", args.process);
