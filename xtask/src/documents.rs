@@ -5,6 +5,11 @@
 #[doc = include_str!("../../docs/concepts/locking.md")]
 struct Locking;
 
+/// `docs/concepts/leases.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/leases.md")]
+struct Leases;
+
 /// `docs/concepts/publishing.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/publishing.md")]

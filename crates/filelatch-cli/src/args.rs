@@ -23,7 +23,7 @@ pub(crate) struct Cli {
 
 const STATUSES: &str = "\
 Exit status:
-  0 done · 1 error · 2 usage · 3 conflict · 4 lock not had in time · 5 no such file";
+  0 done · 1 error · 2 usage · 3 conflict, lease lost · 4 lock or lease not had in time · 5 no such file";
 
 #[derive(Debug, Args)]
 pub(crate) struct Global {
@@ -85,6 +85,13 @@ pub(crate) struct Init {
 ///
 /// The exit status is the command's; 126: it can't be executed; 127: not found; 128+N: ended by signal N. While the command
 /// runs, Ctrl-C is its business; SIGTERM and SIGHUP are passed on to it.
+///
+/// With --max-hold the command runs under leases instead: others can't write these files through filelatch until it has ended or the time
+/// is over. Then it is asked to end (SIGTERM to its process group) and after 5 s killed, and the exit status is 124. filelatch
+/// commands inside it write under the lease, which they find in FILELATCH_LEASE as `RESOURCE:NUMBER` words; once it is lost
+/// they are refused (3). What the command writes by itself can't be refused: a program that must not write late compares
+/// FILELATCH_TOKEN, a number that grows with each lease, where it writes. It runs in a process group of its own, so it can't read from the
+/// terminal.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
     /// Take shared locks: other readers may go on, writers wait
@@ -102,6 +109,9 @@ pub(crate) struct Run {
     /// Do not let the command inherit the locks: they end with it, whatever it leaves running
     #[arg(long)]
     pub(crate) close: bool,
+    /// Take leases for so long instead of locks: 500ms, 30s, 2m. A command that takes longer is ended
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["shared", "close"])]
+    pub(crate) max_hold: Option<Duration>,
     /// The files; several are locked in one global order. They need not exist
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,

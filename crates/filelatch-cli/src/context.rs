@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use filelatch::{Filelatch, Inherited, LatchFile, LockOptions, Policy, Wait};
+use filelatch::{Filelatch, Inherited, InheritedLease, LatchFile, LockOptions, Policy, Wait};
 
 use crate::args::{Global, Waiting};
 use crate::held::Held;
 use crate::render::CliError;
 use crate::waiting::WaitingLine;
-use crate::{env, output};
+use crate::{env, leases, output};
 
 /// How long commands wait for a lock, unless they or a policy say otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) latch: Filelatch,
     pub(crate) json: bool,
     pub(crate) held: Held,
+    /// Of the command that started this one.
+    pub(crate) leases: Vec<InheritedLease>,
     lost: Vec<Inherited>,
 }
 
@@ -40,7 +42,9 @@ impl Context {
         }
         let latch = builder.build();
         let lost = held.pass_to(&latch);
-        Context { latch, json: global.json, held, lost }
+        let leases = env::lease().map(|leases| leases::parse(&leases)).unwrap_or_default();
+        latch.inherit_leases(leases.clone());
+        Context { latch, json: global.json, held, leases, lost }
     }
 
     /// A handle on a file. Locks that are switched off are told of.

@@ -6,6 +6,8 @@
 //! | `FILELATCH_TRUSTED` | folders whose workspace is obeyed whoever owns it, separated as in `PATH` |
 //! | `FILELATCH_HELD` | set by `filelatch run` for the command: the locks it holds (see `held`) |
 //! | `FILELATCH_TORTURE_SABOTAGE` | for the tests of `filelatch torture`: what its processes do wrong on purpose |
+//! | `FILELATCH_LEASE` | set by `filelatch run --max-hold` for the command: the leases it writes under (see `leases`) |
+//! | `FILELATCH_TOKEN` | set by `filelatch run --max-hold` for the command: the number of its lease, if it has one; not read |
 //! | `XDG_RUNTIME_DIR` | where processes find deadlocks among each other, in `filelatch/`; else below `TMPDIR` |
 //! | `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM` | colours on a terminal |
 #![expect(clippy::disallowed_methods, reason = "the command line is what passes the environment into the library")]
@@ -48,6 +50,17 @@ pub(crate) const HELD: &str = "FILELATCH_HELD";
 pub(crate) fn held() -> Option<String> {
     value(HELD).and_then(|held| held.into_string().ok())
 }
+
+/// Name of the variable that tells the command of `run --max-hold` which leases it writes under.
+pub(crate) const LEASE: &str = "FILELATCH_LEASE";
+
+/// Its value.
+pub(crate) fn lease() -> Option<String> {
+    value(LEASE).and_then(|leases| leases.into_string().ok())
+}
+
+/// Name of the variable that tells the command of `run --max-hold` the number of its lease.
+pub(crate) const TOKEN: &str = "FILELATCH_TOKEN";
 
 /// This process.
 pub(crate) fn own_pid() -> u32 {

@@ -6,12 +6,14 @@ pub(crate) const DONE: u8 = 0;
 pub(crate) const ERROR: u8 = 1;
 /// The command line was wrong; nothing was tried.
 pub(crate) const USAGE: u8 = 2;
-/// The file is not what the writer expected; nothing was written.
+/// The file is not what the writer expected, or its lease is lost; nothing was written.
 pub(crate) const CONFLICT: u8 = 3;
-/// The lock was not had in time: held by another, a deadlock, or held by the command that started this one.
+/// The lock was not had in time: held by another, a deadlock, or held by the command that started this one; or another has a lease.
 pub(crate) const NO_LOCK: u8 = 4;
 /// There is no such file.
 pub(crate) const NO_FILE: u8 = 5;
+/// `run --max-hold`: the lease was over and the command was ended, as timeout(1) has it.
+pub(crate) const OVER: u8 = 124;
 /// `run`: the command was found but could not be executed.
 pub(crate) const NOT_EXECUTABLE: u8 = 126;
 /// `run`: the command was not found.
@@ -24,7 +26,7 @@ pub(crate) const SIGNALLED: u8 = 128;
 pub(crate) fn of_kind(kind: &str) -> u8 {
     match kind {
         "usage" => USAGE,
-        "conflict" => CONFLICT,
+        "conflict" | "lease-lost" => CONFLICT,
         "timeout" | "locked" | "deadlock" | "leased" | "held-by-parent" => NO_LOCK,
         "not-found" => NO_FILE,
         _ => ERROR,

@@ -11,6 +11,7 @@ mod exit;
 mod held;
 mod jq;
 mod jq_assign;
+mod leases;
 mod output;
 mod render;
 #[cfg(unix)]

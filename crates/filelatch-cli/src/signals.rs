@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -31,19 +31,29 @@ pub(crate) fn note(wished: &Arc<AtomicBool>) -> io::Result<()> {
 
 impl Caught {
     /// Passes requests to end on to the command, on a thread of its own that ends with the process.
-    pub(crate) fn pass_on_to(mut self, child: &Child) -> io::Result<()> {
+    pub(crate) fn pass_on_to(self, child: &Child) -> io::Result<()> {
+        self.pass_on(child, false)
+    }
+
+    /// Passes requests to end, and what the terminal sends, on to the command's process group, which is not this one's.
+    pub(crate) fn pass_on_to_group(self, child: &Child) -> io::Result<()> {
+        self.pass_on(child, true)
+    }
+
+    fn pass_on(mut self, child: &Child, group: bool) -> io::Result<()> {
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         let forward = move || {
             for signal in self.0.forever() {
                 let signal = match signal {
                     SIGTERM => Signal::TERM,
                     SIGHUP => Signal::HUP,
+                    SIGINT if group => Signal::INT,
+                    SIGQUIT if group => Signal::QUIT,
                     _ => continue,
                 };
-                if let Some(pid) = pid {
-                    // A command that has just ended needs no signal.
-                    kill_process(pid, signal).ok();
-                }
+                let Some(pid) = pid else { continue };
+                // A command that has just ended needs no signal.
+                if group { kill_process_group(pid, signal) } else { kill_process(pid, signal) }.ok();
             }
         };
         thread::Builder::new().name("signals".to_owned()).spawn(forward).map(drop)

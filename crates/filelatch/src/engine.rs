@@ -11,6 +11,8 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::LatchFile;
 use crate::guard::{Guard, SharedGuard};
+use crate::lease::InheritedLease;
+use crate::lease::keeper::Keeper;
 use crate::lock::helpers::Helpers;
 use crate::lock::owner::Owner;
 use crate::lock::resource::{Resource, locked};
@@ -72,6 +74,7 @@ struct Life {
     pid: u32,
     helpers: Arc<Helpers>,
     waits: Waits,
+    keeper: Arc<Keeper>,
     files: Mutex<Files>,
     dirs: Dirs,
     child: OnceLock<Box<Life>>,
@@ -84,6 +87,7 @@ struct Files {
     /// Length of `entries` at which dead ones are cleared out.
     clear_at: usize,
     inherited: Vec<Inherited>,
+    inherited_leases: Vec<InheritedLease>,
 }
 
 /// A lock that the process which started this one holds and has handed on (P12).
@@ -214,6 +218,7 @@ impl Life {
             pid: parts.host.pid(),
             helpers: Helpers::new(Arc::clone(&parts.host)),
             waits: Waits::new(Arc::clone(parts), runtime_dir),
+            keeper: Arc::default(),
             files: Mutex::default(),
             dirs: Dirs::default(),
             child: OnceLock::new(),
@@ -334,8 +339,17 @@ impl Filelatch {
             handed_on.any(|held| resource.adopt(held.descriptor));
         }
         let entry = Entry::new(resource, policy, workspace.map(Arc::new), inner.read_limit);
+        if !files.inherited_leases.is_empty() {
+            let name = id.to_string();
+            let leases = files.inherited_leases.iter().filter(|lease| lease.resource == name);
+            leases.for_each(|lease| entry.leases.inherit(lease.token));
+        }
         files.insert(id, &entry);
         Ok(entry)
+    }
+
+    pub(crate) fn keeper(&self) -> &Arc<Keeper> {
+        &self.life().keeper
     }
 
     pub(crate) fn waits(&self) -> &Waits {
@@ -364,6 +378,14 @@ impl Filelatch {
         let (good, bad): (Vec<_>, Vec<_>) = held.into_iter().partition(holds);
         locked(&self.life().files).inherited.extend(good);
         bad
+    }
+
+    /// Says that this process was started by the holder of these leases, and writes under them: every write of these files is compared
+    /// with the number, and refused with [`Error::LeaseLost`] once it is not the current one any more.
+    ///
+    /// To be called before the first file is opened.
+    pub fn inherit_leases(&self, leases: impl IntoIterator<Item = InheritedLease>) {
+        locked(&self.life().files).inherited_leases.extend(leases);
     }
 
     /// Takes the exclusive locks of several files in one global order, so that such calls can't deadlock with each other. Two

@@ -7,6 +7,7 @@ use filelatch_fs::FsFile;
 
 use crate::doc::Document;
 use crate::error::{Conflict, Error, Result};
+use crate::lease::desk::LeaseDesk;
 use crate::lock::resource::{Resource, Tenure, locked};
 use crate::parts::Parts;
 use crate::path::Place;
@@ -31,6 +32,7 @@ pub(crate) struct Entry {
     pub(crate) resource: Arc<Resource>,
     pub(crate) combiner: Combiner,
     pub(crate) cache: Cache,
+    pub(crate) leases: LeaseDesk,
     pub(crate) policy: Policy,
     pub(crate) workspace: Option<Arc<Workspace>>,
     pub(crate) read_limit: u64,
@@ -53,6 +55,7 @@ impl Entry {
         read_limit: u64,
     ) -> Arc<Entry> {
         Arc::new(Entry {
+            leases: LeaseDesk::new(&resource.place),
             resource: Arc::new(resource),
             combiner: Combiner::default(),
             cache: Cache::default(),
@@ -153,6 +156,7 @@ impl Entry {
             resource: tenure.map(|tenure| &*tenure.resource),
             how: self.how(durability),
             report_displaced,
+            fence: tenure.and_then(|tenure| tenure.fence).map(|token| (&self.leases, token)),
         };
         self.cache.forget();
         if let Some(workspace) = &self.workspace {

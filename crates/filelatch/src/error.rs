@@ -75,6 +75,39 @@ pub enum Error {
         holders: Vec<Holder>,
     },
 
+    /// Somebody has a lease of the file, and it was not over in time.
+    #[error("`{}` is leased for at most {} more: {}", path.display(), seconds(*remaining), held_by(std::slice::from_ref(holder)))]
+    Leased {
+        /// The file.
+        path: PathBuf,
+        /// Who has the lease.
+        holder: Box<Holder>,
+        /// How long it lasts, unless it is renewed.
+        remaining: Duration,
+    },
+
+    /// The lease that was to be written under is over, or somebody else has one by now. Nothing was written.
+    #[error("the lease on `{}` (number {token}) is lost{}", path.display(), overtaken(*current, *token, holder.as_deref()))]
+    LeaseLost {
+        /// The file.
+        path: PathBuf,
+        /// Its number.
+        token: u64,
+        /// The number that counts now; `None` when there is none, or nobody looked.
+        current: Option<u64>,
+        /// Who has that.
+        holder: Option<Box<Holder>>,
+    },
+
+    /// The name of the lease file is taken by something that is none.
+    #[error("the lease file `{}` is {what}", path.display())]
+    BadLeaseFile {
+        /// The lease file's path.
+        path: PathBuf,
+        /// What it is: `a symbolic link`, `a directory`…
+        what: &'static str,
+    },
+
     /// Waiting on would never end: each of a circle of owners waits for what the next one holds. This owner was chosen to
     /// give up; the others go on.
     #[error("deadlock on `{}`: {}", path.display(), cycle.join(", "))]
@@ -250,6 +283,10 @@ impl Error {
                 Error::PublishedNotDurable { path: path.clone(), version: *version, source: again(source) }
             }
             Error::Conflict(conflict) => Error::Conflict(conflict.clone()),
+            Error::LeaseLost { path, token, current, holder } => {
+                let (path, holder) = (path.clone(), holder.clone());
+                Error::LeaseLost { path, token: *token, current: *current, holder }
+            }
             other => {
                 let message = other.to_string();
                 Error::BatchFailed { path: other.path().to_owned(), message, code: other.code() }
@@ -271,6 +308,9 @@ impl Error {
             Error::TooLarge { .. } => "too-large",
             Error::Locked { .. } => "locked",
             Error::Timeout { .. } => "timeout",
+            Error::Leased { .. } => "leased",
+            Error::LeaseLost { .. } => "lease-lost",
+            Error::BadLeaseFile { .. } => "bad-lease-file",
             Error::Deadlock { .. } => "deadlock",
             Error::Reentrant { .. } | Error::HeldByParent { .. } => "held-by-parent",
             Error::Cancelled { .. } => "cancelled",
@@ -305,6 +345,9 @@ impl Error {
             | Error::TooLarge { path, .. }
             | Error::Locked { path, .. }
             | Error::Timeout { path, .. }
+            | Error::Leased { path, .. }
+            | Error::LeaseLost { path, .. }
+            | Error::BadLeaseFile { path, .. }
             | Error::Deadlock { path, .. }
             | Error::Reentrant { path }
             | Error::HeldByParent { path }
@@ -335,6 +378,14 @@ impl Error {
             Error::Locked { .. } | Error::Timeout { .. } => {
                 hint("nothing was changed; try again, or wait longer with a larger timeout")
             }
+            Error::Leased { .. } => vec![
+                "nothing was changed; try again, or wait longer with a larger timeout".to_owned(),
+                "the holder writes through its lease: `Lease::write`, or a filelatch command inside `filelatch run --max-hold`"
+                    .to_owned(),
+            ],
+            Error::LeaseLost { .. } => hint(
+                "nothing was changed; take the lease again, read the file, and apply the change to what is there now",
+            ),
             Error::Deadlock { .. } => vec![
                 "nothing was changed and this owner's wait is over; release what it holds and try again".to_owned(),
                 "lock several files in one call: they are then taken in one order and cannot deadlock".to_owned(),
@@ -346,7 +397,7 @@ impl Error {
             Error::HeldByParent { .. } => hint(
                 "nothing was changed; the outer command must hold an exclusive lock and hand it on (no `--shared`, no `--close`)",
             ),
-            Error::BadLockFile { path, .. } => {
+            Error::BadLockFile { path, .. } | Error::BadLeaseFile { path, .. } => {
                 vec![format!("nothing was changed; look at `{}` and move it away if it is not needed", path.display())]
             }
             Error::Unrecovered { .. } => hint("nothing was changed; `filelatch status` shows what is left"),
@@ -404,6 +455,14 @@ fn plain(error: &io::Error) -> String {
     let mut chars = text.chars();
     // Only the first letter: the rest may hold a name.
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+fn overtaken(current: Option<u64>, token: u64, holder: Option<&Holder>) -> String {
+    match (current, holder) {
+        (Some(current), Some(holder)) => format!(": number {current} is {}", held_by(std::slice::from_ref(holder))),
+        (Some(current), None) if current != token => format!(": there was a later one (number {current})"),
+        _ => ": its time is over, or it was given back".to_owned(),
+    }
 }
 
 fn held_by(holders: &[Holder]) -> String {

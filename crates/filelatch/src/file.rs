@@ -13,6 +13,8 @@ use crate::engine::Filelatch;
 use crate::entry::{Entry, make_durable};
 use crate::error::{Error, Result};
 use crate::guard::{Guard, Held, SharedGuard};
+use crate::lease::keeper::Keeper;
+use crate::lease::wait::Patience;
 use crate::lock::acquire::{Request, acquire};
 use crate::lock::holder::{LockState, lock_state};
 use crate::lock::owner::Owner;
@@ -227,8 +229,31 @@ impl LatchFile {
         Held::of(entry, tenure, options)
     }
 
+    /// Takes the exclusive lock for a write, once no lease of somebody else's is in the way. The lock is not held while that is
+    /// waited for.
+    pub(crate) fn hold_to_write(&self, options: &LockOptions<'_>) -> Result<Held> {
+        let entry = self.entry()?;
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        let owner = options.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
+        let mut patience = Patience::new(&entry, wait, options.on_wait, options.cancel.as_ref());
+        loop {
+            let held = self.hold(LockKind::Exclusive, &options.clone().wait(patience.left()))?;
+            match held.may_write(Some(owner)) {
+                Ok(()) => return Ok(held),
+                Err(Error::Leased { .. }) => {}
+                Err(e) => return Err(e),
+            }
+            drop(held);
+            patience.until_over()?;
+        }
+    }
+
+    pub(crate) fn keeper(&self) -> &Arc<Keeper> {
+        self.engine.keeper()
+    }
+
     /// Takes the lock and completes what a dead holder left unfinished.
-    fn tenure(&self, entry: &Entry, kind: LockKind, options: &LockOptions<'_>) -> Result<Tenure> {
+    pub(crate) fn tenure(&self, entry: &Entry, kind: LockKind, options: &LockOptions<'_>) -> Result<Tenure> {
         let wait = options.wait.unwrap_or(entry.policy.wait);
         let owner = options.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
         let resource: &Arc<Resource> = &entry.resource;
@@ -395,7 +420,7 @@ impl LatchFile {
             cancel: options.lock.cancel.as_ref(),
             lock: &|wait| {
                 let lock = options.lock.clone().wait(wait);
-                let held = self.hold(LockKind::Exclusive, &lock)?;
+                let held = self.hold_to_write(&lock)?;
                 let mut told = locked(&told);
                 told.extend(held.warning.map(|why| Notice::Unlocked { why }));
                 let recovery = held.tenure.as_ref().and_then(|tenure| tenure.recovery.as_ref());

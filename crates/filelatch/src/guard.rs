@@ -6,13 +6,17 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use crate::doc::Document;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::WriteOptions;
+use crate::lock::owner::Owner;
 use crate::lock::resource::Tenure;
 use crate::lock::{IfUnavailable, LockOptions, Recovered};
 use crate::snapshot::Snapshot;
-use crate::update::head::Head;
+use crate::update::head::{Head, doc_error};
 use crate::write_path::{self, Written};
 
 /// Whether a guard still protects what it was taken for.
@@ -24,7 +28,7 @@ pub enum Validity {
     /// It does not: this is another process than the one that took it.
     Forked,
     /// It does no longer: a fallback lock was taken over by another machine while this one was silent, or somebody removed it
-    /// (P4, L8).
+    /// (P4, L8); or a [`Lease`](crate::Lease) whose time is over, or that somebody else has by now.
     Lost,
     /// It never did: there was no lock to be had, and the caller chose to go on ([`Guard::warning`]).
     Unenforced,
@@ -63,7 +67,8 @@ impl Held {
     pub(crate) fn of(entry: Arc<Entry>, tenure: Result<Tenure>, options: &LockOptions<'_>) -> Result<Held> {
         let proceed = [options.if_unavailable, entry.policy.if_unavailable].contains(&IfUnavailable::Proceed);
         match tenure {
-            Ok(tenure) => {
+            Ok(mut tenure) => {
+                tenure.fence = entry.leases.inherited();
                 let warning = (!tenure.enforced).then(|| {
                     let dir = entry.place().dir.path().display();
                     format!("`{dir}` cannot be written, so there is no lock: a writer with more rights is not kept out")
@@ -92,6 +97,16 @@ impl Held {
             Validity::Lost => Err(Error::LockLost { path: self.entry.place().spelled.clone() }),
             Validity::Held | Validity::Unenforced => Ok(()),
         }
+    }
+
+    fn fence(&self) -> Option<u64> {
+        self.tenure.as_ref().and_then(|tenure| tenure.fence)
+    }
+
+    /// May be written under it: nobody else has a lease, and ours, if there is one, is not lost.
+    pub(crate) fn may_write(&self, owner: Option<Owner>) -> Result<()> {
+        self.check()?;
+        self.entry.may_write(self.fence(), owner)
     }
 
     fn read(&self) -> Result<Snapshot> {
@@ -132,9 +147,10 @@ macro_rules! common {
                 self.held.validity()
             }
 
-            /// The fencing token, which only leases have: a strict lock can't be lost while its process lives.
+            /// The number of the lease that is written under, if there is one ([`Lease::lock`](crate::Lease::lock)): a strict lock
+            /// itself can't be lost while its process lives.
             pub fn token(&self) -> Option<u64> {
-                None
+                self.held.fence()
             }
 
             /// Why there is no lock although there is a guard.
@@ -174,9 +190,10 @@ common!(Guard);
 common!(SharedGuard);
 
 impl Guard {
-    /// Writes under the lock that is held. The same promises as [`LatchFile::write`](crate::LatchFile::write).
+    /// Writes under the lock that is held. The same promises as [`LatchFile::write`](crate::LatchFile::write); but while somebody has
+    /// a lease of the file it fails with [`Error::Leased`] at once: under the lock nobody could give it back.
     pub fn write(&self, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Written> {
-        self.held.check()?;
+        self.held.may_write(None)?;
         let entry = &self.held.entry;
         let mut head = entry.read_head()?;
         let decided = write_path::decide(entry, &mut head, bytes, options)?;
@@ -191,16 +208,55 @@ impl Guard {
         options: &WriteOptions<'_>,
         change: impl FnOnce(Option<&[u8]>) -> Result<Option<Vec<u8>>, E>,
     ) -> Result<Written, E> {
-        self.held.check()?;
+        let place = self.held.entry.place();
+        let changed = self.update_with(options, |head| {
+            let old = head.content(place)?;
+            if let Some(new) = change(old.as_ref().map(|content| &content.bytes[..]))? {
+                head.replace(new, true);
+            }
+            Ok(())
+        });
+        changed.map(|(written, ())| written)
+    }
+
+    /// Changes a document (JSON, YAML, TOML, text) by its nodes, under the lock that is held. As
+    /// [`LatchFile::update_document`](crate::LatchFile::update_document), but once: a foreign write in between is a conflict.
+    pub fn update_document<R, E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        change: impl FnOnce(&mut Document) -> Result<R, E>,
+    ) -> Result<(Written, R), E> {
+        let place = self.held.entry.place();
+        self.update_with(options, |head| head.with_document(place, options.format, options.create.as_ref(), change))
+    }
+
+    /// Changes a document as a dynamic value. As [`Guard::update_document`] otherwise.
+    pub fn update_value<E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        change: impl FnOnce(&mut Value) -> Result<(), E>,
+    ) -> Result<Written, E> {
+        let wrong = |source| doc_error(self.held.entry.place(), source);
+        let changed = self.update_document(options, |document| {
+            let mut value = document.value().map_err(wrong)?.clone();
+            change(&mut value)?;
+            Ok::<_, E>(document.replace(value).map_err(wrong)?)
+        });
+        changed.map(|(written, ())| written)
+    }
+
+    fn update_with<R, E: From<Error>>(
+        &self,
+        options: &WriteOptions<'_>,
+        change: impl FnOnce(&mut Head) -> Result<R, E>,
+    ) -> Result<(Written, R), E> {
+        self.held.may_write(None)?;
         let entry = &self.held.entry;
         let mut head = entry.read_head()?;
         entry.expected(&mut head, &options.expect)?;
-        let old = head.content(entry.place())?;
-        if let Some(new) = change(old.as_ref().map(|content| &content.bytes[..]))? {
-            head.replace(new, true);
-        }
+        let result = change(&mut head)?;
         let ended = self.publish(head, options)?;
-        Ok(Written::of(&ended))
+        Ok((Written::of(&ended), result))
     }
 
     pub(crate) fn tenure(&self) -> Option<&Tenure> {

@@ -87,6 +87,7 @@
 //! | | |
 //! |---|---|
 //! | locks, waiting, fairness, deadlocks | [`lock`] |
+//! | leases: locks that can be lost, and writes that are then refused | [`lease`] |
 //! | atomicity, durability, what is carried over, foreign writers | [`mod@write`] |
 //! | documents: what an edit keeps | [`doc`] |
 //! | tasks instead of threads (feature `tokio`) | `tokio` |
@@ -106,6 +107,7 @@ mod file;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+pub mod lease;
 pub mod lock;
 mod parts;
 mod path;
@@ -124,6 +126,7 @@ pub use engine::{Builder, Filelatch, Inherited};
 pub use error::{Conflict, Error, Result};
 pub use file::{LatchFile, WriteOptions};
 pub use guard::{Guard, SharedGuard, Validity};
+pub use lease::{InheritedLease, Lease, LeaseOptions, LeaseState, Leases};
 pub use lock::holder::LockState;
 pub use lock::{
     CancelToken, HeldLock, Holder, IfUnavailable, LockKind, LockMode, LockOptions, LockScope, LockService, Recovered,

@@ -208,6 +208,11 @@ pub(crate) fn locked_by(entry: &OsStr) -> Option<OsString> {
     (!name.is_empty()).then(|| cut(entry, 1, name.len()))
 }
 
+/// The name of a file's lease file: `.name.lease`.
+pub(crate) fn lease_name(name: &OsStr) -> OsString {
+    around(".", name, ".lease")
+}
+
 /// A name for a temporary file beside `name`: `.name.<pid>-<random>.tmp` (ATOM-6: a pid alone is not unique among
 /// threads, containers and hosts).
 pub(crate) fn temp_name(name: &OsStr, pid: u32, random: u64) -> OsString {

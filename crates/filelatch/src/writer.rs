@@ -63,8 +63,8 @@ impl FileWriter {
     /// Hands the writer back where that is possible, so that the caller may try again.
     pub fn commit(self, lock: &LockOptions<'_>) -> Result<Written, CommitError> {
         let back = |writer, error| CommitError { error, writer: Some(Box::new(writer)) };
-        match self.file.clone().lock(lock) {
-            Ok(guard) => self.commit_under(&guard),
+        match self.file.clone().hold_to_write(lock) {
+            Ok(held) => self.commit_under(&Guard::new(held)),
             Err(error) => Err(back(self, error)),
         }
     }

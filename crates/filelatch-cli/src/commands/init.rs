@@ -10,9 +10,9 @@ use crate::context::Context;
 use crate::output;
 use crate::render::CliError;
 
-const HEADING: &str = "# filelatch: lock files, temporary files, what a workspace remembers";
+const HEADING: &str = "# filelatch: lock and lease files, temporary files, what a workspace remembers";
 /// What does not belong into version control (P16).
-const PATTERNS: [&str; 4] = [".*.lock", ".*.tmp", ".filelatch/*", "!.filelatch/config.toml"];
+const PATTERNS: [&str; 5] = [".*.lock", ".*.lease", ".*.tmp", ".filelatch/*", "!.filelatch/config.toml"];
 
 pub(crate) fn init(context: &Context, args: &Init) -> Result<(), CliError> {
     let made = context.latch.init(&args.dir)?;

@@ -7,6 +7,7 @@ mod man;
 mod patch;
 mod read;
 mod run;
+mod run_leased;
 mod status;
 mod torture;
 mod update;

@@ -7,6 +7,7 @@ use std::process::{Command, ExitStatus};
 
 use filelatch::{Filelatch, Guard, Inherited, LockOptions, SharedGuard, Wait};
 
+use super::run_leased;
 use crate::args::{Global, Run};
 use crate::context::{Context, with_waiting};
 use crate::held::Held;
@@ -25,6 +26,11 @@ pub(crate) fn run(global: &Global, args: &Run) -> Result<u8, CliError> {
     };
     let purpose = Path::new(program).file_name().unwrap_or(program).to_string_lossy();
     let context = Context::new(global, &purpose, args.files.len() > 1);
+    if let Some(max_hold) = args.max_hold {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        return run_leased::run(&context, args, &mut command, max_hold);
+    }
     let locks = lock(&context, args).map_err(|error| match error.status() {
         exit::NO_LOCK => CliError::WithStatus(Box::new(error), args.conflict_exit_code),
         _ => error,
@@ -126,16 +132,20 @@ fn execute(command: &mut Command, program: &OsStr) -> Result<u8, CliError> {
 }
 
 fn not_run(program: &OsStr, error: &io::Error) -> Result<u8, CliError> {
+    Err(not_started(program, error))
+}
+
+pub(super) fn not_started(program: &OsStr, error: &io::Error) -> CliError {
     let status = if error.kind() == io::ErrorKind::NotFound { exit::NOT_FOUND } else { exit::NOT_EXECUTABLE };
     let kind = if status == exit::NOT_FOUND { "command-not-found" } else { "not-executable" };
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text).to_owned();
     let message = format!("cannot run `{}`: {}", Path::new(program).display(), text.to_lowercase());
-    Err(CliError::WithStatus(Box::new(CliError::own(kind, message)), status))
+    CliError::WithStatus(Box::new(CliError::own(kind, message)), status)
 }
 
 #[cfg(unix)]
-fn status_of(status: ExitStatus) -> u8 {
+pub(super) fn status_of(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt;
     let signal = |signal| u8::try_from(signal).unwrap_or_default().saturating_add(exit::SIGNALLED);
     match (status.code(), status.signal()) {
@@ -146,6 +156,6 @@ fn status_of(status: ExitStatus) -> u8 {
 }
 
 #[cfg(not(unix))]
-fn status_of(status: ExitStatus) -> u8 {
+pub(super) fn status_of(status: ExitStatus) -> u8 {
     status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::ERROR)
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use filelatch::{Error, Holder, Leftover, LockState};
+use filelatch::{Error, Holder, LeaseState, Leftover, LockState};
 use serde_json::{Value, json};
 
 use crate::args::Status;
@@ -14,6 +14,7 @@ struct Row {
     path: PathBuf,
     lock_file: PathBuf,
     state: LockState,
+    lease: Option<LeaseState>,
 }
 
 pub(crate) fn status(context: &Context, args: &Status) -> Result<(), CliError> {
@@ -29,7 +30,7 @@ pub(crate) fn status(context: &Context, args: &Status) -> Result<(), CliError> {
             Ok(row) => rows.push(row),
             Err(CliError::Library(Error::NotAFile { what: "a directory", .. })) => {
                 let all = context.latch.lock_files(path)?.into_iter().filter_map(|file| row(context, &file).ok());
-                rows.extend(all.filter(|row| args.all || !is_free(&row.state)));
+                rows.extend(all.filter(|row| args.all || !row.is_free()));
                 leftovers.extend(context.latch.leftovers(path)?);
             }
             Err(error) => return Err(error),
@@ -51,18 +52,15 @@ pub(crate) fn status(context: &Context, args: &Status) -> Result<(), CliError> {
     output::data(text.as_bytes())
 }
 
-fn is_free(state: &LockState) -> bool {
-    state.holders.is_empty() && state.waiting == 0
-}
-
 fn row(context: &Context, path: &Path) -> Result<Row, CliError> {
     // What is found in the current folder is called by its name alone.
     let path = path.strip_prefix(".").ok().filter(|name| !name.as_os_str().is_empty()).unwrap_or(path);
     let file = context.file(path)?;
-    Ok(Row { path: path.to_owned(), lock_file: file.lock_path(), state: file.lock_state()? })
+    let (state, lease) = (file.lock_state()?, file.lease_state()?);
+    Ok(Row { path: path.to_owned(), lock_file: file.lock_path(), state, lease })
 }
 
-/// Aligned lines, one for each holder.
+/// Aligned lines, one for each holder of a lock or lease.
 fn lines(rows: &[Row]) -> String {
     let mut cells: Vec<[String; 3]> = Vec::new();
     for row in rows {
@@ -71,7 +69,15 @@ fn lines(rows: &[Row]) -> String {
             0 => String::new(),
             n => format!(", {n} waiting"),
         };
-        if row.state.holders.is_empty() {
+        if let Some(lease) = &row.lease {
+            let left = waiting::length(lease.remaining);
+            cells.push([
+                path.clone(),
+                "leased".to_owned(),
+                format!("{}, at most {left} more", holder_text(&lease.holder)),
+            ]);
+        }
+        if row.state.holders.is_empty() && (row.lease.is_none() || row.state.waiting > 0) {
             cells.push([path.clone(), "free".to_owned(), queue.trim_start_matches(", ").to_owned()]);
         }
         for holder in &row.state.holders {
@@ -111,6 +117,10 @@ fn describe(leftover: &Leftover) -> String {
 }
 
 impl Row {
+    fn is_free(&self) -> bool {
+        self.state.holders.is_empty() && self.state.waiting == 0 && self.lease.is_none()
+    }
+
     fn to_json(&self) -> Value {
         json!({
             "path": output::path(&self.path),
@@ -118,6 +128,7 @@ impl Row {
             "locked": !self.state.holders.is_empty(),
             "waiting": self.state.waiting,
             "holders": self.state.holders.iter().map(holder_to_json).collect::<Vec<_>>(),
+            "lease": self.lease.as_ref().map(lease_to_json),
         })
     }
 }
@@ -132,6 +143,14 @@ fn holder_to_json(holder: &Holder) -> Value {
         "since": holder.since.map(output::time),
         "shared": holder.shared,
         "confirmed": holder.confirmed,
+    })
+}
+
+fn lease_to_json(lease: &LeaseState) -> Value {
+    json!({
+        "token": lease.token,
+        "remainingMs": u64::try_from(lease.remaining.as_millis()).unwrap_or(u64::MAX),
+        "holder": holder_to_json(&lease.holder),
     })
 }
 

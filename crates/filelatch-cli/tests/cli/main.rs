@@ -10,6 +10,7 @@ mod bad_input;
 mod documents;
 mod interop;
 mod json;
+mod leases;
 mod lock_files;
 mod many;
 mod run;

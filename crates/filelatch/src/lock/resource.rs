@@ -140,6 +140,8 @@ pub(crate) struct Tenure {
     pub(crate) recovery: Option<Box<Recovery>>,
     /// False: the directory can't be written and nobody can lock here; a shared lock only.
     pub(crate) enforced: bool,
+    /// The lease that is written under, by its number: every publish compares it (P11).
+    pub(crate) fence: Option<u64>,
 }
 
 /// A place in the queue. Dropping it leaves the queue, or gives back what was granted meanwhile.
@@ -526,6 +528,7 @@ impl Resource {
             intent: grant.intent,
             recovery: grant.recovery,
             enforced: grant.enforced,
+            fence: None,
         }
     }
 

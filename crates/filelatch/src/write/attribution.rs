@@ -67,6 +67,12 @@ impl Attribution {
         Attribution { generation, hash16: version.short(), at: now, session: short_session(session) }
     }
 
+    /// The generation is this one if it would be less: the number of the lease that writes (P11).
+    pub(crate) fn at_least(mut self, generation: u64) -> Self {
+        self.generation = self.generation.max(generation);
+        self
+    }
+
     pub(crate) fn text(&self) -> String {
         format!("1 {} {} {} {}", self.generation, self.hash16, epoch_millis(self.at), self.session)
     }

@@ -67,6 +67,7 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
             .map_err(|e| fail("read", e))?,
     };
     let intent = Intent { kind: KIND.to_owned(), journal: journal.to_owned(), hash: version.to_string() };
+    publisher.check_fence()?;
     // From here on the journal must outlive us: the note may be there whatever the system answers, and a note without its journal
     // would keep everybody out.
     temp.keep_name();
@@ -77,7 +78,7 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
         return Err(e);
     }
     let bytes = temp.file().and_then(|f| read_to_end(f, temp.len())).map_err(|e| fail("read the journal for", e))?;
-    let file = match overwrite(publisher.parts, place, &bytes, version) {
+    let file = match overwrite(publisher.parts, place, &bytes, version, publisher.generation()) {
         Ok(file) => file,
         Err(e) => {
             // A full disk, most likely. The old bytes had their place already; if not even they can be written, the next holder
@@ -109,12 +110,19 @@ fn restore(place: &Place, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Not synced.
-fn overwrite(parts: &Arc<Parts>, place: &Place, bytes: &[u8], version: &Version) -> io::Result<Box<dyn FsFile>> {
+fn overwrite(
+    parts: &Arc<Parts>,
+    place: &Place,
+    bytes: &[u8],
+    version: &Version,
+    generation: u64,
+) -> io::Result<Box<dyn FsFile>> {
     let file = place.dir.open(&place.name, Access::ReadWrite)?;
     let previous = current::open(place).ok().flatten().and_then(|current| current.attribution);
     write_all_at(&*file, bytes, 0)?;
     file.set_len(bytes.len() as u64)?;
-    match Attribution::new(previous.as_ref(), version, parts.host.now(), &parts.session).write(&*file) {
+    let attribution = Attribution::new(previous.as_ref(), version, parts.host.now(), &parts.session);
+    match attribution.at_least(generation).write(&*file) {
         Err(e) if e.kind() != io::ErrorKind::Unsupported => return Err(e),
         _ => {}
     }
@@ -156,7 +164,7 @@ fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
             });
         }
     };
-    overwrite(&resource.parts, place, &bytes, &version)
+    overwrite(&resource.parts, place, &bytes, &version, 0)
         .and_then(|file| file.sync())
         .map_err(|e| Error::io("complete a write of", &place.spelled, e))?;
     resource.set_intent(None)?;

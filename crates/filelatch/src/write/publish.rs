@@ -31,6 +31,7 @@ use super::in_place;
 use super::options::{Durability, HardLinks, Notice};
 use super::temp::Temp;
 use crate::error::{Conflict, Error, Result};
+use crate::lease::desk::LeaseDesk;
 use crate::lock::resource::Resource;
 use crate::parts::Parts;
 use crate::path::Place;
@@ -88,6 +89,8 @@ pub(crate) struct Publisher<'a> {
     pub(crate) how: How,
     /// Report the version that an unchecked write displaced (last-write-wins).
     pub(crate) report_displaced: bool,
+    /// The lease that is written under.
+    pub(crate) fence: Option<(&'a LeaseDesk, u64)>,
 }
 
 impl Publisher<'_> {
@@ -97,7 +100,7 @@ impl Publisher<'_> {
         let fail = |action, e| Error::io(action, &self.place.spelled, e);
         let mut notices = Vec::new();
         let old = base.current();
-        notices.extend(temp.dress(old, &version).map_err(|e| fail("prepare a new version of", e))?);
+        notices.extend(temp.dress(old, &version, self.generation()).map_err(|e| fail("prepare a new version of", e))?);
         if let Some(old) = old {
             let others = old.stat.nlink.saturating_sub(1);
             if others > 0 && self.how.hard_links == HardLinks::InPlace {
@@ -112,6 +115,7 @@ impl Publisher<'_> {
             temp.sync().map_err(|e| fail("make a new version durable of", e))?;
         }
         self.still_locked()?;
+        self.check_fence()?;
         let swapped = match old {
             None => self.create(&mut temp),
             Some(_) => self.swap(&mut temp, base, &mut notices),
@@ -136,6 +140,16 @@ impl Publisher<'_> {
             Some(resource) if !resource.is_still_held()? => Err(Error::LockLost { path: self.place.spelled.clone() }),
             _ => Ok(()),
         }
+    }
+
+    /// As late as possible: everything that takes long is done, and under the lock nobody can become the next holder.
+    pub(super) fn check_fence(&self) -> Result<()> {
+        self.fence.map_or(Ok(()), |(leases, token)| leases.current(self.parts, self.place, token).map(drop))
+    }
+
+    /// What the attribution's generation must reach: with it the file remembers the lease that wrote.
+    pub(super) fn generation(&self) -> u64 {
+        self.fence.map_or(0, |(_, token)| token)
     }
 
     fn in_place(&self, temp: Temp, version: Version, base: &Base<'_>, mut notices: Vec<Notice>) -> Result<Published> {

@@ -20,6 +20,7 @@ use filelatch_fs::fs::read_to_end;
 use filelatch_fs::{Access, FsDir, LockKind, WriterProbe};
 
 use super::attribution::{self, Mark};
+use crate::lease::file::LeaseFile;
 use crate::lock::sidecar::{LockPath, is_unfinished};
 use crate::path::{Place, is_temp_of, temp_base};
 use crate::version::Version;
@@ -80,8 +81,10 @@ pub(crate) fn sweep(
     is_alone: &dyn Fn() -> bool,
 ) -> io::Result<Vec<Leftover>> {
     let mut kept = Vec::new();
+    let lease = LeaseFile::of(place);
     for name in temps(&*place.dir, limit)? {
-        if is_temp_of(&name, &lock.name) && is_unfinished(&*place.dir, &name)? && is_alone() {
+        let unfinished = is_temp_of(&name, &lock.name) && is_unfinished(&*place.dir, &name)?;
+        if (unfinished || lease.is_unfinished(&*place.dir, &name)?) && is_alone() {
             place.dir.remove(&name)?;
         }
         if !is_temp_of(&name, &place.name) {

@@ -112,7 +112,12 @@ impl Temp {
     }
 
     /// Gives the version the metadata of the one it replaces, and its attribution. Answers what could not be carried over.
-    pub(crate) fn dress(&self, old: Option<&Current>, version: &Version) -> io::Result<Option<Notice>> {
+    pub(crate) fn dress(
+        &self,
+        old: Option<&Current>,
+        version: &Version,
+        generation: u64,
+    ) -> io::Result<Option<Notice>> {
         let file = self.file()?;
         let mut not_copied = Vec::new();
         if let Some(old) = old {
@@ -121,7 +126,7 @@ impl Temp {
         if self.marks {
             let previous = old.and_then(|old| old.attribution.as_ref());
             let now = self.parts.host.now();
-            Attribution::new(previous, version, now, &self.parts.session).write(file)?;
+            Attribution::new(previous, version, now, &self.parts.session).at_least(generation).write(file)?;
         }
         Ok((!not_copied.is_empty()).then_some(Notice::NotCopied { what: not_copied }))
     }

@@ -15,6 +15,10 @@ mod fork;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod lease_sweeps;
+#[cfg(test)]
+mod leases;
+#[cfg(test)]
 mod lock_files;
 #[cfg(test)]
 mod locks;

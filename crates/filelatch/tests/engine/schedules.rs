@@ -9,7 +9,9 @@ use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use filelatch::{Error, Expect, Filelatch, HardLinks, LatchFile, LockOptions, Policy, Version, WriteOptions};
+use filelatch::{
+    Error, Expect, Filelatch, HardLinks, LatchFile, LeaseOptions, LockOptions, Policy, Version, WriteOptions,
+};
 use filelatch_fs::sim::{Dials, Plan, Schedules, SimFs};
 use filelatch_fs::{Access, Fs, LockKind};
 
@@ -445,5 +447,27 @@ fn threads_and_processes() {
             3 => Ok(()),
             other => Err(format!("{other} of three had the lock")),
         });
+    });
+}
+
+/// LOCK-13: two processes that both take the lease, write under it and give it back are never inside together, and both get it.
+#[test]
+fn leases() {
+    run("leases", &few(1), 20, |plan| {
+        exists(plan.fs());
+        let inside = Inside::default();
+        for name in ["one", "two"] {
+            let visitor = inside.clone();
+            plan.process(name, move |fs| {
+                let Ok(file) = engine(fs, Policy::default()).file("/a") else { return };
+                if let Ok(lease) = file.lease(&LeaseOptions::new()) {
+                    visitor.visit(fs, true);
+                    lease.write(name.as_bytes(), &WriteOptions::new()).ok();
+                }
+            });
+        }
+        let always = inside.clone();
+        plan.always(move |_| always.check());
+        plan.at_end(move |_| if inside.visits.load(Relaxed) == 2 { Ok(()) } else { Err("not both".into()) });
     });
 }

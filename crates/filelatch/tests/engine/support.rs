@@ -248,6 +248,8 @@ fn worker() {
         ["no-rights", dir, code] => fine(|| super::privileged::no_rights_worker(Path::new(dir), code)),
         ["fair-reader", path, log, me] => super::fairness::reader(Path::new(path), Path::new(log), me),
         ["fair-taker", path, log, me] => super::fairness::taker(Path::new(path), Path::new(log), me),
+        ["lease", path, hold] => super::leases::holder(path, hold),
+        ["lease-race", path, rounds] => super::leases::racer(path, rounds),
         ["leaks", path] => super::locks::leaks(path),
         ["write", path, text] => match file(Path::new(path)).write(text.as_bytes(), &WriteOptions::new()) {
             Ok(written) => say(format!("{} {:?}", written.outcome, written.notices)),
