@@ -435,11 +435,17 @@ fn threads_and_processes() {
         exists(plan.fs());
         let (inside, process) = (lockers(plan, [true]), plan.fs().process());
         let engine = engine(&process, Policy::default());
-        for name in ["thread 1", "thread 2"] {
+        // What a reader waits for is not handed on inside the process, but given back and asked for again.
+        for (name, writes) in [("writer", true), ("reader", false)] {
             let (visitor, engine) = (inside.clone(), engine.clone());
             plan.thread(&process, name, move |fs| {
-                if let Ok(_guard) = engine.file("/a").and_then(|file| file.lock(&LockOptions::new())) {
-                    visitor.visit(fs, true);
+                let Ok(file) = engine.file("/a") else { return };
+                if writes {
+                    if let Ok(_guard) = file.lock(&LockOptions::new()) {
+                        visitor.visit(fs, true);
+                    }
+                } else if let Ok(_guard) = file.lock_shared(&LockOptions::new()) {
+                    visitor.visit(fs, false);
                 }
             });
         }
