@@ -5,13 +5,17 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use filelatch::{Error, Filelatch, Guard, LatchFile, LockOptions, WriteOptions};
+use filelatch::{Error, Filelatch, Guard, LatchFile, LockOptions, SharedGuard, WriteOptions};
 
 use crate::raw::{Combined, RawDir, RawLock, patch};
 
 /// What one thread of a contender does on `doc.json` of a directory.
 pub trait Locker: Send {
     fn lock(&mut self);
+    /// Only of those that take part in contests of readers.
+    fn lock_shared(&mut self) {
+        panic!("no contest of readers");
+    }
     fn unlock(&mut self);
     /// Adds one to a record's count, durably.
     fn update(&mut self, record: usize);
@@ -28,7 +32,7 @@ pub fn contender(name: &str, dir: &Path) -> Make {
     match name {
         "filelatch" => {
             let file = Filelatch::new().file(dir.join("doc.json")).unwrap();
-            Box::new(move || Box::new(Latch { file: file.clone(), guard: None }))
+            Box::new(move || Box::new(Latch { file: file.clone(), guard: None, shared: None }))
         }
         "raw" => {
             Box::new(move || Box::new(Raw { lock: RawLock::open(&dir.join("raw.lock")), dir: RawDir::open(&dir) }))
@@ -48,6 +52,7 @@ pub fn contender(name: &str, dir: &Path) -> Make {
 struct Latch {
     file: LatchFile,
     guard: Option<Guard>,
+    shared: Option<SharedGuard>,
 }
 
 impl Locker for Latch {
@@ -56,7 +61,12 @@ impl Locker for Latch {
         self.guard = Some(self.file.lock(&LockOptions::new()).unwrap());
     }
 
+    fn lock_shared(&mut self) {
+        self.shared = Some(self.file.lock_shared(&LockOptions::new()).unwrap());
+    }
+
     fn unlock(&mut self) {
+        drop(self.shared.take());
         drop(self.guard.take());
     }
 
@@ -80,6 +90,10 @@ struct Raw {
 impl Locker for Raw {
     fn lock(&mut self) {
         self.lock.lock();
+    }
+
+    fn lock_shared(&mut self) {
+        self.lock.lock_shared();
     }
 
     fn unlock(&mut self) {

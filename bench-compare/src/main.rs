@@ -6,6 +6,7 @@
 //! rounds' ratios. Prints Markdown; progress goes to the standard error.
 
 mod alone;
+mod fairness;
 mod lockers;
 mod pool;
 mod raw;
@@ -44,11 +45,12 @@ impl Settings {
 
 type Section = (&'static str, fn(&Settings, &mut Table));
 
-const SECTIONS: [Section; 11] = [
+const SECTIONS: [Section; 12] = [
     ("locks", alone::locks),
     ("threads", together::threads),
     ("hand-over", together::hand_over),
     ("processes", together::processes),
+    ("fairness", fairness::fairness),
     ("kill", together::after_kill),
     ("replaces", alone::replaces),
     ("update", together::update),

@@ -122,6 +122,8 @@ pub enum What {
     Counts,
     /// Durable updates of a document.
     Updates,
+    /// The lock, kept for so many ns.
+    Holds(u64),
 }
 
 /// Several processes with several threads each, begun together. What was counted must be there in the end.
@@ -141,8 +143,10 @@ pub fn contest(
             What::Locks => "loop",
             What::Counts => "count",
             What::Updates => "update",
+            What::Holds(_) => "hold",
         };
-        process.tell(&format!("{verb} {begin} {seconds} {threads} {}", 400 + i * threads));
+        let number = if let What::Holds(ns) = what { ns } else { (400 + i * threads) as u64 };
+        process.tell(&format!("{verb} {begin} {seconds} {threads} {number}"));
     }
     let mut contest = Contest { seconds, ..Contest::default() };
     let mut medians = Vec::new();

@@ -21,6 +21,10 @@ impl RawLock {
         flock(&self.0, FlockOperation::LockExclusive).unwrap();
     }
 
+    pub fn lock_shared(&self) {
+        flock(&self.0, FlockOperation::LockShared).unwrap();
+    }
+
     pub fn unlock(&self) {
         flock(&self.0, FlockOperation::Unlock).unwrap();
     }

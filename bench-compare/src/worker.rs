@@ -5,6 +5,7 @@
 //!   of waiting for the lock.
 //! - `count BEGIN SECONDS THREADS` → the same, and adds one to the number in the file `counter` under the lock.
 //! - `update BEGIN SECONDS THREADS FIRST` → the same, of durable updates; thread i counts up record FIRST + i.
+//! - `hold BEGIN SECONDS THREADS NS`, `share BEGIN SECONDS THREADS NS` → as `loop`, and keeps the lock (a shared one) for so long.
 //! - `memory` → `memory RSS FDS`; `paths DIR COUNT` locks and unlocks so many different files → `paths NS`.
 
 use std::fs::File;
@@ -41,11 +42,13 @@ pub fn main(name: &str, dir: &Path) {
                 own.as_mut().unwrap().unlock();
                 format!("unlocked {before}")
             }
-            "loop" | "count" | "update" => {
+            "loop" | "count" | "update" | "hold" | "share" => {
                 let threads = usize::try_from(number(3)).unwrap();
                 let work = match words[0] {
                     "loop" => Work::Nothing,
                     "count" => Work::Count(open_counter(dir)),
+                    "hold" => Work::Hold(Duration::from_nanos(number(4))),
+                    "share" => Work::Share(Duration::from_nanos(number(4))),
                     _ => Work::Update { first: usize::try_from(number(4)).unwrap() },
                 };
                 many(&make, number(1), words[2].parse().unwrap(), threads, &work)
@@ -69,6 +72,8 @@ fn serve(mut answer: impl FnMut(&[&str]) -> String) {
 enum Work {
     Nothing,
     Count(File),
+    Hold(Duration),
+    Share(Duration),
     Update { first: usize },
 }
 
@@ -101,12 +106,16 @@ fn many(
         while before < end {
             match work {
                 Work::Update { first } => locker.update(first + index),
-                Work::Nothing | Work::Count(_) => locker.lock(),
+                Work::Share(_) => locker.lock_shared(),
+                Work::Nothing | Work::Count(_) | Work::Hold(_) => locker.lock(),
             }
             let after = now();
             waits.push(after - before);
             if let Work::Count(file) = work {
                 rustix::io::pwrite(file, &(counter(file) + 1).to_le_bytes(), 0).unwrap();
+            }
+            if let Work::Hold(time) | Work::Share(time) = work {
+                keep(*time);
             }
             if !matches!(work, Work::Update { .. }) {
                 locker.unlock();
@@ -124,6 +133,15 @@ fn many(
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     format!("done {}", lines.join(" "))
+}
+
+/// Lets a time pass: short ones awake, for sleeping takes longer.
+fn keep(time: Duration) {
+    if time >= Duration::from_millis(1) {
+        return std::thread::sleep(time);
+    }
+    let end = now() + u64::try_from(time.as_nanos()).unwrap();
+    while now() < end {}
 }
 
 /// A program that only starts, or starts and has used the library once.
