@@ -303,6 +303,7 @@ fn yaml_values_change_in_place() {
             ("x: .inf\na: 1\n", Set("/a", json!(2)), "x: .inf\na: 2\n"),
             ("---\n# top\na: 1\n...\n", Set("/a", json!(2)), "---\n# top\na: 2\n...\n"),
             ("plain\n", Set("", json!("other")), "other\n"),
+            ("a: x\n", Set("/a", serde_json::from_str("-1E+400").unwrap()), "a: -1e+400\n"),
             ("a: x\n", Set("/a", json!(" y")), "a: \" y\"\n"),
             ("a: x\n", Set("/ b", json!(1)), "a: x\n\" b\": 1\n"),
             ("---\n# top\na: 1\n...\n", Set("", json!(5)), "---\n# top\n5\n...\n"),

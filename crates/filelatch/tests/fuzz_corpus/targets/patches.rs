@@ -40,6 +40,8 @@ fn check(
                     assert!(same(read.value().expect("a value"), &wanted), "{what}: not {wanted}");
                 }
                 Err(DocError::Unrepresentable { .. } | DocError::Shared { .. }) => {}
+                // Not yet for YAML: an error, and the file as it was.
+                Err(DocError::VerifyFailed { format: Format::Yaml, .. }) => {}
                 Err(e) => panic!("{what}: {e}"),
             }
         }
