@@ -188,9 +188,13 @@ fn accepted(result: Result<Vec<u8>, DocError>) -> Option<Vec<u8>> {
 fn accepted_after(result: Result<Vec<u8>, DocError>, said: &[String]) -> Option<Vec<u8>> {
     match result {
         Ok(bytes) => Some(bytes),
-        Err(DocError::Unrepresentable { .. } | DocError::Shared { .. } | DocError::DuplicateKey { .. }) => None,
-        // Not yet for YAML: an error, and the file as it was.
-        Err(DocError::VerifyFailed { format: Format::Yaml, .. }) => None,
+        // Not yet for YAML, where the second reader may refuse: an error, and the file as it was.
+        Err(
+            DocError::Unrepresentable { .. }
+            | DocError::Shared { .. }
+            | DocError::DuplicateKey { .. }
+            | DocError::VerifyFailed { format: Format::Yaml, .. },
+        ) => None,
         Err(e) => panic!("{e}: {}", said.join("\n- ")),
     }
 }
