@@ -47,6 +47,9 @@ pub(crate) enum Command {
     Patch(Patch),
     Status(Status),
     Torture(Torture),
+    Doctor(Doctor),
+    #[command(hide = true)]
+    DoctorPeer(DoctorPeer),
     Completions(Completions),
     Man(Man),
 }
@@ -342,6 +345,39 @@ impl Sabotage {
             Sabotage::Forget => "forget",
         }
     }
+/// Tell what this mount guarantees, and find locks, leftovers and settings that need a look
+///
+/// Tries in a folder of its own inside DIR, and removes it again: do locks exclude open files and processes, and end with a killed
+/// process? Do rename, exchange, links, syncs, attributes do what they should? Looks up what the type of the file system and the
+/// options of the mount mean. Then looks through DIR and the folders below for held locks, lock files without a file, leftovers of
+/// dead writers, interrupted writes, wrong modes, and workspaces that are not obeyed. Symbolic links, other file systems, `.git`,
+/// `node_modules` and the like are left out.
+///
+/// --fix puts right what is proved to be nobody's, each file under its lock, while others go on working; everything else is told
+/// with what you can do about it.
+///
+/// Exit status: 0: nothing is wrong (any more); 1: a problem is left, the system's locks do not exclude here, or a probe failed.
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// The folder
+    #[arg(default_value = ".", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// Remove what is proved to be nobody's, complete interrupted writes
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// Look in DIR only, not in the folders below
+    #[arg(long)]
+    pub(crate) no_recurse: bool,
+    /// Look at no more than so many names
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub(crate) limit: usize,
+}
+
+/// The other process of the doctor's probes: says whether it got the lock, and holds it until its input ends
+#[derive(Debug, Args)]
+pub(crate) struct DoctorPeer {
+    /// The file to lock
+    pub(crate) file: PathBuf,
 }
 
 /// Print a completion script for a shell
@@ -372,6 +408,7 @@ pub(crate) enum Page {
     Patch,
     Status,
     Torture,
+    Doctor,
     Completions,
     Man,
 }

@@ -20,6 +20,12 @@ pub(crate) fn line(text: &str) -> Result<(), CliError> {
     data(format!("{text}\n").as_bytes())
 }
 
+/// Writes text with styles, which only a terminal is shown.
+pub(crate) fn styled(text: &[u8]) -> Result<(), CliError> {
+    let mut out = anstream::stdout().lock();
+    out.write_all(text).and_then(|()| out.flush()).map_err(CliError::Stdout)
+}
+
 /// Writes one line of JSON to standard output.
 pub(crate) fn json(value: &Value) -> Result<(), CliError> {
     line(&value.to_string())

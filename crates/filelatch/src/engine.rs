@@ -257,6 +257,10 @@ impl Filelatch {
         &self.inner.parts.session
     }
 
+    pub(crate) fn parts(&self) -> &Arc<Parts> {
+        &self.inner.parts
+    }
+
     fn life(&self) -> &Life {
         let pid = self.inner.parts.host.pid();
         let mut life = &self.inner.life;

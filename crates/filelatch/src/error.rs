@@ -449,7 +449,7 @@ fn io_hints(source: &io::Error, path: &Path) -> Vec<String> {
 }
 
 /// The system's message without Rust's `(os error 13)`.
-fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or(&text);
     let mut chars = text.chars();

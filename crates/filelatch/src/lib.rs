@@ -99,6 +99,7 @@
 
 mod bytes;
 pub mod doc;
+pub mod doctor;
 mod engine;
 mod entry;
 mod error;

@@ -263,14 +263,16 @@ fn first_bytes(name: &OsStr, n: usize) -> OsString {
     OsStr::from_bytes(&name.as_bytes()[..n]).to_owned()
 }
 
+/// A part of a name.
 #[cfg(unix)]
-fn cut(name: &OsStr, start: usize, len: usize) -> OsString {
+pub(crate) fn cut(name: &OsStr, start: usize, len: usize) -> OsString {
     use std::os::unix::ffi::OsStrExt;
     OsStr::from_bytes(&name.as_bytes()[start..start + len]).to_owned()
 }
 
+/// A part of a name.
 #[cfg(not(unix))]
-fn cut(name: &OsStr, start: usize, len: usize) -> OsString {
+pub(crate) fn cut(name: &OsStr, start: usize, len: usize) -> OsString {
     let text = name.to_string_lossy();
     text.get(start..start + len).unwrap_or(&text).into()
 }

@@ -1,6 +1,7 @@
 //! One file for each command, named as the user types it.
 
 mod completions;
+mod doctor;
 mod hash;
 mod init;
 mod man;
@@ -37,6 +38,8 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Patch(args) => patch::patch(&context("filelatch patch"), &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),
+        Command::Doctor(args) => return doctor::doctor(&context("filelatch doctor"), &args),
+        Command::DoctorPeer(args) => return doctor::peer(&context("filelatch doctor"), &args),
         Command::Completions(args) => completions::completions(&args, global.json),
         Command::Man(args) => man::man(&args, global.json),
     };

@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the disk from outside")]
 
 mod bad_input;
+mod doctor;
 mod documents;
 mod interop;
 mod json;

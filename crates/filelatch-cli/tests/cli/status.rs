@@ -136,7 +136,7 @@ fn completions_and_manual() {
         assert!(script.contains("filter-timeout"), "{shell}");
     }
     let page = s.run(["man"]).exits(0).text();
-    let names = ["init", "run", "read", "hash", "write", "update", "patch", "status", "completions", "man"];
+    let names = ["init", "run", "read", "hash", "write", "update", "patch", "status", "doctor", "completions", "man"];
     for name in names {
         assert!(page.contains(&format!("filelatch\\-{name}(1)")), "{name}: {page}");
         let own = s.run(["man", name]).exits(0).text();

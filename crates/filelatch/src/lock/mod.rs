@@ -29,6 +29,7 @@ pub(crate) mod holder;
 pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod record;
+pub(crate) mod removal;
 pub(crate) mod resource;
 pub(crate) mod service;
 pub(crate) mod sidecar;

@@ -706,6 +706,15 @@ impl Resource {
         Ok(())
     }
 
+    /// The open lock file, for the holder of the exclusive lock who is about to remove it. The lock then ends with this tenure: it is
+    /// not handed over inside the process, and the file is not kept open.
+    pub(crate) fn end_with_this_tenure(&self) -> Option<Arc<Sidecar>> {
+        let mut state = locked(&self.state);
+        state.handed_on = true;
+        state.signature = None;
+        state.sidecar.clone().filter(|_| state.os == Os::Held(LockKind::Exclusive))
+    }
+
     /// Uses the lock that was inherited with a descriptor (P12). False: the descriptor is not this file's lock, or holds none.
     pub(crate) fn adopt(&self, number: u64) -> bool {
         let adopted = Sidecar::adopt(&self.parts, &self.place, &self.lock, number);

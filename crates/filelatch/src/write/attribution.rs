@@ -14,7 +14,7 @@ use filelatch_fs::FsFile;
 use crate::parts::epoch_millis;
 use crate::version::Version;
 
-const XATTR: &str = "user.filelatch";
+pub(crate) const XATTR: &str = "user.filelatch";
 /// The mark of a temporary file that is being prepared.
 const PREPARING: &[u8] = b"0";
 /// Bytes of the session in an attribution.

@@ -52,7 +52,7 @@ fn temps(dir: &dyn FsDir, limit: usize) -> io::Result<Vec<OsString>> {
 }
 
 /// What a name stands for.
-fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
+pub(crate) fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
     let path = dir.path().join(name);
     let file = dir.open(name, Access::Read)?;
     let stat = file.stat()?;

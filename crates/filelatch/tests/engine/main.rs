@@ -10,6 +10,7 @@ mod deadlock;
 mod fairness;
 #[cfg(test)]
 mod fallback;
+mod doctor;
 #[cfg(test)]
 mod fork;
 #[cfg(test)]

@@ -1,0 +1,107 @@
+//! Putting right what is proved to be nobody's: each file under its own exclusive lock, by the rules that every writer follows.
+//!
+//! # Invariants
+//! - No second rule: temporary files go by the [`sweep`](crate::write::sweep), interrupted writes are completed by whoever takes the
+//!   lock, lock files by [`removal`](crate::lock::removal).
+//! - Where locks exclude nobody they prove nothing: nothing is removed there.
+//! - Nothing depends on what the search has seen: everything is looked at again under the lock.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::Path;
+
+use super::report::{Fix, Kind, Outcome};
+use super::{Case, Spot, scratch};
+use crate::engine::Filelatch;
+use crate::lock::{LockOptions, Wait, removal};
+use crate::write::sweep;
+
+const NO_PROOF: &str = "locks exclude nobody here, so nothing proves that nobody needs it";
+
+pub(super) fn fix(latch: &Filelatch, cases: &mut [Case], wait: Wait, locks_exclude: bool) {
+    let mut files: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
+    let mut outcomes: Vec<Option<Outcome>> = vec![None; cases.len()];
+    for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.finding.fix.is_some()) {
+        match &case.place {
+            _ if !locks_exclude => outcomes[at] = Some(left(NO_PROOF)),
+            Some(Spot::File { path, .. }) => files.entry(path).or_default().push(at),
+            Some(Spot::Scratch { dir, name }) => outcomes[at] = Some(abandoned(latch, dir, name)),
+            None => outcomes[at] = Some(left("the file that it belongs to cannot be told")),
+        }
+    }
+    for (path, members) in files {
+        let group: Vec<_> = members.iter().map(|at| &cases[*at]).collect();
+        for (at, outcome) in members.iter().zip(put_right(latch, path, &group, wait)) {
+            outcomes[*at] = Some(outcome);
+        }
+    }
+    for (case, outcome) in cases.iter_mut().zip(outcomes) {
+        case.finding.outcome = outcome;
+    }
+}
+
+fn left(why: &str) -> Outcome {
+    Outcome::Left(why.to_owned())
+}
+
+/// Everything that is to be done about one file; an outcome for each of the cases.
+fn put_right(latch: &Filelatch, path: &Path, cases: &[&Case], wait: Wait) -> Vec<Outcome> {
+    under_lock(latch, path, cases, wait).unwrap_or_else(|why| vec![Outcome::Left(why); cases.len()])
+}
+
+fn under_lock(latch: &Filelatch, path: &Path, cases: &[&Case], wait: Wait) -> Result<Vec<Outcome>, String> {
+    let text = |e: crate::Error| e.to_string();
+    let file = latch.file(path).map_err(text)?;
+    if file.canonical_path() != path {
+        return Err("its name is a link by now, and leads elsewhere".to_owned());
+    }
+    let guard = file.lock(&LockOptions::new().wait(wait)).map_err(text)?;
+    let Some(tenure) = guard.tenure().filter(|_| guard.is_held()) else {
+        let why = guard.warning().unwrap_or("there is no lock here");
+        return Err(format!("nothing proves that nobody needs it: {why}"));
+    };
+    // From here on whoever wrote it is dead, and what was interrupted is complete.
+    let resource = &tenure.resource;
+    let swept = sweep::sweep(&resource.place, &resource.lock, usize::MAX);
+    let removed = removal::remove_lock_file(tenure);
+    let outcome = |case: &&Case| {
+        let own = lock_of(case).is_some_and(|lock| *lock == resource.lock.name);
+        match (case.finding.fix, case.finding.kind) {
+            (Some(Fix::Complete), _) if own => Outcome::Done,
+            (Some(Fix::Complete), _) => {
+                left("the policy gives the file another lock file, and this one is used no more")
+            }
+            (_, Kind::OrphanedLockFile) => match &removed {
+                Ok(None) if own => Outcome::Done,
+                Ok(None) => left("the policy gives the file another lock file"),
+                Ok(Some(why)) => left(why),
+                Err(e) => Outcome::Left(e.to_string()),
+            },
+            _ => match (&resource.place.dir.stat(case.finding.path.file_name().unwrap_or_default()), &swept) {
+                (Err(e), _) if e.kind() == io::ErrorKind::NotFound => Outcome::Done,
+                (Err(e), _) | (_, Err(e)) => Outcome::Left(crate::error::plain(e)),
+                (Ok(_), Ok(_)) => left("under the lock it is not proved to be nobody's"),
+            },
+        }
+    };
+    Ok(cases.iter().map(outcome).collect())
+}
+
+fn lock_of(case: &Case) -> Option<&OsString> {
+    match &case.place {
+        Some(Spot::File { lock, .. }) => Some(lock),
+        _ => None,
+    }
+}
+
+fn abandoned(latch: &Filelatch, dir: &Path, name: &OsStr) -> Outcome {
+    let parts = latch.parts();
+    let removed = parts.fs.open_dir(dir).and_then(|parent| scratch::remove_abandoned(parts, &*parent, name));
+    match removed {
+        Ok(true) => Outcome::Done,
+        Ok(false) => left("nothing proves that its doctor is dead; remove it if none is at work"),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Outcome::Done,
+        Err(e) => Outcome::Left(crate::error::plain(&e)),
+    }
+}
