@@ -14,12 +14,23 @@
 
 use std::io;
 
+use filelatch_fs::FileId;
+
 use super::record::{Found, NEWEST, Record};
-use super::resource::Tenure;
+use super::resource::{Resource, Tenure};
 use crate::error::{Error, Result};
 
 /// Removes the lock file of a held lock. `Some`: why it stays.
 pub(crate) fn remove_lock_file(tenure: &Tenure) -> Result<Option<&'static str>> {
+    let Resource { parts, lock, .. } = &*tenure.resource;
+    let waited_for = |file| {
+        let table = parts.fs.lock_table(file).map_err(|e| Error::io("examine", &lock.path, e))?;
+        Ok(table.is_some_and(|table| table.entries.iter().any(|entry| entry.waiting)))
+    };
+    remove(tenure, waited_for)
+}
+
+fn remove(tenure: &Tenure, waited_for: impl FnOnce(FileId) -> Result<bool>) -> Result<Option<&'static str>> {
     let resource = &tenure.resource;
     let (dir, lock) = (&*resource.place.dir, &resource.lock);
     let fail = |action, e| Error::io(action, &lock.path, e);
@@ -39,10 +50,121 @@ pub(crate) fn remove_lock_file(tenure: &Tenure) -> Result<Option<&'static str>> 
         Found::Record(record) if record.v <= NEWEST && record.intent.is_none() => {}
         _ => return Ok(Some("it does not carry filelatch's record")),
     }
-    let table = resource.parts.fs.lock_table(stat.id).map_err(|e| fail("examine", e))?;
-    if table.is_some_and(|table| table.entries.iter().any(|entry| entry.waiting)) {
+    if waited_for(stat.id)? {
         return Ok(Some("somebody waits for its lock"));
     }
     dir.remove(&lock.name).map_err(|e| fail("remove", e))?;
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::lock::{LockOptions, Wait};
+    use crate::{Filelatch, Guard, LatchFile};
+
+    fn engine() -> Filelatch {
+        Filelatch::builder().without_workspaces().build()
+    }
+
+    fn lock(file: &LatchFile) -> Guard {
+        file.lock(&LockOptions::new().wait(Wait::For(Duration::from_secs(60)))).unwrap()
+    }
+
+    fn take_away(guard: &Guard) -> Option<&'static str> {
+        remove_lock_file(guard.tenure().unwrap()).unwrap()
+    }
+
+    /// P1, L5: lockers of a file that does not exist, and others that remove its lock file whenever they have it, in three engines (so
+    /// that threads of one engine stand in line behind a removal), on a system that does not show who waits: never two holders.
+    #[test]
+    fn races_with_lockers() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let (inside, removed, over) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicBool::new(false));
+        let engines = [engine(), engine(), engine()];
+        let hold = |file: &LatchFile, act: &dyn Fn(&Guard)| {
+            let guard = lock(file);
+            assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0, "two holders");
+            std::thread::yield_now();
+            assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1, "two holders");
+            // The lock counts for nothing after the removal.
+            act(&guard);
+            std::thread::yield_now();
+            drop(guard);
+        };
+        std::thread::scope(|scope| {
+            let (hold, removed, over) = (&hold, &removed, &over);
+            let lockers: Vec<_> = (0..6)
+                .map(|t| {
+                    let file = engines[t % 3].file(&path).unwrap();
+                    scope.spawn(move || (0..300).for_each(|_| hold(&file, &|_| {})))
+                })
+                .collect();
+            for engine in &engines[..2] {
+                let file = engine.file(&path).unwrap();
+                scope.spawn(move || {
+                    while !over.load(Ordering::SeqCst) {
+                        hold(&file, &|guard| {
+                            removed.fetch_add(
+                                usize::from(remove(guard.tenure().unwrap(), |_| Ok(false)).unwrap().is_none()),
+                                Ordering::SeqCst,
+                            );
+                        });
+                    }
+                });
+            }
+            for locker in lockers {
+                locker.join().unwrap();
+            }
+            over.store(true, Ordering::SeqCst);
+        });
+        let removed = removed.load(Ordering::SeqCst);
+        assert!(removed > 100, "removed only {removed} times");
+    }
+
+    /// P1: what keeps a lock file in place.
+    #[test]
+    fn what_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = engine();
+        let file = engine.file(dir.path().join("a")).unwrap();
+        file.write(b"x", &crate::WriteOptions::new()).unwrap();
+        assert_eq!(take_away(&lock(&file)), Some("its data file is there again"));
+        let other = engine.file(dir.path().join("b")).unwrap();
+        let guard = lock(&other);
+        assert_eq!(take_away(&guard), None);
+        assert_eq!(take_away(&guard), Some("it was replaced meanwhile"), "it is gone");
+        drop(guard);
+        drop(lock(&other));
+        assert_eq!(take_away(&lock(&other)), None, "made anew, removed anew");
+        // Somebody else's.
+        let foreign = engine.file(dir.path().join(".c.lock")).unwrap();
+        foreign.write(b"4211\n", &crate::WriteOptions::new()).unwrap();
+        let file = engine.file(dir.path().join("c")).unwrap();
+        assert_eq!(take_away(&lock(&file)), Some("it does not carry filelatch's record"));
+    }
+
+    /// P1: `flock(1)` that waits would hold what nobody else sees: the file stays where the system shows it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn who_waits_keeps_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = engine().file(dir.path().join("a")).unwrap();
+        let guard = lock(&file);
+        let foreign = filelatch_fs::Fs::open_dir(&filelatch_fs::RealFs, dir.path()).unwrap();
+        let foreign = foreign.open(".a.lock".as_ref(), filelatch_fs::Access::ReadWrite).unwrap();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(move || foreign.lock(filelatch_fs::LockKind::Exclusive).unwrap());
+            while file.lock_state().unwrap().waiting == 0 {
+                std::thread::yield_now();
+            }
+            assert_eq!(take_away(&guard), Some("somebody waits for its lock"));
+            drop(guard);
+            waiter.join().unwrap();
+        });
+    }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io};
 
-use filelatch::doctor::{DoctorOptions, Finding, Kind, Level, OtherProcess, Report, Verdict};
-use filelatch::{Filelatch, Version};
+use filelatch::doctor::{DoctorOptions, Finding, Kind, Level, OtherProcess, Outcome, Report, Verdict};
+use filelatch::{Filelatch, Version, Wait};
 use filelatch_fs::sim::{Dials, Fault, SimFs, Verb};
 use filelatch_fs::{Access, FsFile, FsKind, LockKind};
 use tempfile::tempdir;
@@ -135,16 +135,6 @@ fn locks_that_are_known_to_be_local() {
 /// P4: a lock that another process gets too is a lie, and one that outlives its process is of no use.
 #[test]
 fn other_processes_that_are_not_kept_out() {
-    struct Liar;
-    impl OtherProcess for Liar {
-        fn can_lock(&self, _: &Path) -> io::Result<bool> {
-            Ok(true)
-        }
-        fn hold_and_die(&self, _: &Path, meanwhile: &mut dyn FnMut()) -> io::Result<bool> {
-            meanwhile();
-            Ok(true)
-        }
-    }
     let fs = SimFs::default();
     let report = sim_engine(&fs).doctor("/", &DoctorOptions::new().other(&Liar)).unwrap();
     assert_eq!(verdict(&report, "lock"), Verdict::Good);
@@ -241,6 +231,7 @@ fn lock_file_of(path: &Path) -> std::path::PathBuf {
 
 /// P1, P5.5, LOCK-19: one row for each thing: what it is called, whether it is a problem, and whether `fix` removes it.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table, one row for each thing")]
 fn what_is_removed_and_what_is_not() {
     struct Row {
         make: fn(&Path),
@@ -433,4 +424,164 @@ fn marked(path: &Path, bytes: &str, mark: &str) {
     fs::write(path, bytes).unwrap();
     let file = fs::File::open(path).unwrap();
     rustix::fs::fsetxattr(&file, "user.filelatch", mark.as_bytes(), rustix::fs::XattrFlags::empty()).unwrap();
+}
+
+/// P5.9, P9: a write in place that was interrupted is completed, and its journal is not taken for a leftover before.
+#[test]
+fn an_interrupted_write_in_place() {
+    let dir = tempdir().unwrap();
+    let journal = ".a.4194304-0123456789abcdef.tmp";
+    let intent = format!("{{\"kind\":\"in-place\",\"journal\":\"{journal}\",\"hash\":\"{}\"}}", Version::of(b"new"));
+    fs::write(dir.path().join("a"), "old, half").unwrap();
+    fs::write(dir.path().join(".a.lock"), format!("{{\"v\":1,\"pid\":4194304,\"intent\":{intent}}}\n")).unwrap();
+    marked(&dir.path().join(journal), "new", &format!("1 3 {} 1795000000000 s", Version::of(b"new").short()));
+    let listed = doctor(dir.path(), false);
+    assert_eq!(listed.findings.len(), 1, "{:#?}", listed.findings);
+    assert_eq!((finding(&listed, ".a.lock").kind, listed.is_healthy()), (Kind::UnfinishedWrite, false));
+    assert!(doctor(dir.path(), true).is_healthy());
+    assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"new");
+    assert_eq!(names(dir.path()), [".a.lock", "a"]);
+    // Without its journal it can't be completed: everybody is refused, and the doctor says so.
+    fs::write(dir.path().join("a"), "old, half").unwrap();
+    fs::write(dir.path().join(".a.lock"), format!("{{\"v\":1,\"pid\":4194304,\"intent\":{intent}}}\n")).unwrap();
+    let report = doctor(dir.path(), true);
+    let outcome = finding(&report, ".a.lock").outcome.clone();
+    assert!(matches!(&outcome, Some(Outcome::Left(why)) if why.contains("unfinished")), "{outcome:?}");
+    assert_eq!(fs::read(dir.path().join("a")).unwrap(), b"old, half");
+}
+
+/// LOCK-19, P1: lock files that let in too many or too few are named, with the command that puts them right.
+#[test]
+fn modes_of_lock_files() {
+    use std::os::unix::fs::PermissionsExt;
+    let chmod = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    for (data, lock, advice) in [
+        (0o600, 0o600, None),
+        (0o664, 0o660, None),
+        (0o666, 0o666, None),
+        (0o644, 0o666, Some("chmod 664")),
+        (0o664, 0o600, Some("chmod 660")),
+        (0o666, 0o660, Some("chmod 666")),
+    ] {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "x").unwrap();
+        let lock_path = lock_file_of(&path);
+        chmod(&path, data);
+        chmod(&lock_path, lock);
+        let report = doctor(dir.path(), true);
+        assert_eq!(fs::metadata(&lock_path).unwrap().permissions().mode() & 0o777, lock, "it is a person's to change");
+        match advice {
+            None => assert!(report.is_healthy(), "{data:o} {lock:o}: {report:#?}"),
+            Some(advice) => {
+                let found = finding(&report, ".a.lock");
+                assert_eq!((found.kind, report.is_healthy()), (Kind::LockFileMode, false));
+                assert!(found.advice.as_ref().unwrap().starts_with(advice), "{found:?}");
+            }
+        }
+    }
+}
+
+/// P16, LOCK-19: names that were too long for a suffix, files reached by links, folders of version control.
+#[test]
+fn names_of_all_kinds() {
+    let dir = tempdir().unwrap();
+    let long = dir.path().join("n".repeat(254));
+    fs::write(&long, "x").unwrap();
+    let lock = lock_file_of(&long);
+    fs::create_dir(dir.path().join(".git")).unwrap();
+    fs::write(dir.path().join(".git/.a.4194304-00000000000000ab.tmp"), "").unwrap();
+    fs::create_dir(dir.path().join("below")).unwrap();
+    fs::write(dir.path().join("below/.a.4194304-00000000000000ab.tmp"), "").unwrap();
+    std::os::unix::fs::symlink("below", dir.path().join("link")).unwrap();
+    let report = doctor(dir.path(), false);
+    assert_eq!(report.findings.len(), 1, "{:#?}", report.findings);
+    assert!(report.findings[0].path.ends_with("below/.a.4194304-00000000000000ab.tmp"));
+    let shallow = engine().doctor(dir.path(), &DoctorOptions::new().recursive(false)).unwrap();
+    assert!(shallow.findings.is_empty());
+    // With its file gone nobody can tell the long name any more: a person has to.
+    fs::remove_file(&long).unwrap();
+    let report = doctor(dir.path(), true);
+    let found = finding(&report, lock.file_name().unwrap().to_str().unwrap());
+    assert!(found.kind == Kind::OrphanedLockFile && found.fix.is_none() && lock.exists(), "{found:?}");
+}
+
+/// What a killed doctor left is removed once its lock is free; the folder of one at work is not.
+#[test]
+fn scratch_folders() {
+    let dir = tempdir().unwrap();
+    let scratch = dir.path().join(".filelatch-doctor-4194304-00000000000000ab");
+    fs::create_dir(&scratch).unwrap();
+    let alive = fs::File::create(scratch.join("alive")).unwrap();
+    fs::write(scratch.join("lock"), "").unwrap();
+    rustix::fs::flock(&alive, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let report = doctor(dir.path(), true);
+    assert!(matches!(report.findings[0].outcome, Some(Outcome::Left(_))), "{:#?}", report.findings);
+    assert!(scratch.join("lock").exists());
+    drop(alive);
+    assert!(doctor(dir.path(), true).is_healthy());
+    assert!(!scratch.exists());
+    // Somebody's files in a folder of such a name stay.
+    fs::create_dir(&scratch).unwrap();
+    fs::write(scratch.join("alive"), "").unwrap();
+    fs::write(scratch.join("mine"), "data").unwrap();
+    assert!(!doctor(dir.path(), true).is_healthy());
+    assert_eq!(fs::read(scratch.join("mine")).unwrap(), b"data");
+}
+
+struct Liar;
+
+impl OtherProcess for Liar {
+    fn can_lock(&self, _: &Path) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn hold_and_die(&self, _: &Path, meanwhile: &mut dyn FnMut()) -> io::Result<bool> {
+        meanwhile();
+        Ok(true)
+    }
+}
+
+/// P5.5: where locks exclude nobody they prove nothing, and nothing is removed.
+#[test]
+fn nothing_is_proved_without_locks() {
+    let fs = SimFs::default();
+    let foreign = fs.foreign();
+    foreign.create("/a", b"x").unwrap();
+    foreign.create("/.a.77-00000000000000ab.tmp", b"").unwrap();
+    foreign.create("/.gone.lock", b"{\"v\":1}\n").unwrap();
+    let before = foreign.names("/").unwrap();
+    let report = sim_engine(&fs).doctor("/", &DoctorOptions::new().fix(true).other(&Liar)).unwrap();
+    assert_eq!(foreign.names("/").unwrap(), before);
+    assert_eq!(report.findings.iter().filter(|f| matches!(f.outcome, Some(Outcome::Left(_)))).count(), 2);
+    let report = sim_engine(&fs).doctor("/", &DoctorOptions::new().fix(true)).unwrap();
+    assert!(report.is_healthy(), "{:#?}", report.findings);
+    assert_eq!(foreign.names("/").unwrap(), [".a.lock", "a"]);
+}
+
+// --- Nobody is disturbed ---
+
+/// ATOM-4, VER-7: eight processes update files while doctors put right what they can: no update is lost, no writer fails, and
+/// nothing of theirs is removed.
+#[test]
+fn eight_updaters_and_a_doctor() {
+    let dir = tempdir().unwrap();
+    let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+    let mut workers: Vec<_> =
+        (0..8).map(|i| Worker::start(&["count", if i % 2 == 0 { &a } else { &b }.to_str().unwrap(), "60"])).collect();
+    let mut rounds = 0;
+    while workers.iter_mut().any(|worker| worker.child.try_wait().unwrap().is_none()) {
+        fs::write(dir.path().join(format!(".a.4194304-{rounds:016x}.tmp")), "").unwrap();
+        let report = engine().doctor(dir.path(), &DoctorOptions::new().fix(true).wait(Wait::For(PATIENCE))).unwrap();
+        let left: Vec<_> = report.findings.iter().filter(|found| found.is_open()).collect();
+        assert!(left.is_empty(), "{left:#?}");
+        rounds += 1;
+    }
+    for worker in workers {
+        worker.finish();
+    }
+    assert!(rounds > 2);
+    assert_eq!((count(&a), count(&b)), (240, 240));
+    doctor(dir.path(), true);
+    assert_eq!(names(dir.path()), [".a.lock", ".b.lock", "a", "b"]);
 }
