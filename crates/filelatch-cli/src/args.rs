@@ -345,6 +345,8 @@ impl Sabotage {
             Sabotage::Forget => "forget",
         }
     }
+}
+
 /// Tell what this mount guarantees, and find locks, leftovers and settings that need a look
 ///
 /// Tries in a folder of its own inside DIR, and removes it again: do locks exclude open files and processes, and end with a killed

@@ -134,7 +134,10 @@ fn write_report(to: &mut Vec<u8>, report: &Report) -> io::Result<()> {
     for finding in problems {
         problem(to, finding)?;
     }
-    let notes = notes.into_iter().map(|note| format!("{}\n      {}", note.path.display(), note.what));
+    let notes = notes.into_iter().map(|note| {
+        let advice = note.advice.as_ref().map(|advice| format!("; {advice}")).unwrap_or_default();
+        format!("{}\n      {}{advice}", note.path.display(), note.what)
+    });
     list(to, "also there, and in order", notes.collect())?;
     let unseen = unseen.into_iter().map(|note| format!("{}: {}", note.path.display(), note.what));
     list(to, "not looked at", report.skipped.iter().cloned().chain(unseen).collect())
@@ -163,7 +166,9 @@ fn head(to: &mut Vec<u8>, report: &Report) -> io::Result<()> {
     for why in &overall.why {
         writeln!(to, "  - {why}")?;
     }
-    if let Some(advice) = &overall.advice {
+    if overall.settled {
+        writeln!(to, "  the policy uses the fallback lock here; so must everybody else who uses these files")?;
+    } else if let Some(advice) = &overall.advice {
         writeln!(to, "  what to do: {advice}")?;
     }
     Ok(())

@@ -16,9 +16,11 @@ use super::report::{Finding, Fix, Kind};
 use super::{Case, DoctorOptions, Spot, scratch};
 use crate::engine::Filelatch;
 use crate::error::{Error, Result};
+use crate::lock::held;
 use crate::lock::holder::{LockState, lock_state};
 use crate::lock::record::{Found, NEWEST, RECORD_LIMIT, Record};
 use crate::lock::sidecar::{LockPath, is_unfinished};
+use crate::lock::stale::Verdict as Death;
 use crate::path::{Dirs, LockFileName, Place, cut, locked_by, temp_base};
 use crate::workspace::WORKSPACE_DIR;
 use crate::write::sweep;
@@ -122,6 +124,8 @@ impl Searcher<'_> {
         for name in names.iter().filter(|name| !journals.contains(*name)) {
             if temp_base(name).is_some() {
                 self.leftover(folder, name, &known);
+            } else if let Some(lock) = lock_held_by(name) {
+                self.fallback(folder, name, &lock, &known);
             } else if scratch::is_scratch(name) {
                 self.scratch(folder, name);
             } else if name == WORKSPACE_DIR {
@@ -241,7 +245,7 @@ impl Searcher<'_> {
         match self.state(owner, lock) {
             Ok(state) if state.holders.is_empty() => false,
             Ok(state) => {
-                self.add(Finding::note(path.to_owned(), Kind::Held, held(&state)));
+                self.add(Finding::note(path.to_owned(), Kind::Held, holders(&state)));
                 true
             }
             Err(e) => {
@@ -312,6 +316,34 @@ impl Searcher<'_> {
                 self.search.cases.push(Case { place: spot(&owner), finding });
             }
             Err(e) => self.unreadable(path, "the data file", &e),
+        }
+    }
+
+    /// A fallback lock, or a right over one.
+    fn fallback(&mut self, folder: &Folder, name: &OsStr, lock: &OsStr, known: &HashSet<&OsStr>) {
+        let path = folder.shown.join(name);
+        let data = locked_by(lock).or_else(|| without_suffix(lock));
+        let Some(owner) = data.and_then(|data| self.owner(folder, &data, known)) else { return };
+        let seen = match held::look(&*folder.dir, name) {
+            Ok(Some(seen)) => seen,
+            Ok(None) => return,
+            Err(e) => return self.unreadable(path, "the fallback lock", &e),
+        };
+        let Some(place) = owner.place else { return };
+        match held::verdict_at_once(self.latch.parts(), &place, &seen) {
+            Death::Alive => self.add(Finding::note(path, Kind::FallbackLock, "a fallback lock, and its holder lives")),
+            Death::Unknown(doubt) => {
+                let text = format!("a fallback lock that counts as held: {doubt}");
+                let mut finding = Finding::note(path, Kind::FallbackLock, text);
+                finding.advice = Some("remove it only if you know that its holder is dead".to_owned());
+                self.add(finding);
+            }
+            Death::Dead(proof) => {
+                let text = format!("a fallback lock of a dead holder: {proof}; whoever locks the file takes it over");
+                let finding = Finding::fixable(path, Kind::FallbackLock, text, Fix::Remove);
+                let place = Some(Spot::Fallback { path: place.path, lock: lock.to_owned() });
+                self.search.cases.push(Case { finding, place });
+            }
         }
     }
 
@@ -389,14 +421,14 @@ impl Searcher<'_> {
 }
 
 /// `exclusive by pid 4211 (deploy.py) on build-3 for 12 s, 2 waiting`
-fn held(state: &LockState) -> String {
-    let holders: Vec<_> = state
+fn holders(state: &LockState) -> String {
+    let all: Vec<_> = state
         .holders
         .iter()
         .map(|holder| format!("{} by {holder}", if holder.shared { "shared" } else { "exclusively" }))
         .collect();
     let waiting = if state.waiting > 0 { format!(", {} waiting", state.waiting) } else { String::new() };
-    format!("held {}{waiting}", holders.join(", "))
+    format!("held {}{waiting}", all.join(", "))
 }
 
 fn lock_name_of(latch: &Filelatch, owner: Option<&Owner>) -> OsString {
@@ -408,6 +440,17 @@ fn lock_name_of(latch: &Filelatch, owner: Option<&Owner>) -> OsString {
 
 fn is_gone(dir: &dyn FsDir, name: &OsStr) -> bool {
     matches!(dir.stat(name), Err(e) if e.kind() == io::ErrorKind::NotFound)
+}
+
+/// The lock file that a fallback lock (`.a.lock.held`), or a right over one (`.a.lock.held.<16 digits>`, perhaps with an `r`), stands
+/// beside.
+fn lock_held_by(name: &OsStr) -> Option<OsString> {
+    let bytes = name.as_encoded_bytes();
+    let at = bytes.windows(10).rposition(|part| part == b".lock.held")?;
+    let right = &bytes[at + 10..];
+    let digits = right.strip_prefix(b".").map(|tenure| tenure.strip_suffix(b"r").unwrap_or(tenure));
+    let known = digits.is_none_or(|digits| digits.len() == 16 && digits.iter().all(u8::is_ascii_hexdigit));
+    (at > 0 && known && (right.is_empty() || digits.is_some())).then(|| cut(name, 0, at + 5))
 }
 
 fn without_suffix(name: &OsStr) -> Option<OsString> {

@@ -10,11 +10,16 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::report::{Fix, Kind, Outcome};
 use super::{Case, Spot, scratch};
 use crate::engine::Filelatch;
-use crate::lock::{LockOptions, Wait, removal};
+use crate::error::Error;
+use crate::lock::stale::Verdict;
+use crate::lock::{LockMode, LockOptions, Wait, held, removal};
+use crate::path::{LockFileName, held_name};
+use crate::policy::Policy;
 use crate::write::sweep;
 
 const NO_PROOF: &str = "locks exclude nobody here, so nothing proves that nobody needs it";
@@ -24,6 +29,10 @@ pub(super) fn fix(latch: &Filelatch, cases: &mut [Case], wait: Wait, locks_exclu
     let mut outcomes: Vec<Option<Outcome>> = vec![None; cases.len()];
     for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.finding.fix.is_some()) {
         match &case.place {
+            // Its own rules prove the death of its holder, whatever the system's locks do.
+            Some(Spot::Fallback { path, lock }) => {
+                outcomes[at] = Some(take_over(latch, path, lock, &case.finding.path, wait));
+            }
             _ if !locks_exclude => outcomes[at] = Some(left(NO_PROOF)),
             Some(Spot::File { path, .. }) => files.entry(path).or_default().push(at),
             Some(Spot::Scratch { dir, name }) => outcomes[at] = Some(abandoned(latch, dir, name)),
@@ -51,7 +60,7 @@ fn put_right(latch: &Filelatch, path: &Path, cases: &[&Case], wait: Wait) -> Vec
 }
 
 fn under_lock(latch: &Filelatch, path: &Path, cases: &[&Case], wait: Wait) -> Result<Vec<Outcome>, String> {
-    let text = |e: crate::Error| e.to_string();
+    let text = |e: Error| e.to_string();
     let file = latch.file(path).map_err(text)?;
     if file.canonical_path() != path {
         return Err("its name is a link by now, and leads elsewhere".to_owned());
@@ -63,7 +72,7 @@ fn under_lock(latch: &Filelatch, path: &Path, cases: &[&Case], wait: Wait) -> Re
     };
     // From here on whoever wrote it is dead, and what was interrupted is complete.
     let resource = &tenure.resource;
-    let swept = sweep::sweep(&resource.place, &resource.lock, usize::MAX);
+    let swept = sweep::sweep(&resource.place, &resource.lock, usize::MAX, &|| resource.stands());
     let removed = removal::remove_lock_file(tenure);
     let outcome = |case: &&Case| {
         let own = lock_of(case).is_some_and(|lock| *lock == resource.lock.name);
@@ -103,5 +112,37 @@ fn abandoned(latch: &Filelatch, dir: &Path, name: &OsStr) -> Outcome {
         Ok(false) => left("nothing proves that its doctor is dead; remove it if none is at work"),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Outcome::Done,
         Err(e) => Outcome::Left(crate::error::plain(&e)),
+    }
+}
+
+/// Takes the file's lock as those do whose policy is the fallback lock, which takes a dead holder's over, and gives it back.
+fn take_over(latch: &Filelatch, path: &Path, lock: &OsStr, shown: &Path, wait: Wait) -> Outcome {
+    let hidden = path.file_name().is_some_and(|name| LockFileName::Hidden.of(name) == lock);
+    let lock_file = if hidden { LockFileName::Hidden } else { LockFileName::Suffix };
+    let policy = Policy { lock: LockMode::File, lock_file, ..Policy::default() };
+    let parts = latch.parts();
+    let engine = Filelatch::builder().fs(Arc::clone(&parts.fs)).host(Arc::clone(&parts.host)).without_workspaces();
+    let engine = engine.session(&*parts.session).purpose(&*parts.purpose).defaults(policy).build();
+    let taken = engine.file(path).and_then(|file| {
+        let guard = file.lock(&LockOptions::new().wait(wait))?;
+        let (Some(tenure), Some(name)) = (guard.tenure(), shown.file_name()) else { return Ok(false) };
+        let place = &tenure.resource.place;
+        let fail = |e| Error::io("remove", shown, e);
+        // A right that its dead owner left over a lock that is gone: with the lock in hand nobody is misled by its absence.
+        let is_right = name != held_name(lock);
+        if is_right
+            && let Some(seen) = held::look(&*place.dir, name).map_err(fail)?
+            && matches!(held::verdict_at_once(parts, place, &seen), Verdict::Dead(_))
+        {
+            place.dir.remove(name).map_err(fail)?;
+        }
+        let dir = Arc::clone(&place.dir);
+        drop(guard);
+        Ok(matches!(dir.stat(name), Err(e) if e.kind() == io::ErrorKind::NotFound))
+    });
+    match taken {
+        Ok(true) => Outcome::Done,
+        Ok(false) => left("it is somebody else's by now"),
+        Err(e) => Outcome::Left(e.to_string()),
     }
 }

@@ -36,7 +36,7 @@ pub use report::{Fact, Finding, Fix, Kind, Level, Outcome, Overall, Report, Verd
 
 use crate::engine::Filelatch;
 use crate::error::{Error, Result};
-use crate::lock::Wait;
+use crate::lock::{LockMode, Wait};
 use probe::Tried;
 
 /// Directory entries that are looked at, unless the options say otherwise.
@@ -144,7 +144,12 @@ impl Filelatch {
         let fail = |e| Error::io("examine", shown, e);
         let fs = &self.parts().fs;
         let open = fs.canonicalize(shown).and_then(|path| fs.open_dir(&path)).map_err(fail)?;
-        let (facts, overall) = self.examine(&open, options.other);
+        let (facts, mut overall) = self.examine(&open, options.other);
+        if overall.level == Level::FileLock {
+            // Any name would do: policies that name single files are not told apart.
+            let policy = self.file(open.path().join("file")).map(|file| file.policy().lock);
+            overall.settled = matches!(policy, Ok(LockMode::File));
+        }
         let locks_exclude = matches!(overall.level, Level::Strict | Level::Limited);
         let mut report =
             Report { dir: shown.to_owned(), overall, facts, findings: Vec::new(), entries: 0, skipped: Vec::new() };
@@ -212,16 +217,16 @@ fn overall(facts: &[Fact], local_locks: Option<String>, nothing: Option<io::Erro
                 "keep the files elsewhere: neither the system's locks nor the fallback lock work here".to_owned()
             }
         };
-        return Overall { level: Level::FileLock, why: vec![why], advice: Some(advice) };
+        return Overall { level: Level::FileLock, why: vec![why], advice: Some(advice), settled: false };
     }
     if let Some(e) = nothing {
         let why = format!("nothing was tried, because nothing can be written here: {}", crate::error::plain(&e));
-        return Overall { level: Level::Unknown, why: vec![why], advice: None };
+        return Overall { level: Level::Unknown, why: vec![why], advice: None, settled: false };
     }
     let why: Vec<_> =
         facts.iter().filter(|fact| fact.weakens).map(|fact| format!("{}: {}", fact.name, fact.meaning)).collect();
     let level = if why.is_empty() { Level::Strict } else { Level::Limited };
-    Overall { level, why, advice: None }
+    Overall { level, why, advice: None, settled: false }
 }
 
 /// A finding, with what a fix needs to know.
@@ -236,6 +241,8 @@ struct Case {
 enum Spot {
     /// At the lock of this file, whose lock file has this name.
     File { path: PathBuf, lock: std::ffi::OsString },
+    /// At the fallback lock beside this lock file of a file.
+    Fallback { path: PathBuf, lock: std::ffi::OsString },
     /// In this directory, at a scratch folder.
     Scratch { dir: PathBuf, name: std::ffi::OsString },
 }

@@ -28,9 +28,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// Nothing is wrong, or nothing any more: no probe failed, locks exclude, no problem is left.
+    /// Nothing is wrong, or nothing any more: no probe failed, locks exclude (or the policy is the fallback lock), no problem is left.
     pub fn is_healthy(&self) -> bool {
-        self.overall.level != Level::FileLock
+        (self.overall.level != Level::FileLock || self.overall.settled)
             && !self.facts.iter().any(|fact| fact.error.is_some())
             && !self.findings.iter().any(Finding::is_open)
     }
@@ -67,6 +67,8 @@ pub struct Overall {
     pub why: Vec<String>,
     /// What to do.
     pub advice: Option<String>,
+    /// The policy of the directory does so already.
+    pub settled: bool,
 }
 
 /// How a guarantee is kept.

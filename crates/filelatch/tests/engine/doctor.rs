@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use filelatch::doctor::{DoctorOptions, Finding, Kind, Level, OtherProcess, Outcome, Report, Verdict};
-use filelatch::{Filelatch, Version, Wait};
-use filelatch_fs::sim::{Dials, Fault, SimFs, Verb};
+use filelatch::{Filelatch, LockMode, Policy, Version, Wait};
+use filelatch_fs::sim::{Dials, Fault, Flock, SimFs, Verb};
 use filelatch_fs::{Access, FsFile, FsKind, LockKind};
 use tempfile::tempdir;
 
@@ -109,16 +109,54 @@ fn each_dial_shows() {
 /// P4, LOCK-20: where locks are missing the level says what to set for everybody, and that is something wrong.
 #[test]
 fn locks_that_are_missing() {
-    let fs = SimFs::default();
-    fs.fail_verb(Verb::TryLock, Fault::Error(io::ErrorKind::Unsupported));
-    let report = examine(&fs);
-    assert_eq!(verdict(&report, "lock"), Verdict::Missing);
-    assert_eq!((report.overall.level, report.is_healthy()), (Level::FileLock, false));
-    assert!(report.overall.advice.as_ref().unwrap().contains("`lock = \"file\"`"), "{:?}", report.overall);
-    let fs = SimFs::new(Dials { links: false, ..Dials::default() });
-    fs.fail_verb(Verb::TryLock, Fault::Error(io::ErrorKind::Unsupported));
-    let advice = examine(&fs).overall.advice.unwrap();
-    assert!(advice.contains("keep the files elsewhere"), "{advice}");
+    for flock in [Flock::Missing, Flock::Lie] {
+        let fs = SimFs::new(Dials { flock, ..Dials::default() });
+        let report = examine(&fs);
+        assert_eq!(verdict(&report, "lock"), Verdict::Missing);
+        assert_eq!((report.overall.level, report.is_healthy()), (Level::FileLock, false));
+        assert!(report.overall.advice.as_ref().unwrap().contains("`lock = \"file\"`"), "{:?}", report.overall);
+        // Who has set it is told so.
+        let settled = file_mode(&fs).doctor("/", &DoctorOptions::new()).unwrap();
+        assert!(settled.overall.settled && settled.is_healthy(), "{:?}", settled.overall);
+        let without = SimFs::new(Dials { flock, links: false, ..Dials::default() });
+        let advice = examine(&without).overall.advice.unwrap();
+        assert!(advice.contains("keep the files elsewhere"), "{advice}");
+    }
+}
+
+/// An engine whose policy is the fallback lock.
+fn file_mode(fs: &SimFs) -> Filelatch {
+    let mut policy = Policy::default();
+    policy.lock = LockMode::File;
+    let builder = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).without_workspaces();
+    builder.defaults(policy).build()
+}
+
+/// LOCK-10, LOCK-11: a fallback lock of a holder that lives is told of and stays; one of a dead holder is taken over and given back,
+/// where the system's locks work and where they do not.
+#[test]
+fn fallback_locks() {
+    for flock in [Flock::Real, Flock::Missing, Flock::Lie] {
+        let fs = SimFs::new(Dials { flock, ..Dials::default() });
+        fs.foreign().create("/a", b"x").unwrap();
+        let holder = fs.process();
+        let engine = file_mode(&holder);
+        let guard = engine.file("/a").unwrap().lock(&no_wait()).unwrap();
+        let fix = || sim_engine(&fs).doctor("/", &DoctorOptions::new().fix(true)).unwrap();
+        let held = fix();
+        let found = finding(&held, ".a.lock.held");
+        assert_eq!((found.kind, found.problem), (Kind::FallbackLock, false), "{flock:?}: {found:?}");
+        assert!(fs.foreign().read("/.a.lock.held").is_ok());
+        holder.kill();
+        drop(guard);
+        let listed = sim_engine(&fs).doctor("/", &DoctorOptions::new()).unwrap();
+        let found = finding(&listed, ".a.lock.held");
+        assert!(found.problem && found.what.contains("its process is gone"), "{flock:?}: {found:?}");
+        assert!(fs.foreign().read("/.a.lock.held").is_ok());
+        let fixed = fix();
+        assert_eq!(finding(&fixed, ".a.lock.held").outcome, Some(Outcome::Done), "{flock:?}: {fixed:#?}");
+        assert_eq!(fs.foreign().names("/").unwrap(), [".a.lock", "a"], "{flock:?}");
+    }
 }
 
 /// P4 (L13): locks that the mount keeps on this machine are not believed, though every probe on this machine is good.

@@ -7,10 +7,11 @@
 #[cfg(test)]
 mod deadlock;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod fairness;
 #[cfg(test)]
 mod fallback;
-mod doctor;
 #[cfg(test)]
 mod fork;
 #[cfg(test)]
