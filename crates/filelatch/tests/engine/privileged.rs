@@ -257,3 +257,36 @@ fn two_users() {
     let after = fs::metadata(&other).unwrap();
     assert_eq!((after.uid(), after.mode() & 0o7777), (65534, 0o755), "a set-id bit for another user");
 }
+
+/// LOCK-20, ATOM-4: the doctor on real mounts: memory, read-only (nothing is tried), FAT where this machine can make one.
+#[test]
+fn doctor_on_mounts() {
+    let has_fat = std::process::Command::new("mkfs.vfat").arg("--help").output().is_ok()
+        && fs::read_to_string("/proc/filesystems").is_ok_and(|list| list.contains("vfat"));
+    let fat = "truncate -s 16M \"$D.img\" && mkfs.vfat \"$D.img\" >/dev/null && mount -o loop \"$D.img\" \"$D\" && rm \"$D.img\"";
+    for (mounts, fs_type, level) in [
+        ("mount -t tmpfs none \"$D\"", "tmpfs", "Limited"),
+        ("mount -t tmpfs none \"$D\" && mount -o remount,ro \"$D\"", "tmpfs", "Unknown"),
+        (fat, "vfat", "Limited"),
+    ] {
+        if fs_type == "vfat" && !has_fat {
+            eprintln!("skipped: no FAT here");
+            continue;
+        }
+        let dir = tempdir().unwrap();
+        run(mounted(mounts, dir.path(), &["doctor", dir.path().to_str().unwrap(), fs_type, level]));
+    }
+}
+
+pub(crate) fn doctor_worker(dir: &Path, fs_type: &str, level: &str) {
+    let report = engine().doctor(dir, &filelatch::doctor::DoctorOptions::new().fix(true)).unwrap();
+    assert_eq!(report.fact("file-system").unwrap().value.as_deref(), Some(fs_type));
+    assert_eq!(format!("{:?}", report.overall.level), level, "{:#?}", report.overall);
+    assert!(report.is_healthy(), "{report:#?}");
+    let missing = |name| report.fact(name).map(|fact| fact.verdict == filelatch::doctor::Verdict::Missing);
+    let fat = fs_type == "vfat";
+    let tried = level != "Unknown";
+    assert_eq!(missing("attributes"), tried.then_some(fat));
+    assert_eq!(missing("hard-links"), tried.then_some(fat));
+    assert_eq!(fs::read_dir(dir).unwrap().count(), 0, "the probes leave something");
+}

@@ -245,6 +245,7 @@ fn worker() {
         ["full-disk", dir] => fine(|| super::privileged::full_disk_worker(Path::new(dir))),
         ["full-disk-in-place", dir] => fine(|| super::privileged::full_disk_in_place_worker(Path::new(dir))),
         ["bound", dir] => fine(|| super::privileged::bound_worker(Path::new(dir))),
+        ["doctor", dir, fs_type, level] => fine(|| super::privileged::doctor_worker(Path::new(dir), fs_type, level)),
         ["no-rights", dir, code] => fine(|| super::privileged::no_rights_worker(Path::new(dir), code)),
         ["fair-reader", path, log, me] => super::fairness::reader(Path::new(path), Path::new(log), me),
         ["fair-taker", path, log, me] => super::fairness::taker(Path::new(path), Path::new(log), me),
