@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use filelatch::{
-    Error, Expect, Filelatch, HardLinks, LatchFile, LeaseOptions, LockOptions, Policy, Version, WriteOptions,
+    Error, Expect, Filelatch, HardLinks, LatchFile, LeaseOptions, LockMode, LockOptions, Policy, Version, WriteOptions,
 };
-use filelatch_fs::sim::{Dials, Plan, Schedules, SimFs};
+use filelatch_fs::sim::{Dials, Flock, Plan, Schedules, SimFs};
 use filelatch_fs::{Access, Fs, LockKind};
 
 /// An engine on this process.
@@ -80,11 +80,15 @@ impl Inside {
 
 /// Processes that lock `/a`, to write or not, and visit.
 fn lockers<const N: usize>(plan: &mut Plan, kinds: [bool; N]) -> Inside {
+    lockers_with(plan, kinds, Policy::default())
+}
+
+fn lockers_with<const N: usize>(plan: &mut Plan, kinds: [bool; N], policy: Policy) -> Inside {
     let inside = Inside::default();
     for (name, writes) in ["one", "two"].into_iter().zip(kinds) {
         let visitor = inside.clone();
         plan.process(name, move |fs| {
-            let Ok(file) = engine(fs, Policy::default()).file("/a") else { return };
+            let Ok(file) = engine(fs, policy).file("/a") else { return };
             let options = LockOptions::new();
             if writes {
                 if let Ok(_guard) = file.lock(&options) {
@@ -170,6 +174,87 @@ fn a_death_frees_the_lock() {
         let inside = lockers(plan, [true, true]);
         plan.at_end(move |fs| {
             let file = engine(fs, Policy::default()).file("/a").map_err(|e| e.to_string())?;
+            file.try_lock().map(drop).map_err(|e| format!("the next start is blocked: {e}"))?;
+            match inside.visits.load(Relaxed) {
+                1 | 2 => Ok(()),
+                other => Err(format!("{other} of two had the lock")),
+            }
+        });
+    });
+}
+
+/// What the dead leave: a fallback lock, and somebody's right to take it over.
+fn stale_fallback_lock(fs: &SimFs, taker: bool) {
+    let dead = |id: &str| {
+        let record = r#"{"v":1,"mode":"file","pid":77,"pidns":1,"start":5,"boot":"sim-boot-1","host":"sim","id":"ID"}"#;
+        format!("{}\n{:020}\n", record.replace("ID", id), 0)
+    };
+    fs.foreign().create("/.a.lock.held", dead("00000000000000aa").as_bytes()).unwrap();
+    if taker {
+        let name = "/.a.lock.held.00000000000000aa";
+        fs.foreign().create(name, dead("00000000000000bb").as_bytes()).unwrap();
+    }
+}
+
+fn by_file() -> Policy {
+    let mut policy = Policy::default();
+    policy.lock = LockMode::File;
+    policy
+}
+
+/// Where nothing but the fallback lock excludes.
+fn without_flock(limits: &Schedules) -> Schedules {
+    let dials = Dials { flock: Flock::Missing, range_locks: false, lock_table: false, ..limits.dials };
+    Schedules { dials, ..limits.clone() }
+}
+
+/// Nobody holds, and nothing of a fallback lock is left.
+fn tidy(fs: &SimFs) -> Result<(), String> {
+    let names = fs.foreign().names("/").map_err(|e| e.to_string())?;
+    let left: Vec<_> = names.into_iter().filter(|name| name.contains(".held")).collect();
+    if left.is_empty() { Ok(()) } else { Err(format!("left: {left:?}")) }
+}
+
+/// LOCK-3, LOCK-11: two processes take a fallback lock one after the other, with nothing else to exclude them.
+#[test]
+fn fallback_locks() {
+    run("fallback", &without_flock(&few(1)), 300, |plan| {
+        exists(plan.fs());
+        let inside = lockers_with(plan, [true, true], by_file());
+        plan.at_end(move |fs| match inside.visits.load(Relaxed) {
+            2 => tidy(fs),
+            other => Err(format!("{other} of two had the lock")),
+        });
+    });
+}
+
+/// LOCK-10 ⚠: two processes meet a stale fallback lock, and one that a dead taker has left a right over: never two are inside, both get
+/// in, and nothing is left.
+#[test]
+fn a_stale_fallback_lock() {
+    for taker in [false, true] {
+        run("stale", &without_flock(&few(1)), 300, move |plan| {
+            exists(plan.fs());
+            stale_fallback_lock(plan.fs(), taker);
+            let inside = lockers_with(plan, [true, true], by_file());
+            plan.at_end(move |fs| match inside.visits.load(Relaxed) {
+                2 => tidy(fs),
+                other => Err(format!("{other} of two had the lock")),
+            });
+        });
+    }
+}
+
+/// LOCK-10, LOCK-11: one of the two dies, at any point of taking over, holding or releasing: the other gets in, and so does the next.
+#[test]
+fn a_death_around_a_stale_fallback_lock() {
+    let limits = without_flock(&Schedules { deaths: 1, ..few(0) });
+    run("stale, death", &limits, 300, |plan| {
+        exists(plan.fs());
+        stale_fallback_lock(plan.fs(), false);
+        let inside = lockers_with(plan, [true, true], by_file());
+        plan.at_end(move |fs| {
+            let file = engine(fs, by_file()).file("/a").map_err(|e| e.to_string())?;
             file.try_lock().map(drop).map_err(|e| format!("the next start is blocked: {e}"))?;
             match inside.visits.load(Relaxed) {
                 1 | 2 => Ok(()),
