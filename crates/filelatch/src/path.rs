@@ -202,6 +202,14 @@ pub(crate) fn right_name(held: &OsStr, tenure: &str) -> OsString {
     around("", held, &format!(".{tenure}"))
 }
 
+/// Is `entry` the name of a right over a tenure of this fallback lock?
+pub(crate) fn is_right_over(entry: &OsStr, held: &OsStr) -> bool {
+    let entry = entry.as_encoded_bytes();
+    let tenure = entry.strip_prefix(held.as_encoded_bytes()).and_then(|rest| rest.strip_prefix(b"."));
+    let id = tenure.map(|tenure| tenure.strip_suffix(b"r").unwrap_or(tenure));
+    id.is_some_and(|id| id.len() == 16 && id.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// The file whose hidden lock file is called so, if it can be one.
 pub(crate) fn locked_by(entry: &OsStr) -> Option<OsString> {
     let name = entry.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".lock")?;
@@ -300,6 +308,26 @@ mod tests {
         for foreign in [".a.json.tmp", ".a.json.42-xyz.tmp", "a.json.42-0000000000000abc.tmp", ".a.json.42-0abc.tmp"] {
             assert!(!is_temp_of(foreign.as_ref(), "a.json".as_ref()), "{foreign}");
         }
+    }
+
+    /// LOCK-3, LOCK-10 (P4): the fallback lock, and rights over it.
+    #[test]
+    fn fallback_locks() {
+        let held = held_name(".a.lock".as_ref());
+        assert_eq!(held, ".a.lock.held");
+        let right = right_name(&held, "00000000000000aar");
+        assert_eq!(right, ".a.lock.held.00000000000000aar");
+        assert!(is_right_over(&right, &held) && is_right_over(&right_name(&held, "00000000000000aa"), &held));
+        for foreign in [
+            ".a.lock.held",
+            ".a.lock.held.",
+            ".a.lock.held.x",
+            ".a.lock.held.00000000000000aa.tmp",
+            ".b.lock.held.00000000000000aa",
+        ] {
+            assert!(!is_right_over(foreign.as_ref(), &held), "{foreign}");
+        }
+        assert!(right_name(&held_name("x".repeat(255).as_ref()), "00000000000000aar").len() <= NAME_MAX);
     }
 
     /// LOCK-7: from the name of a lock file back to the file's.

@@ -39,7 +39,7 @@ use super::resource::locked;
 use super::sidecar::{another_has, share_with_writers_of};
 use super::stale::{Proof, Verdict, View, judge};
 use crate::parts::{Parts, rfc3339};
-use crate::path::{Place, held_name, right_name, temp_name};
+use crate::path::{Place, held_name, is_right_over, is_temp_of, right_name, temp_name};
 
 /// For so long a heartbeat may stop.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -246,7 +246,10 @@ impl Fallback {
                 for name in of_the_dead.iter().chain([&mine]) {
                     self.dir().remove(name).ok();
                 }
-                return self.taken(state, Some(Recovery { from: dead, proof }));
+                let taken = self.taken(state, Some(Recovery { from: dead, proof }))?;
+                // Where one has died others may have; what can't be removed harms nobody.
+                self.tidy().ok();
+                return Ok(taken);
             }
             self.dir().remove(&mine)?;
         }
@@ -264,6 +267,24 @@ impl Fallback {
         let renamed = self.dir().rename(&candidate.name, &self.held);
         // A rename may have happened and report an error (L29).
         if self.is_there(candidate.id)? { Ok(true) } else { renamed.map(|()| false) }
+    }
+
+    /// Removes what the dead have left beside the lock: rights over tenures that are over, and candidates. Only for the holder.
+    fn tidy(&self) -> io::Result<()> {
+        let mut names = Vec::new();
+        self.dir().list(&mut |name| {
+            if is_right_over(&name, &self.held) || is_temp_of(&name, &self.held) {
+                names.push(name);
+            }
+            true
+        })?;
+        for name in names {
+            let Some(seen) = look(self.dir(), &name)? else { continue };
+            if let Verdict::Dead(_) = verdict_at_once(&self.parts, &self.place, &seen) {
+                self.dir().remove(&name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Does the lock's name stand for this file?

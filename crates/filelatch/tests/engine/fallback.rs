@@ -353,6 +353,26 @@ fn the_dead_with_rights() {
     }
 }
 
+/// LOCK-10: what takers left who died before their end, and were in nobody's way since, goes when the next lock is taken over; what may be
+/// somebody's stays.
+#[test]
+fn what_the_dead_left() {
+    let fs = SimFs::new(Dials::default());
+    with_old(&fs);
+    let record = |id: &str, pid: u32| record(|r| (r["id"], r["pid"], r["start"]) = (id.into(), pid.into(), 0.into()));
+    fs.foreign().create(HELD, record("00000000000000aa", 77).as_bytes()).unwrap();
+    for (name, pid) in [("00000000000000cc", 78), ("00000000000000ddr", 79), ("00000000000000ee", 1000)] {
+        fs.foreign().create(format!("{HELD}.{name}"), record("00000000000000bb", pid).as_bytes()).unwrap();
+    }
+    fs.foreign().create("/..a.lock.held.77-0123456789abcdef.tmp", record("00000000000000bb", 77).as_bytes()).unwrap();
+    fs.foreign().create("/..a.lock.held.78-0123456789abcdef.tmp", b"").unwrap();
+    fs.foreign().create(format!("{HELD}.note"), record("00000000000000bb", 77).as_bytes()).unwrap();
+    drop(file_on(&fs.process()).lock(&no_wait()).unwrap());
+    let left =
+        ["..a.lock.held.78-0123456789abcdef.tmp", ".a.lock", ".a.lock.held.00000000000000ee", ".a.lock.held.note", "a"];
+    assert_eq!(names(&fs), left);
+}
+
 /// LOCK-10: a living taker is not disturbed: who finds its right waits.
 #[test]
 fn a_living_taker_is_waited_for() {
