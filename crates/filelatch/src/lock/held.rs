@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use filelatch_fs::{Access, FileId, FsDir, FsFile, FsKind, LockKind};
+use filelatch_fs::{Access, FsDir, FsFile, FsKind, LockKind};
 
 use super::heart::Heart;
 use super::record::{Found, NEWEST, RECORD_LIMIT, Record};
@@ -86,7 +86,6 @@ pub(crate) struct HeldFile {
     dir: Arc<dyn FsDir>,
     name: OsString,
     file: Box<dyn FsFile>,
-    id: FileId,
     record: Record,
     beat_at: u64,
     beats: AtomicU64,
@@ -98,7 +97,6 @@ pub(crate) struct HeldFile {
 struct Candidate {
     name: OsString,
     file: Box<dyn FsFile>,
-    id: FileId,
     record: Record,
     beat_at: u64,
 }
@@ -115,7 +113,6 @@ struct Watched {
 /// A lock or a right, as found.
 #[derive(Debug)]
 pub(crate) struct Seen {
-    file: FileId,
     pub(crate) record: Option<Record>,
     beat: Vec<u8>,
 }
@@ -139,13 +136,11 @@ pub(crate) fn look(dir: &dyn FsDir, name: &OsStr) -> io::Result<Option<Seen>> {
         }
         // Another owner's: it is there, and more can't be told.
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-            let stat = dir.stat(name)?;
-            return Ok(Some(Seen { file: stat.id, record: None, beat: Vec::new() }));
+            return Ok(Some(Seen { record: None, beat: Vec::new() }));
         }
         Err(e) => return Err(e),
     };
-    let stat = file.stat()?;
-    if !stat.is_file() {
+    if !file.stat()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut bytes = vec![0; RECORD_LIMIT + BEAT];
@@ -162,7 +157,12 @@ pub(crate) fn look(dir: &dyn FsDir, name: &OsStr) -> io::Result<Option<Seen>> {
         Found::Record(record) if is_id(&record.id) => Some(*record),
         _ => None,
     };
-    Ok(Some(Seen { file: stat.id, record, beat: bytes.split_off(end) }))
+    Ok(Some(Seen { record, beat: bytes.split_off(end) }))
+}
+
+/// Does the name stand for this tenure? Asked of the content: not every file server has numbers for its files that can be compared.
+fn stands_for(dir: &dyn FsDir, name: &OsStr, id: &str) -> io::Result<bool> {
+    Ok(look(dir, name)?.and_then(|seen| seen.record).is_some_and(|record| record.id == id))
 }
 
 /// What can be told of a holder by one look, without having its locks.
@@ -227,7 +227,7 @@ impl Fallback {
             let Some(seen) = look(self.dir(), &self.held)? else {
                 let candidate = self.candidate(state, flock)?;
                 let linked = self.dir().link(&candidate.name, &self.held);
-                if self.is_there(candidate.id)? {
+                if stands_for(self.dir(), &self.held, &candidate.record.id)? {
                     self.dir().remove(&candidate.name).ok();
                     return self.taken(state, None);
                 }
@@ -266,7 +266,8 @@ impl Fallback {
         }
         let renamed = self.dir().rename(&candidate.name, &self.held);
         // A rename may have happened and report an error (L29).
-        if self.is_there(candidate.id)? { Ok(true) } else { renamed.map(|()| false) }
+        let there = stands_for(self.dir(), &self.held, &candidate.record.id)?;
+        if there { Ok(true) } else { renamed.map(|()| false) }
     }
 
     /// Removes what the dead have left beside the lock: rights over tenures that are over, and candidates. Only for the holder.
@@ -287,21 +288,12 @@ impl Fallback {
         Ok(())
     }
 
-    /// Does the lock's name stand for this file?
-    fn is_there(&self, id: FileId) -> io::Result<bool> {
-        match self.dir().stat(&self.held) {
-            Ok(stat) => Ok(stat.id == id),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
-            Err(e) => Err(e),
-        }
-    }
-
     /// The lock is ours.
     fn taken(&self, state: &mut State, recovery: Option<Recovery>) -> io::Result<bool> {
-        let Some(Candidate { file, id, record, beat_at, .. }) = state.candidate.take() else { return Ok(false) };
+        let Some(Candidate { file, record, beat_at, .. }) = state.candidate.take() else { return Ok(false) };
         let dir = Arc::clone(&self.place.dir);
         let (beats, lost) = (AtomicU64::new(0), AtomicBool::new(false));
-        let held = Arc::new(HeldFile { dir, name: self.held.clone(), file, id, record, beat_at, beats, lost });
+        let held = Arc::new(HeldFile { dir, name: self.held.clone(), file, record, beat_at, beats, lost });
         state.watched.clear();
         state.recovery = recovery;
         state.held = Some(Arc::clone(&held));
@@ -321,7 +313,7 @@ impl Fallback {
 
     /// Makes a right over the tenure `id`, following those who died with one.
     fn right_over(&self, state: &mut State, id: &str, flock: u64, alone: &dyn Fn() -> bool) -> io::Result<Right> {
-        let Some((from, me)) = state.candidate.as_ref().map(|c| (c.name.clone(), c.id)) else {
+        let Some((from, me)) = state.candidate.as_ref().map(|c| (c.name.clone(), c.record.id.clone())) else {
             return Ok(Right::Refused);
         };
         let (mut key, mut over, mut of_the_dead) = (id.to_owned(), vec![id.to_owned()], Vec::new());
@@ -334,7 +326,7 @@ impl Fallback {
                     _ => continue,
                 }
             };
-            if seen.file == me {
+            if seen.record.as_ref().is_some_and(|record| record.id == me) {
                 return Ok(Right::Had { over, mine, of_the_dead });
             }
             let Verdict::Dead(_) = self.verdict(state, &seen, flock, alone) else { return Ok(Right::Refused) };
@@ -420,11 +412,10 @@ impl Fallback {
             filelatch_fs::fs::write_all_at(&*file, &bytes, 0)?;
             share_with_writers_of(dir.stat(&self.place.name).ok(), &*file)?;
             // A lock that a power cut leaves empty would be nobody's, and would stay.
-            file.sync()?;
-            Ok(file.stat()?.id)
+            file.sync()
         })();
         match written {
-            Ok(id) => Ok(Candidate { name, file, id, record, beat_at }),
+            Ok(()) => Ok(Candidate { name, file, record, beat_at }),
             Err(e) => {
                 drop(file);
                 dir.remove(&name).ok();
@@ -449,7 +440,7 @@ impl Fallback {
         let Some(held) = state.held.take() else { return Ok(()) };
         let right = right_name(&self.held, &held.record.id);
         let linked = self.dir().link(&self.held, &right);
-        let is_ours = |name: &OsStr| self.dir().stat(name).is_ok_and(|stat| stat.id == held.id);
+        let is_ours = |name: &OsStr| stands_for(self.dir(), name, &held.record.id).unwrap_or(false);
         if is_ours(&right) {
             let removed = if is_ours(&self.held) { self.dir().remove(&self.held) } else { Ok(()) };
             // What can't be removed must not look held while this process lives.
@@ -496,14 +487,10 @@ impl HeldFile {
         self.is_there().ok();
     }
 
-    /// Does the lock's name still stand for our file? Opened anew, because a network file system may answer from memory
+    /// Does the lock's name still stand for our tenure? Opened anew, because a network file system may answer from memory
     /// otherwise (L45).
     fn is_there(&self) -> io::Result<bool> {
-        let there = match self.dir.open(&self.name, Access::Read).and_then(|file| file.stat()) {
-            Ok(stat) => stat.id == self.id,
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => false,
-            Err(e) => return Err(e),
-        };
+        let there = stands_for(&*self.dir, &self.name, &self.record.id)?;
         if !there {
             self.lost.store(true, Ordering::Relaxed);
         }
