@@ -114,6 +114,8 @@ pub struct LockEntry {
     pub waiting: bool,
     /// A byte-range lock, not a whole-file one.
     pub range: bool,
+    /// Its first byte; 0 for a whole-file lock.
+    pub start: u64,
 }
 
 /// The system's answer to "who has locks on this file".

@@ -399,7 +399,7 @@ impl LockService for MockLocks {
         if contended && holders.is_empty() {
             holders = outsider();
         }
-        Ok(LockState { holders, waiting: 0 })
+        Ok(LockState { holders, ..LockState::default() })
     }
 }
 

@@ -93,9 +93,9 @@ struct Files {
 /// A lock that the process which started this one holds and has handed on (P12).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inherited {
-    /// The resource's name ([`Guard::resource_name`]).
+    /// The resource's name ([`Guard::resource_name`], [`RecordGuard::resource_name`](crate::RecordGuard::resource_name)).
     pub resource: String,
-    /// The descriptor ([`Guard::make_inheritable`]).
+    /// The descriptor ([`Guard::make_inheritable`], [`RecordGuard::make_inheritable`](crate::RecordGuard::make_inheritable)).
     pub descriptor: u64,
 }
 
@@ -231,6 +231,7 @@ impl Life {
         let Ok(files) = self.files.try_lock() else { return };
         for entry in files.entries.values().filter_map(Weak::upgrade) {
             entry.resource.close_after_fork();
+            entry.records.close_after_fork();
         }
     }
 }
@@ -337,12 +338,18 @@ impl Filelatch {
         let id = place.id.clone();
         let lock = LockPath::of(&place, policy.lock_file);
         let resource = Resource::new(Arc::clone(&inner.parts), Arc::clone(&life.helpers), place, lock, policy.lock);
+        let entry = Entry::new(resource, policy, workspace.map(Arc::new), inner.read_limit);
         if !files.inherited.is_empty() {
             let name = id.to_string();
             let mut handed_on = files.inherited.iter().filter(|held| held.resource == name);
-            handed_on.any(|held| resource.adopt(held.descriptor));
+            handed_on.any(|held| entry.resource.adopt(held.descriptor));
+            for held in &files.inherited {
+                let record = held.resource.strip_prefix(&name).and_then(|rest| rest.strip_prefix(':'));
+                if let Some(byte) = record.and_then(|byte| u64::from_str_radix(byte, 16).ok()) {
+                    entry.records.adopt(byte, held.descriptor);
+                }
+            }
         }
-        let entry = Entry::new(resource, policy, workspace.map(Arc::new), inner.read_limit);
         if !files.inherited_leases.is_empty() {
             let name = id.to_string();
             let leases = files.inherited_leases.iter().filter(|lease| lease.resource == name);
@@ -363,9 +370,12 @@ impl Filelatch {
     /// What an owner holds, by name; only asked by an owner that has to wait.
     pub(crate) fn holdings(&self, owner: Owner) -> Vec<String> {
         let files = locked(&self.life().files);
-        let held = files.entries.values().filter_map(Weak::upgrade).filter(|entry| entry.resource.is_held_by(owner));
-        let inherited = files.inherited.iter().map(|held| held.resource.clone());
-        held.map(|entry| entry.place().id.to_string()).chain(inherited).collect()
+        let mut held: Vec<_> = files.inherited.iter().map(|held| held.resource.clone()).collect();
+        for entry in files.entries.values().filter_map(Weak::upgrade) {
+            held.extend(entry.resource.is_held_by(owner).then(|| entry.place().id.to_string()));
+            held.extend(entry.records.holdings(owner));
+        }
+        held
     }
 
     /// Says that this process was started by the holder of these locks: they are used as they are held, instead of waited for,
@@ -425,10 +435,7 @@ impl Filelatch {
         let mut guards = Vec::with_capacity(files.len());
         for file in &files {
             let wait = options.wait.unwrap_or(file.policy().wait);
-            let left = match (wait, wait.limit()) {
-                (Wait::No, _) | (_, None) => wait,
-                (_, Some(limit)) => Wait::For(limit.saturating_sub(host.monotonic().saturating_sub(began))),
-            };
+            let left = wait.after(host.monotonic().saturating_sub(began));
             guards.push(lock(file, &options.clone().wait(left))?);
         }
         Ok(guards)

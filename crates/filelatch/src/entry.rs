@@ -7,7 +7,10 @@ use filelatch_fs::FsFile;
 
 use crate::doc::Document;
 use crate::error::{Conflict, Error, Result};
+use crate::guard::Held;
 use crate::lease::desk::LeaseDesk;
+use crate::lock::owner::Owner;
+use crate::lock::records::{RecordTenure, Records};
 use crate::lock::resource::{Resource, Tenure, locked};
 use crate::parts::Parts;
 use crate::path::Place;
@@ -30,6 +33,7 @@ const KEEP: usize = 512 << 10;
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) resource: Arc<Resource>,
+    pub(crate) records: Records,
     pub(crate) combiner: Combiner,
     pub(crate) cache: Cache,
     pub(crate) leases: LeaseDesk,
@@ -54,9 +58,11 @@ impl Entry {
         workspace: Option<Arc<Workspace>>,
         read_limit: u64,
     ) -> Arc<Entry> {
+        let resource = Arc::new(resource);
         Arc::new(Entry {
             leases: LeaseDesk::new(&resource.place),
-            resource: Arc::new(resource),
+            records: Records::new(Arc::clone(&resource)),
+            resource,
             combiner: Combiner::default(),
             cache: Cache::default(),
             policy,
@@ -73,6 +79,15 @@ impl Entry {
 
     pub(crate) fn parts(&self) -> &Arc<Parts> {
         &self.resource.parts
+    }
+
+    /// The lock of a record, where nothing has to be asked for.
+    pub(crate) fn without_waiting(self: &Arc<Self>, record: &Arc<str>, owner: Owner) -> Result<Option<RecordTenure>> {
+        if self.policy.locks {
+            return self.records.with_whole(record, owner);
+        }
+        let held = Arc::new(Held::off(Arc::clone(self)));
+        Ok(Some(self.records.add_whole(record, owner, held)))
     }
 
     fn how(&self, durability: Durability) -> How {

@@ -18,10 +18,13 @@ use crate::lease::wait::Patience;
 use crate::lock::acquire::{Request, acquire};
 use crate::lock::holder::{LockState, lock_state};
 use crate::lock::owner::Owner;
-use crate::lock::resource::{Resource, Tenure, locked};
+use crate::lock::records::{self, PUBLISH, RecordTenure, byte_of, in_order};
+use crate::lock::resource::{Tenure, locked};
+use crate::lock::slots::{ByteTenure, Wanted, name_of};
 use crate::lock::{LockOptions, Recovered, Wait};
 use crate::path::{Place, ResourceId};
 use crate::policy::{Policy, Strategy};
+use crate::record_guard::RecordGuard;
 use crate::snapshot::Snapshot;
 use crate::update::combine::{Ended, Part, combine};
 use crate::update::head::{Head, doc_error};
@@ -220,6 +223,120 @@ impl LatchFile {
         lock_state(&resource.parts, &resource.place, &resource.lock)
     }
 
+    /// Locks one record of the file: nobody else has it, or the whole file, while others lock and change other records.
+    ///
+    /// The name is any text; two names are two records unless their 60-bit hashes are equal. See [`RecordGuard`] for what can be done
+    /// under it. Fails as [`LatchFile::lock`] does; an owner that asks for the record again, or for the whole file while it holds one of
+    /// its records, gets [`Error::Reentrant`]. In errors and to `on_wait` the path is `FILE#RECORD`.
+    pub fn lock_record(&self, name: &str, options: &LockOptions<'_>) -> Result<RecordGuard> {
+        let mut guards = self.lock_records([name], options)?;
+        guards.pop().ok_or_else(|| self.unanswered())
+    }
+
+    /// Locks several records of the file, in one order for all callers, so that such calls can't deadlock with each other. One guard
+    /// for each name, in the order given, a repeated name once. If one can't be had, none is held afterwards.
+    pub fn lock_records<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+        options: &LockOptions<'_>,
+    ) -> Result<Vec<RecordGuard>> {
+        let entry = self.entry()?;
+        let began = entry.parts().host.monotonic();
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        let mut guards = Vec::new();
+        for (place, name) in in_order(names) {
+            let left = wait.after(entry.parts().host.monotonic().saturating_sub(began));
+            let tenure = self.record(&entry, &name, &options.clone().wait(left))?;
+            guards.push((place, RecordGuard::new(self.clone(), Arc::clone(&entry), name, tenure)));
+        }
+        guards.sort_by_key(|(place, _)| *place);
+        Ok(guards.into_iter().map(|(_, guard)| guard).collect())
+    }
+
+    /// Locks one record if it can be had at once; [`Error::Locked`] otherwise.
+    pub fn try_lock_record(&self, name: &str) -> Result<RecordGuard> {
+        self.lock_record(name, &LockOptions::new().wait(Wait::No))
+    }
+
+    /// Runs `body` under the lock of one record, once, and returns what it returns, as [`LatchFile::with_lock`] does.
+    pub fn with_record_lock<T, E: From<Error>>(
+        &self,
+        name: &str,
+        options: &LockOptions<'_>,
+        body: impl FnOnce(&RecordGuard) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let guard = self.lock_record(name, options)?;
+        body(&guard)
+    }
+
+    fn record(&self, entry: &Arc<Entry>, name: &Arc<str>, options: &LockOptions<'_>) -> Result<RecordTenure> {
+        let owner = options.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
+        if let Some(tenure) = entry.without_waiting(name, owner)? {
+            return Ok(tenure);
+        }
+        let lock = match self.byte(entry, name, owner, options) {
+            Ok(Some(byte)) => return Ok(RecordTenure::Byte(byte)),
+            Ok(None) => self.tenure(entry, LockKind::Exclusive, options),
+            Err(e) => Err(e),
+        };
+        let held = Held::of(Arc::clone(entry), lock, options)?;
+        Ok(entry.records.add_whole(name, owner, Arc::new(held)))
+    }
+
+    /// Takes a record's byte. `None`: there are no such locks here.
+    fn byte(
+        &self,
+        entry: &Arc<Entry>,
+        name: &Arc<str>,
+        owner: Owner,
+        options: &LockOptions<'_>,
+    ) -> Result<Option<ByteTenure>> {
+        let began = entry.parts().host.monotonic();
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        let left = || wait.after(entry.parts().host.monotonic().saturating_sub(began));
+        let holdings = || self.engine.holdings(owner);
+        loop {
+            let Some(mut door) = entry.records.door(name, owner) else { return Ok(None) };
+            let tenure = match door.tenure.take() {
+                Some(tenure) => tenure,
+                None => Arc::new(acquire(&door, &self.request(owner, left(), options, &holdings))?),
+            };
+            let unfinished = tenure.intent.is_some();
+            let Some(wanted) = door.wanted(byte_of(name), tenure) else { return Ok(None) };
+            let Some(byte) = acquire(&wanted, &self.request(owner, left(), options, &holdings))? else { continue };
+            if unfinished {
+                drop(self.publishing_turn(entry, &byte, owner, &options.clone().wait(left()))?);
+            }
+            return Ok(Some(byte));
+        }
+    }
+
+    /// Waits until nobody else publishes under a record lock, and completes what a dead holder left unfinished.
+    pub(crate) fn publishing_turn(
+        &self,
+        entry: &Arc<Entry>,
+        record: &ByteTenure,
+        owner: Owner,
+        options: &LockOptions<'_>,
+    ) -> Result<ByteTenure> {
+        let wanted = Wanted {
+            slots: Arc::clone(record.slots()),
+            byte: PUBLISH,
+            name: Arc::default(),
+            tenure: Arc::clone(record.shared()),
+        };
+        let held = || {
+            let mut held = self.engine.holdings(owner);
+            held.push(name_of(&entry.resource, record.byte()));
+            held
+        };
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        let turn = acquire(&wanted, &self.request(owner, wait, options, &held))?;
+        let turn = turn.ok_or_else(|| self.unanswered())?;
+        records::complete(&turn)?;
+        Ok(turn)
+    }
+
     fn hold(&self, kind: LockKind, options: &LockOptions<'_>) -> Result<Held> {
         let entry = self.entry()?;
         if !entry.policy.locks {
@@ -256,21 +373,9 @@ impl LatchFile {
     pub(crate) fn tenure(&self, entry: &Entry, kind: LockKind, options: &LockOptions<'_>) -> Result<Tenure> {
         let wait = options.wait.unwrap_or(entry.policy.wait);
         let owner = options.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
-        let resource: &Arc<Resource> = &entry.resource;
-        let take = |kind| {
-            acquire(
-                resource,
-                &Request {
-                    kind,
-                    owner,
-                    wait,
-                    on_wait: options.on_wait,
-                    cancel: options.cancel.as_ref(),
-                    waits: self.engine.waits(),
-                    holdings: &|| self.engine.holdings(owner),
-                },
-            )
-        };
+        entry.records.allow_whole(owner)?;
+        let holdings = || self.engine.holdings(owner);
+        let take = |kind| acquire(&entry.resource, &Request { kind, ..self.request(owner, wait, options, &holdings) });
         loop {
             let tenure = take(kind)?;
             if tenure.intent.is_none() {
@@ -282,6 +387,25 @@ impl LatchFile {
             // A reader has to let go first: converting could silently drop its lock.
             drop(tenure);
             drop(take(LockKind::Exclusive)?.recovered()?);
+        }
+    }
+
+    /// A request for an exclusive lock.
+    pub(crate) fn request<'a>(
+        &'a self,
+        owner: Owner,
+        wait: Wait,
+        options: &'a LockOptions<'_>,
+        holdings: &'a (dyn Fn() -> Vec<String> + Sync),
+    ) -> Request<'a> {
+        Request {
+            kind: LockKind::Exclusive,
+            owner,
+            wait,
+            on_wait: options.on_wait,
+            cancel: options.cancel.as_ref(),
+            waits: self.engine.waits(),
+            holdings,
         }
     }
 
@@ -411,6 +535,7 @@ impl LatchFile {
         let strategy = options.strategy.unwrap_or(entry.policy.strategy);
         let told = Mutex::new(Vec::new());
         let owner = options.lock.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
+        let holdings = || self.engine.holdings(owner);
         let part = Part {
             owner,
             wait: options.lock.wait.unwrap_or(entry.policy.wait),
@@ -427,15 +552,7 @@ impl LatchFile {
                 told.extend(recovery.map(|r| Notice::LockTakenOver(Recovered::of(entry.parts(), r))));
                 Ok(held.tenure)
             },
-            watch: &Request {
-                kind: LockKind::Exclusive,
-                owner,
-                wait: Wait::Forever,
-                on_wait: options.lock.on_wait,
-                cancel: None,
-                waits: self.engine.waits(),
-                holdings: &|| self.engine.holdings(owner),
-            },
+            watch: &Request { cancel: None, ..self.request(owner, Wait::Forever, &options.lock, &holdings) },
         };
         let mut ended = combine(entry, &part, change)?;
         if let Some(ended) = &mut ended {
@@ -444,7 +561,7 @@ impl LatchFile {
         Ok(ended)
     }
 
-    fn unanswered(&self) -> Error {
+    pub(crate) fn unanswered(&self) -> Error {
         let message = "the change was neither made nor refused".to_owned();
         Error::Internal { path: self.place.spelled.clone(), message }
     }

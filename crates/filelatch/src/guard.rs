@@ -82,7 +82,7 @@ impl Held {
         }
     }
 
-    fn validity(&self) -> Validity {
+    pub(crate) fn validity(&self) -> Validity {
         match &self.tenure {
             Some(tenure) if tenure.resource.is_foreign_process() => Validity::Forked,
             Some(tenure) if tenure.enforced && tenure.resource.is_lost() => Validity::Lost,

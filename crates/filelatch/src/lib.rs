@@ -113,6 +113,7 @@ pub mod lock;
 mod parts;
 mod path;
 mod policy;
+mod record_guard;
 mod snapshot;
 #[cfg(feature = "tokio")]
 pub mod tokio;
@@ -135,6 +136,7 @@ pub use lock::{
 };
 pub use path::{LockFileName, ResourceId};
 pub use policy::{Period, Policy, Strategy};
+pub use record_guard::RecordGuard;
 pub use snapshot::Snapshot;
 pub use version::{Expect, ParseVersionError, Version};
 pub use workspace::{Initialized, WORKSPACE_DIR};

@@ -22,9 +22,13 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::{LatchFile, WriteOptions};
 use crate::guard::{Guard, Held, SharedGuard};
-use crate::lock::acquire::{Begun, Look, Request, Watch, begin};
-use crate::lock::resource::{Tenure, Ticket};
+use crate::lock::acquire::{Begun, Look, Queued, Request, Target, Watch, begin};
+use crate::lock::owner::Owner;
+use crate::lock::records::{RecordTenure, byte_of, in_order};
+use crate::lock::resource::Tenure;
+use crate::lock::slots::ByteTenure;
 use crate::lock::{CancelToken, LockOptions, LockScope};
+use crate::record_guard::RecordGuard;
 use crate::snapshot::Snapshot;
 use crate::write_path::Written;
 
@@ -64,6 +68,35 @@ impl AsyncFile {
     /// As [`LatchFile::lock_shared`].
     pub async fn lock_shared(&self, options: &LockOptions<'_>) -> Result<SharedGuard> {
         Ok(SharedGuard::new(self.hold(LockKind::Shared, options).await?))
+    }
+
+    /// As [`LatchFile::lock_record`]. What the guard writes and reads blocks: run it on a thread for blocking work.
+    pub async fn lock_record(&self, name: &str, options: &LockOptions<'_>) -> Result<RecordGuard> {
+        let mut guards = self.lock_records([name], options).await?;
+        guards.pop().ok_or_else(|| self.file.unanswered())
+    }
+
+    /// As [`LatchFile::lock_records`].
+    pub async fn lock_records<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+        options: &LockOptions<'_>,
+    ) -> Result<Vec<RecordGuard>> {
+        let entry = self.file.entry()?;
+        let host = &entry.parts().host;
+        let began = host.monotonic();
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        // One owner for all of them: records with one byte must not exclude each other.
+        let options = options.clone().scope(&options.scope.clone().unwrap_or_else(LockScope::new));
+        let names = in_order(names);
+        let mut guards = Vec::with_capacity(names.len());
+        for (place, name) in names {
+            let left = wait.after(host.monotonic().saturating_sub(began));
+            let tenure = self.record(&entry, &name, &options.clone().wait(left)).await?;
+            guards.push((place, RecordGuard::new(self.file.clone(), Arc::clone(&entry), name, tenure)));
+        }
+        guards.sort_by_key(|(place, _)| *place);
+        Ok(guards.into_iter().map(|(_, guard)| guard).collect())
     }
 
     /// As [`LatchFile::read`].
@@ -133,8 +166,13 @@ impl AsyncFile {
     async fn tenure(&self, entry: &Arc<Entry>, kind: LockKind, options: &LockOptions<'_>) -> Result<Tenure> {
         // Each call is an owner of its own, unless the caller says who asks.
         let scope = options.scope.clone().unwrap_or_else(LockScope::new);
+        let owner = scope.owner();
+        entry.records.allow_whole(owner)?;
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        let holdings = || self.file.engine().holdings(owner);
+        let request = |kind| Request { kind, ..self.file.request(owner, wait, options, &holdings) };
         loop {
-            let tenure = self.acquire(entry, kind, &scope, options).await?;
+            let tenure = acquire(&entry.resource, &request(kind)).await?;
             if tenure.intent.is_none() {
                 return Ok(tenure);
             }
@@ -143,7 +181,7 @@ impl AsyncFile {
             } else {
                 // A reader has to let go first: converting could silently drop its lock.
                 drop(tenure);
-                self.acquire(entry, LockKind::Exclusive, &scope, options).await?
+                acquire(&entry.resource, &request(LockKind::Exclusive)).await?
             };
             let exclusive = self.run(move |_| exclusive.recovered()).await?;
             if kind == LockKind::Exclusive {
@@ -152,50 +190,82 @@ impl AsyncFile {
         }
     }
 
-    async fn acquire(
+    async fn record(&self, entry: &Arc<Entry>, name: &Arc<str>, options: &LockOptions<'_>) -> Result<RecordTenure> {
+        let owner = options.scope.clone().unwrap_or_else(LockScope::new).owner();
+        if let Some(tenure) = entry.without_waiting(name, owner)? {
+            return Ok(tenure);
+        }
+        let lock = match self.byte(entry, name, owner, options).await {
+            Ok(Some(byte)) => return Ok(RecordTenure::Byte(byte)),
+            Ok(None) => self.tenure(entry, LockKind::Exclusive, options).await,
+            Err(e) => Err(e),
+        };
+        let held = Held::of(Arc::clone(entry), lock, options)?;
+        Ok(entry.records.add_whole(name, owner, Arc::new(held)))
+    }
+
+    async fn byte(
         &self,
         entry: &Arc<Entry>,
-        kind: LockKind,
-        scope: &LockScope,
+        name: &Arc<str>,
+        owner: Owner,
         options: &LockOptions<'_>,
-    ) -> Result<Tenure> {
-        let engine = self.file.engine();
-        let owner = scope.owner();
-        let request = Request {
-            kind,
-            owner,
-            wait: options.wait.unwrap_or(entry.policy.wait),
-            on_wait: options.on_wait,
-            cancel: options.cancel.as_ref(),
-            waits: engine.waits(),
-            holdings: &|| engine.holdings(owner),
-        };
-        let mut tries = 0;
-        let ticket = loop {
-            match begin(&entry.resource, &request, &mut tries)? {
-                Begun::Got(tenure) => return Ok(tenure),
-                Begun::Queued(ticket) => break ticket,
-                Begun::Again(pause) => tokio::time::sleep(pause).await,
-            }
-        };
-        let host = Arc::clone(&entry.parts().host);
-        let mut watch = Watch::begin(ticket.resource(), &request, host.monotonic(), true);
+    ) -> Result<Option<ByteTenure>> {
+        let host = &entry.parts().host;
+        let began = host.monotonic();
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        let left = || wait.after(host.monotonic().saturating_sub(began));
+        let holdings = || self.file.engine().holdings(owner);
         loop {
-            let look = match answered(&ticket).await {
-                Some(result) => return result,
-                None => watch.look(ticket.resource(), host.monotonic()),
+            let Some(mut door) = entry.records.door(name, owner) else { return Ok(None) };
+            let tenure = match door.tenure.take() {
+                Some(tenure) => tenure,
+                None => Arc::new(acquire(&door, &self.file.request(owner, left(), options, &holdings)).await?),
             };
-            match look {
-                Look::Wait(None) => return until_answered(&ticket).await,
-                Look::Wait(Some(time)) => {
-                    if let Ok(result) = tokio::time::timeout(time, until_answered(&ticket)).await {
-                        return result;
-                    }
+            let unfinished = tenure.intent.is_some();
+            let Some(wanted) = door.wanted(byte_of(name), tenure) else { return Ok(None) };
+            let request = self.file.request(owner, left(), options, &holdings);
+            let Some(byte) = acquire(&wanted, &request).await? else { continue };
+            if !unfinished {
+                return Ok(Some(byte));
+            }
+            let (file, entry, wait) = (self.file.clone(), Arc::clone(entry), left());
+            let completed = self.run(move |cancel| {
+                let options = LockOptions::new().wait(wait).cancel(cancel);
+                drop(file.publishing_turn(&entry, &byte, owner, &options)?);
+                Ok::<_, Error>(byte)
+            });
+            return completed.await.map(Some);
+        }
+    }
+}
+
+async fn acquire<T: Target>(target: &T, request: &Request<'_>) -> Result<T::Held> {
+    let mut tries = 0;
+    let ticket = loop {
+        match begin(target, request, &mut tries)? {
+            Begun::Got(held) => return Ok(held),
+            Begun::Queued(ticket) => break ticket,
+            Begun::Again(pause) => tokio::time::sleep(pause).await,
+        }
+    };
+    let host = Arc::clone(&target.resource().parts.host);
+    let mut watch = Watch::begin(target, request, host.monotonic(), true);
+    loop {
+        let look = match answered(&ticket).await {
+            Some(result) => return result,
+            None => watch.look(target.resource(), host.monotonic()),
+        };
+        match look {
+            Look::Wait(None) => return until_answered(&ticket).await,
+            Look::Wait(Some(time)) => {
+                if let Ok(result) = tokio::time::timeout(time, until_answered(&ticket)).await {
+                    return result;
                 }
-                Look::GiveUp(error) => {
-                    if ticket.leave() {
-                        return Err(error);
-                    }
+            }
+            Look::GiveUp(error) => {
+                if ticket.leave() {
+                    return Err(error);
                 }
             }
         }
@@ -212,10 +282,10 @@ fn cancellable(mut options: WriteOptions<'static>, cancel: &CancelToken) -> Writ
 }
 
 /// The answer, if it is there.
-async fn answered(ticket: &Ticket) -> Option<Result<Tenure>> {
+async fn answered<T: Queued>(ticket: &T) -> Option<Result<T::Held>> {
     poll_fn(|cx| Poll::Ready(ticket.poll(cx.waker()))).await
 }
 
-async fn until_answered(ticket: &Ticket) -> Result<Tenure> {
+async fn until_answered<T: Queued>(ticket: &T) -> Result<T::Held> {
     poll_fn(|cx| ticket.poll(cx.waker()).map_or(Poll::Pending, Poll::Ready)).await
 }

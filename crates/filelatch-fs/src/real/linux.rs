@@ -75,6 +75,7 @@ fn parse(text: &str, file: FileId, confirm: impl Fn(u32, FileId) -> bool) -> Loc
             "OFDLCK" | "POSIX" => true,
             _ => continue,
         };
+        let start = words.next().and_then(|start| start.parse().ok()).unwrap_or_default();
         let mut place = place.split(':');
         let hex = |s: Option<&str>| s.and_then(|s| u64::from_str_radix(s, 16).ok());
         let (major, minor) = (hex(place.next()), hex(place.next()));
@@ -86,7 +87,7 @@ fn parse(text: &str, file: FileId, confirm: impl Fn(u32, FileId) -> bool) -> Loc
             continue;
         }
         let kind = if kind == "READ" { LockKind::Shared } else { LockKind::Exclusive };
-        table.entries.push(LockEntry { pid, kind, waiting, range });
+        table.entries.push(LockEntry { pid, kind, waiting, range, start });
     }
     table
 }
@@ -170,7 +171,7 @@ nonsense
     fn rows_of_one_inode() {
         let file = FileId { dev: rustix::fs::makedev(8, 1), ino: 262_146 };
         let table = parse(TEXT, file, |_, _| false);
-        let row = |pid, kind, waiting, range| LockEntry { pid, kind, waiting, range };
+        let row = |pid, kind, waiting, range| LockEntry { pid, kind, waiting, range, start: if range { 5 } else { 0 } };
         assert_eq!(
             table.entries,
             [

@@ -30,8 +30,7 @@ pub(super) struct Waiter {
     handle: Handle,
     ino: Ino,
     process: ProcessId,
-    kind: LockKind,
-    range: bool,
+    wish: Wish,
 }
 
 /// What somebody asks for.
@@ -156,15 +155,22 @@ impl State {
         let here = |ino: Ino| self.store.id(ino) == file;
         let pid = |process: ProcessId| self.processes.get(&process).map(|process| process.pid);
         let whole = self.opens.values().filter(|open| here(open.ino)).filter_map(|open| {
-            Some(LockEntry { pid: pid(open.process), kind: open.lock?, waiting: false, range: false })
+            Some(LockEntry { pid: pid(open.process), kind: open.lock?, waiting: false, range: false, start: 0 })
         });
         let ranges = self.ranges.iter().filter(|range| here(range.ino));
-        let ranges = ranges.map(|range| LockEntry { pid: None, kind: range.kind, waiting: false, range: true });
-        let waiting = self.waiters.iter().filter(|waiter| here(waiter.ino)).map(|waiter| LockEntry {
-            pid: if waiter.range { None } else { pid(waiter.process) },
-            kind: waiter.kind,
-            waiting: true,
-            range: waiter.range,
+        let ranges = ranges.map(|range| LockEntry {
+            pid: None,
+            kind: range.kind,
+            waiting: false,
+            range: true,
+            start: range.start,
+        });
+        let waiting = self.waiters.iter().filter(|waiter| here(waiter.ino)).map(|waiter| {
+            let (pid, range, start) = match waiter.wish {
+                Wish::Whole(_) => (pid(waiter.process), false, 0),
+                Wish::Range { start, .. } => (None, true, start),
+            };
+            LockEntry { pid, kind: waiter.wish.kind(), waiting: true, range, start }
         });
         LockTable { entries: whole.chain(ranges).chain(waiting).collect() }
     }
@@ -197,8 +203,7 @@ impl Turn<'_> {
             world.changed.notify_all();
         }
         if !state.is_free(handle, ino, wish) {
-            let range = matches!(wish, Wish::Range { .. });
-            state.waiters.push(Waiter { handle, ino, process, kind: wish.kind(), range });
+            state.waiters.push(Waiter { handle, ino, process, wish });
             let control = state.host.control();
             let mut in_time = true;
             if let Some(control) = control {

@@ -128,6 +128,7 @@ impl LeaseRecord {
             host: text(&self.host),
             since,
             shared: false,
+            records: false,
             confirmed,
             held_for: since.and_then(|since| host.now().duration_since(since).ok()),
         }

@@ -68,7 +68,7 @@ impl LockService for Leases {
     /// Who has the lease.
     fn lock_state(&self, path: &Path) -> Result<LockState> {
         let state = self.latch.file(path)?.lease_state()?;
-        Ok(LockState { holders: state.into_iter().map(|state| state.holder).collect(), waiting: 0 })
+        Ok(LockState { holders: state.into_iter().map(|state| state.holder).collect(), ..LockState::default() })
     }
 }
 

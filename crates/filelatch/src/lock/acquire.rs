@@ -1,5 +1,6 @@
 //! The wait of a thread: from a request to a held lock or an error.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::thread::Thread;
@@ -52,17 +53,69 @@ impl Wake for ThreadWaker {
     }
 }
 
+/// Something that is asked for: a file, or a record in it.
+pub(crate) trait Target {
+    type Held;
+    type Ticket: Queued<Held = Self::Held>;
+
+    fn begin(&self, request: &Request<'_>) -> Result<Begin<Self::Held, Self::Ticket>>;
+    fn resource(&self) -> &Arc<Resource>;
+    /// As those who look for circles call it.
+    fn name(&self) -> String;
+    /// As errors call it.
+    fn path(&self) -> PathBuf;
+}
+
+/// A place in a queue. Dropping it leaves the queue, or gives back what was granted meanwhile.
+pub(crate) trait Queued {
+    type Held;
+
+    /// The answer if it is there; else `waker` is told when it is.
+    fn poll(&self, waker: &Waker) -> Option<Result<Self::Held>>;
+    /// Leaves the queue. True: it was still in it, and no answer will come.
+    fn leave(&self) -> bool;
+    /// Says that a thread waits, not a task.
+    fn is_for_thread(&self);
+    /// Waits awake for a moment if the turn is said to be near.
+    fn spin_if_near(&self, host: &dyn Host);
+}
+
+impl Target for Arc<Resource> {
+    type Held = Tenure;
+    type Ticket = Ticket;
+
+    fn begin(&self, request: &Request<'_>) -> Result<Begin> {
+        Resource::begin(self, request.kind, request.owner, request.wait != Wait::No, false)
+    }
+
+    fn resource(&self) -> &Arc<Resource> {
+        self
+    }
+
+    fn name(&self) -> String {
+        self.place.id.to_string()
+    }
+
+    fn path(&self) -> PathBuf {
+        self.place.spelled.clone()
+    }
+}
+
 /// How a request goes on after its first step.
-pub(crate) enum Begun {
-    Got(Tenure),
-    Queued(Ticket),
+pub(crate) enum Begun<H, T> {
+    Got(H),
+    Queued(T),
     /// Perhaps only held for a moment: begin again after so long.
     Again(Duration),
 }
 
 /// The first step of a request. It makes system calls but does not wait.
-pub(crate) fn begin(resource: &Arc<Resource>, request: &Request<'_>, tries: &mut u32) -> Result<Begun> {
-    match resource.begin(request.kind, request.owner, request.wait != Wait::No)? {
+pub(crate) fn begin<T: Target>(
+    target: &T,
+    request: &Request<'_>,
+    tries: &mut u32,
+) -> Result<Begun<T::Held, T::Ticket>> {
+    match target.begin(request)? {
         Begin::Got(tenure) => Ok(Begun::Got(tenure)),
         Begin::Queued(ticket) => Ok(Begun::Queued(ticket)),
         Begin::HeldElsewhere if *tries < MOMENTS => {
@@ -70,37 +123,37 @@ pub(crate) fn begin(resource: &Arc<Resource>, request: &Request<'_>, tries: &mut
             Ok(Begun::Again(MOMENT))
         }
         held => {
-            let holders = holders(resource);
+            let holders = holders(target.resource());
             // A holder of ours has signed; whoever has not may be a wait that was called off, about to give the lock back.
             let signed = holders.iter().any(|holder| holder.session.is_some());
             if matches!(held, Begin::HeldElsewhere) && !signed && *tries < UNSIGNED_MOMENTS {
                 *tries += 1;
                 return Ok(Begun::Again(MOMENT));
             }
-            Err(Error::Locked { path: spelled(resource), holders })
+            Err(Error::Locked { path: target.path(), holders })
         }
     }
 }
 
 /// Takes the lock, waiting on the calling thread.
-pub(crate) fn acquire(resource: &Arc<Resource>, request: &Request<'_>) -> Result<Tenure> {
+pub(crate) fn acquire<T: Target>(target: &T, request: &Request<'_>) -> Result<T::Held> {
     let mut tries = 0;
     loop {
         if request.cancel.is_some_and(CancelToken::is_cancelled) {
-            return Err(Error::Cancelled { path: spelled(resource) });
+            return Err(Error::Cancelled { path: target.path() });
         }
-        match begin(resource, request, &mut tries)? {
-            Begun::Got(tenure) => return Ok(tenure),
-            Begun::Queued(ticket) => return wait(&ticket, request),
-            Begun::Again(pause) => resource.parts.host.sleep(pause),
+        match begin(target, request, &mut tries)? {
+            Begun::Got(held) => return Ok(held),
+            Begun::Queued(ticket) => return wait(target, &ticket, request),
+            Begun::Again(pause) => target.resource().parts.host.sleep(pause),
         }
     }
 }
 
-fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
-    let host = Arc::clone(&ticket.resource().parts.host);
+fn wait<T: Target>(target: &T, ticket: &T::Ticket, request: &Request<'_>) -> Result<T::Held> {
+    let host = Arc::clone(&target.resource().parts.host);
     let waker = Waker::from(Arc::new(ThreadWaker { thread: std::thread::current(), host: Arc::clone(&host) }));
-    let mut watch = Watch::begin(ticket.resource(), request, host.monotonic(), true);
+    let mut watch = Watch::begin(target, request, host.monotonic(), true);
     let cancel = Watched::new(request.cancel);
     ticket.is_for_thread();
     loop {
@@ -108,9 +161,9 @@ fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
             return result;
         }
         if cancel.is_cancelled() && ticket.leave() {
-            return Err(Error::Cancelled { path: spelled(ticket.resource()) });
+            return Err(Error::Cancelled { path: target.path() });
         }
-        match watch.look(ticket.resource(), host.monotonic()) {
+        match watch.look(target.resource(), host.monotonic()) {
             Look::Wait(time) => {
                 host.park(time);
                 ticket.spin_if_near(&*host);
@@ -127,6 +180,7 @@ fn wait(ticket: &Ticket, request: &Request<'_>) -> Result<Tenure> {
 
 /// What a wait does besides waiting: telling, looking for deadlocks, giving up. Shared by threads and tasks.
 pub(crate) struct Watch<'a> {
+    path: PathBuf,
     began: Duration,
     deadline: Option<Duration>,
     next_look: Duration,
@@ -143,34 +197,35 @@ pub(crate) enum Look {
 
 impl<'a> Watch<'a> {
     /// `may_leave`: this owner can give up its wait to end a deadlock.
-    pub(crate) fn begin(resource: &Resource, request: &Request<'a>, now: Duration, may_leave: bool) -> Watch<'a> {
+    pub(crate) fn begin<T: Target>(target: &T, request: &Request<'a>, now: Duration, may_leave: bool) -> Watch<'a> {
+        let (resource, path) = (target.resource(), target.path());
         let facts = resource.parts.facts();
         let owner = request.owner.name(facts.pid, facts.start);
         let note = request.waits.publish(Edge {
             // Before every name of one who may: the greatest in a circle has to give up.
             owner: if may_leave { owner } else { format!("+{owner}") },
             holds: (request.holdings)(),
-            waits: resource.place.id.to_string(),
-            path: resource.place.spelled.display().to_string(),
+            waits: target.name(),
+            path: path.display().to_string(),
             who: format!("pid {} ({})", facts.pid, resource.parts.purpose),
         });
         let deadline = request.wait.limit().map(|limit| now.saturating_add(limit));
-        Watch { began: now, deadline, next_look: now + FIRST_LOOK, note, on_wait: request.on_wait }
+        Watch { path, began: now, deadline, next_look: now + FIRST_LOOK, note, on_wait: request.on_wait }
     }
 
     pub(crate) fn look(&mut self, resource: &Resource, now: Duration) -> Look {
         if self.deadline.is_some_and(|deadline| now >= deadline) {
             let waited = now.saturating_sub(self.began);
-            return Look::GiveUp(Error::Timeout { path: spelled(resource), waited, holders: holders(resource) });
+            return Look::GiveUp(Error::Timeout { path: self.path.clone(), waited, holders: holders(resource) });
         }
         if now >= self.next_look {
             if let Some(cycle) = self.note.as_ref().and_then(WaitNote::deadlock) {
-                return Look::GiveUp(Error::Deadlock { path: spelled(resource), cycle });
+                return Look::GiveUp(Error::Deadlock { path: self.path.clone(), cycle });
             }
             let suspects = self.note.as_ref().is_some_and(WaitNote::suspects);
             if let Some(on_wait) = self.on_wait.filter(|_| !suspects) {
                 let elapsed = now.saturating_sub(self.began);
-                on_wait(&Waiting { path: &resource.place.spelled, elapsed, holders: &holders(resource) });
+                on_wait(&Waiting { path: &self.path, elapsed, holders: &holders(resource) });
             }
             self.next_look = now
                 + if suspects {
@@ -185,10 +240,6 @@ impl<'a> Watch<'a> {
         let next = [self.deadline, looks.then_some(self.next_look)].into_iter().flatten().min();
         Look::Wait(next.map(|next| next.saturating_sub(now)))
     }
-}
-
-fn spelled(resource: &Resource) -> std::path::PathBuf {
-    resource.place.spelled.clone()
 }
 
 /// For messages: an empty list when the system does not answer.

@@ -19,6 +19,7 @@ use filelatch_fs::{FsFile, Host};
 
 use super::heart::Heart;
 use super::resource::{Resource, locked};
+use super::slots::Slots;
 
 /// Threads that may block in the kernel.
 const MAX: usize = 32;
@@ -43,14 +44,40 @@ struct Pool {
     idle: Vec<Thread>,
     jobs: VecDeque<Job>,
     closing: usize,
-    polled: Vec<Arc<Resource>>,
+    polled: Vec<Work>,
     polling: bool,
 }
 
 #[derive(Debug)]
 enum Job {
-    Wait(Arc<Resource>),
+    Wait(Work),
     Close(Box<dyn FsFile>),
+}
+
+/// Whose queue is to be served.
+#[derive(Debug)]
+pub(crate) enum Work {
+    File(Arc<Resource>),
+    /// The record that has this byte.
+    Record(Arc<Slots>, u64),
+}
+
+impl Work {
+    /// True: the queue needs no more help.
+    fn serve(&self, block: bool) -> bool {
+        let served = catch_unwind(AssertUnwindSafe(|| match self {
+            Work::File(resource) => resource.serve_queue(block),
+            Work::Record(slots, byte) => slots.serve_queue(*byte, block),
+        }));
+        served.unwrap_or_else(|_| {
+            let message = "the thread that waited for the lock panicked";
+            match self {
+                Work::File(resource) => resource.fail_queue(message),
+                Work::Record(slots, byte) => slots.fail_queue(*byte, message),
+            }
+            true
+        })
+    }
 }
 
 impl Helpers {
@@ -68,19 +95,19 @@ impl Helpers {
         }
     }
 
-    /// Has the queue of `resource` served by some thread. The caller must have set it busy, and may hold its mutex; after an
-    /// error nobody serves it.
-    pub(crate) fn submit(self: &Arc<Self>, resource: &Arc<Resource>) -> io::Result<()> {
+    /// Has a queue served by some thread, in the kernel if it may block there. The caller must have set it busy, and may hold its
+    /// mutex; after an error nobody serves it.
+    pub(crate) fn submit(self: &Arc<Self>, work: Work, may_block: bool) -> io::Result<()> {
         let mut pool = locked(&self.pool);
-        if self.find_thread(&mut pool)? {
-            pool.jobs.push_back(Job::Wait(Arc::clone(resource)));
+        if may_block && self.find_thread(&mut pool)? {
+            pool.jobs.push_back(Job::Wait(work));
             return Ok(());
         }
         if !pool.polling {
             self.start("filelatch-poll", Helpers::poll)?;
             pool.polling = true;
         }
-        pool.polled.push(Arc::clone(resource));
+        pool.polled.push(work);
         Ok(())
     }
 
@@ -115,7 +142,7 @@ impl Helpers {
             pool.closing -= usize::from(matches!(job, Job::Close(_)));
             drop(pool);
             match job {
-                Job::Wait(resource) => drop(serve(&resource, true)),
+                Job::Wait(work) => drop(work.serve(true)),
                 Job::Close(file) => drop(file),
             }
             pool = locked(&self.pool);
@@ -144,7 +171,7 @@ impl Helpers {
         loop {
             let round = std::mem::take(&mut locked(&self.pool).polled);
             let before = round.len();
-            let open: Vec<_> = round.into_iter().filter(|resource| !serve(resource, false)).collect();
+            let open: Vec<_> = round.into_iter().filter(|work| !work.serve(false)).collect();
             pause =
                 if open.len() < before { Duration::from_millis(1) } else { (pause * 2).min(Duration::from_millis(10)) };
             let mut pool = locked(&self.pool);
@@ -157,12 +184,4 @@ impl Helpers {
             self.host.sleep(pause);
         }
     }
-}
-
-/// True: the queue needs no more help.
-fn serve(resource: &Arc<Resource>, block: bool) -> bool {
-    catch_unwind(AssertUnwindSafe(|| resource.serve_queue(block))).unwrap_or_else(|_| {
-        resource.fail_queue("the thread that waited for the lock panicked");
-        true
-    })
 }

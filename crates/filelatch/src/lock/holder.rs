@@ -5,10 +5,11 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use filelatch_fs::real::LOCK_RECORD_OFFSET;
-use filelatch_fs::{Access, FsFile, LockKind};
+use filelatch_fs::{Access, FsFile, LockEntry, LockKind};
 
 use super::held::{self, Recovery};
 use super::record::{Found, RECORD_LIMIT, Record};
+use super::records::{FIRST, RECORDS};
 use super::sidecar::LockPath;
 use super::stale::Verdict;
 use crate::error::{Error, Result};
@@ -33,6 +34,8 @@ pub struct Holder {
     pub since: Option<SystemTime>,
     /// Shared locks have many holders.
     pub shared: bool,
+    /// It shares the file with others who lock records of it, and holds some of them or waits for one (P10).
+    pub records: bool,
     /// The system confirmed that this process holds the lock. Otherwise it is what the record says, which may be old.
     pub confirmed: bool,
     /// How long, when this was found out.
@@ -45,6 +48,9 @@ impl fmt::Display for Holder {
             (Some(pid), Some(what)) => write!(f, "pid {pid} ({what})")?,
             (Some(pid), None) => write!(f, "pid {pid}")?,
             (None, _) => f.write_str("a program that keeps no record")?,
+        }
+        if self.records {
+            f.write_str(" with records of it")?;
         }
         if let Some(host) = &self.host {
             write!(f, " on {host}")?;
@@ -66,6 +72,8 @@ pub struct LockState {
     pub holders: Vec<Holder>,
     /// How many wait, as far as the system tells.
     pub waiting: usize,
+    /// How many records are locked, as far as the system tells. It does not say by which of the holders.
+    pub records: usize,
 }
 
 /// A lock that was taken over from a dead holder (LOCK-10).
@@ -156,6 +164,12 @@ fn read_record(file: &dyn FsFile) -> io::Result<Option<Record>> {
 
 fn from_table(parts: &Parts, table: &filelatch_fs::LockTable, record: Option<&Record>) -> LockState {
     let facts = parts.facts();
+    // Nobody else locks bytes there for writing, and nobody shares the whole file while records are locked.
+    let is_record = |e: &&LockEntry| {
+        let (start, kind) = (e.start, e.kind);
+        e.range && !e.waiting && kind == LockKind::Exclusive && (FIRST..FIRST + RECORDS).contains(&start)
+    };
+    let records = table.entries.iter().filter(is_record).count();
     let holders = table.holders().map(|entry| {
         let exclusive = entry.kind == LockKind::Exclusive;
         // A record speaks for an exclusive holder of this machine and PID namespace.
@@ -168,11 +182,12 @@ fn from_table(parts: &Parts, table: &filelatch_fs::LockTable, record: Option<&Re
         let mut holder = record.map(|r| from_record(parts, r)).unwrap_or_default();
         holder.pid = entry.pid;
         holder.shared = !exclusive;
+        holder.records = holder.shared && records > 0;
         holder.confirmed = true;
         holder.program = entry.pid.and_then(|pid| parts.host.program_of(pid));
         holder
     });
-    LockState { holders: holders.collect(), waiting: table.entries.iter().filter(|e| e.waiting).count() }
+    LockState { holders: holders.collect(), waiting: table.entries.iter().filter(|e| e.waiting).count(), records }
 }
 
 /// No table (or one that can't show everybody): a shared lock is refused exactly while somebody holds an exclusive one, and
@@ -191,7 +206,7 @@ fn by_probe(parts: &Parts, file: &dyn FsFile, record: Option<&Record>) -> io::Re
         Some(record) => from_record(parts, record),
         None => Holder { shared, confirmed: true, ..Holder::default() },
     };
-    Ok(LockState { holders: vec![holder], waiting: 0 })
+    Ok(LockState { holders: vec![holder], ..LockState::default() })
 }
 
 fn from_record(parts: &Parts, record: &Record) -> Holder {
@@ -205,6 +220,7 @@ fn from_record(parts: &Parts, record: &Record) -> Holder {
         host: text(&record.host),
         since,
         shared: false,
+        records: false,
         confirmed: false,
         held_for: since.and_then(|since| parts.host.now().duration_since(since).ok()),
     }

@@ -17,6 +17,8 @@
 //! 3. Had it: does the path still name the locked file? Sign it (`record`). Done.
 //! 4. A helper thread (`helpers`) queues at the gate and in the kernel, once for all waiters of this file in this process.
 //!
+//! A lock on a record in a file is a byte of the lock file on top of a shared lock: see `records`, `slots`.
+//!
 //! Locks on several files are taken in the order of [`ResourceId`](crate::ResourceId), so calls that take several at once can't
 //! deadlock with each other; what nests calls is watched by `waits`.
 
@@ -29,10 +31,12 @@ pub(crate) mod holder;
 pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod record;
+pub(crate) mod records;
 pub(crate) mod removal;
 pub(crate) mod resource;
 pub(crate) mod service;
 pub(crate) mod sidecar;
+pub(crate) mod slots;
 pub(crate) mod stale;
 pub(crate) mod waiter;
 pub(crate) mod waits;

@@ -42,6 +42,14 @@ impl Wait {
             Wait::Forever => None,
         }
     }
+
+    /// What is left of it after some time.
+    pub(crate) fn after(self, spent: Duration) -> Wait {
+        match (self, self.limit()) {
+            (Wait::No, _) | (_, None) => self,
+            (_, Some(limit)) => Wait::For(limit.saturating_sub(spent)),
+        }
+    }
 }
 
 /// What to do when the lock can't be had (LOCK-18).

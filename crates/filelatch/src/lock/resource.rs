@@ -27,8 +27,9 @@ use std::time::Duration;
 
 use filelatch_fs::{FsFile, Host, LockKind, Stat, Timestamp};
 
+use super::acquire::Queued;
 use super::held::Recovery;
-use super::helpers::Helpers;
+use super::helpers::{Helpers, Work};
 use super::options::LockMode;
 use super::owner::Owner;
 use super::record::{Found, Intent, NEWEST, Record};
@@ -39,11 +40,11 @@ use crate::parts::{Parts, rfc3339};
 use crate::path::Place;
 
 /// Hand-overs inside the process while another process waits.
-const HANDOVERS: u32 = 32;
+pub(super) const HANDOVERS: u32 = 32;
 /// Time for such hand-overs.
-const TURN: Duration = Duration::from_millis(2);
+pub(super) const TURN: Duration = Duration::from_millis(2);
 /// Holders who take less than this are waited for awake by the next in line: sleeping and waking would take longer.
-const QUICK: Duration = Duration::from_micros(20);
+pub(super) const QUICK: Duration = Duration::from_micros(20);
 /// A record older than this is written anew when the process locks again: "since" is right to this much.
 const SIGNATURE_AGE: Duration = Duration::from_secs(1);
 
@@ -57,6 +58,8 @@ pub(crate) struct Resource {
     helpers: Arc<Helpers>,
     /// The process that built it; in a forked child everything here is inert (L21).
     born_in: u32,
+    /// Its holders lock records, each of them its own (P10): a shared lock for all of them, which one owner may have several times.
+    for_records: bool,
     state: Mutex<State>,
 }
 
@@ -117,10 +120,10 @@ struct Signature {
 }
 
 /// How a request begins.
-pub(crate) enum Begin {
-    Got(Tenure),
+pub(crate) enum Begin<H = Tenure, T = Ticket> {
+    Got(H),
     /// In the queue.
-    Queued(Ticket),
+    Queued(T),
     /// Held, and the caller would not wait.
     Held,
     /// Held elsewhere, and the caller would not wait; or just on its way from one holder to the next, or taken for a moment by a
@@ -215,24 +218,38 @@ impl Resource {
             handed_on: false,
         };
         let born_in = parts.host.pid();
-        Resource { parts, place, lock, mode: Mutex::new(mode), helpers, born_in, state: Mutex::new(state) }
+        let (mode, state) = (Mutex::new(mode), Mutex::new(state));
+        Resource { parts, place, lock, mode, helpers, born_in, for_records: false, state }
+    }
+
+    /// The lock that those share who lock records of this file: another open file, so that the system keeps them and the holders
+    /// of the whole file apart.
+    pub(crate) fn for_records(&self) -> Resource {
+        let (parts, helpers) = (Arc::clone(&self.parts), Arc::clone(&self.helpers));
+        let resource = Resource::new(parts, helpers, self.place.clone(), self.lock.clone(), self.mode());
+        Resource { for_records: true, ..resource }
+    }
+
+    pub(crate) fn helpers(&self) -> &Arc<Helpers> {
+        &self.helpers
     }
 
     pub(crate) fn is_foreign_process(&self) -> bool {
         self.parts.host.pid() != self.born_in
     }
 
-    /// Asks for the lock: at once if it can be had at once, else in the queue if `wait`.
-    pub(crate) fn begin(self: &Arc<Self>, kind: LockKind, owner: Owner, wait: bool) -> Result<Begin> {
+    /// Asks for the lock: at once if it can be had at once, else in the queue if `wait`. `past`: past those who wait for it, for they
+    /// wait for this owner.
+    pub(crate) fn begin(self: &Arc<Self>, kind: LockKind, owner: Owner, wait: bool, past: bool) -> Result<Begin> {
         if self.is_foreign_process() {
             return Err(Error::Forked { path: self.place.spelled.clone() });
         }
         let mut state = locked(&self.state);
-        if state.holders.iter().any(|tenant| tenant.owner == owner) {
+        if !self.for_records && state.holders.iter().any(|tenant| tenant.owner == owner) {
             return Err(Error::Reentrant { path: self.place.spelled.clone() });
         }
-        let joins = state.os == Os::Held(LockKind::Shared) && kind == LockKind::Shared && state.queue.is_empty();
-        if joins && !self.somebody_waits(&state)? {
+        let both_shared = state.os == Os::Held(LockKind::Shared) && kind == LockKind::Shared;
+        if both_shared && (past || state.queue.is_empty() && !self.somebody_waits(&state)?) {
             let grant = state.admit(owner);
             return Ok(Begin::Got(self.tenure(grant)));
         }
@@ -240,7 +257,7 @@ impl Resource {
         if (state.os == Os::Free || stray) && state.queue.is_empty() {
             state.os = Os::Busy;
             let sidecar = state.sidecar.clone();
-            let how = How::Try { overtake: state.turn_goes_on(self.parts.host.monotonic()) };
+            let how = How::Try { overtake: past || state.turn_goes_on(self.parts.host.monotonic()) };
             drop(state);
             return self.first_try(kind, owner, wait, sidecar, how);
         }
@@ -312,10 +329,10 @@ impl Resource {
 
     fn call_helper(self: &Arc<Self>, state: &mut State) {
         state.os = Os::Busy;
-        if state.front() == Some(LockKind::Exclusive) && state.adopt_stray() {
+        if state.adopt_stray() {
             return;
         }
-        if let Err(e) = self.helpers.submit(self) {
+        if let Err(e) = self.helpers.submit(Work::File(Arc::clone(self)), true) {
             self.fail_all(state, &format!("cannot start a thread to wait for the lock: {e}"));
         }
     }
@@ -340,7 +357,8 @@ impl Resource {
                 }
                 Some(sidecar) => sidecar,
                 None => match Sidecar::open(&self.parts, &self.place, &self.lock, self.mode(), &self.helpers.heart)? {
-                    Opened::Sidecar(sidecar) => Arc::new(sidecar),
+                    Opened::Sidecar(sidecar) if self.for_records => Arc::new(sidecar),
+                    Opened::Sidecar(sidecar) => Arc::new(sidecar.excluding_records(&*self.place.dir)),
                     Opened::Impossible(e) => return Ok(Attempt::Impossible(e)),
                 },
             };
@@ -389,7 +407,7 @@ impl Resource {
         }
     }
 
-    fn mode(&self) -> LockMode {
+    pub(crate) fn mode(&self) -> LockMode {
         *locked(&self.mode)
     }
 
@@ -723,6 +741,33 @@ impl Resource {
         true
     }
 
+    /// The lock file, while somebody holds the lock.
+    pub(crate) fn sidecar(&self) -> Option<Arc<Sidecar>> {
+        locked(&self.state).sidecar.clone()
+    }
+
+    /// The lock that came with an inherited descriptor, if there is one.
+    pub(crate) fn inherited(&self) -> Option<LockKind> {
+        locked(&self.state).sidecar.as_ref().and_then(|sidecar| sidecar.inherited())
+    }
+
+    /// Closes the lock file when the last holder has left, instead of unlocking it.
+    pub(crate) fn close_at_the_end(&self) {
+        locked(&self.state).handed_on = true;
+    }
+
+    /// What the lock file promises now. Others who share the lock may have written to it since.
+    pub(crate) fn look_for_intent(&self) -> Result<Option<Intent>> {
+        let Some(sidecar) = self.sidecar() else { return Ok(None) };
+        let (bytes, len) = sidecar.read_head().map_err(|e| Error::io("read", &self.lock.path, e))?;
+        let intent = match Record::find(&bytes[..len], len as u64) {
+            Found::Record(record) => record.intent,
+            Found::Damaged | Found::Foreign => None,
+        };
+        locked(&self.state).intent.clone_from(&intent);
+        Ok(intent)
+    }
+
     /// Lets programs that are started from now on inherit the held lock; answers the descriptor's number. Releasing it then
     /// leaves it to them.
     pub(crate) fn make_inheritable(&self) -> Result<Option<u64>> {
@@ -778,23 +823,21 @@ impl State {
         true
     }
 
-    /// The first in the queue is another, or nobody is: a wait for an exclusive lock that nobody wants must keep no one out.
-    /// True: the queue needs another helper.
+    /// The first in the queue is another, or nobody is: a wait that nobody wants must keep no one out. True: the queue needs another
+    /// helper.
     fn call_off(&mut self) -> bool {
         let front = self.front();
-        let unwanted = front != Some(LockKind::Exclusive);
-        if let Some(wait) = self.kernel.as_mut().filter(|wait| unwanted && wait.kind == LockKind::Exclusive) {
+        if let Some(wait) = self.kernel.as_mut().filter(|wait| front != Some(wait.kind)) {
             wait.called_off = true;
             wait.sidecar.open_gate();
         }
         front.is_some() && self.leave_stray()
     }
 
-    /// Somebody wants the exclusive lock again that was being waited for.
+    /// Somebody wants the lock again that was being waited for.
     fn call_back(&mut self) {
-        if self.front() == Some(LockKind::Exclusive)
-            && let Some(wait) = self.kernel.as_mut().filter(|wait| wait.called_off)
-        {
+        let front = self.front();
+        if let Some(wait) = self.kernel.as_mut().filter(|wait| wait.called_off && front == Some(wait.kind)) {
             wait.called_off = false;
             wait.sidecar.shut_gate();
         }
@@ -813,7 +856,9 @@ impl State {
 
     /// Makes a stray wait the queue's again.
     fn adopt_stray(&mut self) -> bool {
-        let Some(mut wait) = self.strays.pop() else { return false };
+        let front = self.front();
+        let Some(i) = self.strays.iter().rposition(|stray| Some(stray.kind) == front) else { return false };
+        let mut wait = self.strays.swap_remove(i);
         wait.called_off = false;
         wait.sidecar.shut_gate();
         self.kernel = Some(wait);
@@ -827,24 +872,22 @@ impl State {
     }
 }
 
-impl Ticket {
-    /// Says that a thread waits, not a task.
-    pub(crate) fn is_for_thread(&self) {
+impl Queued for Ticket {
+    type Held = Tenure;
+
+    fn is_for_thread(&self) {
         self.waiter.is_for_thread();
     }
 
-    /// Waits awake for a moment if the turn is said to be near.
-    pub(crate) fn spin_if_near(&self, host: &dyn Host) {
+    fn spin_if_near(&self, host: &dyn Host) {
         self.waiter.spin_if_near(host, QUICK);
     }
 
-    /// The answer if it is there; else `waker` is told when it is.
-    pub(crate) fn poll(&self, waker: &Waker) -> Option<Result<Tenure>> {
+    fn poll(&self, waker: &Waker) -> Option<Result<Tenure>> {
         Some(self.waiter.poll(waker)?.map(|grant| self.resource.tenure(grant)))
     }
 
-    /// Leaves the queue. True: it was still in it, and no answer will come.
-    pub(crate) fn leave(&self) -> bool {
+    fn leave(&self) -> bool {
         let mut state = locked(&self.resource.state);
         let before = state.queue.len();
         state.queue.retain(|waiter| waiter.id != self.waiter.id);
@@ -857,10 +900,6 @@ impl Ticket {
             state.admit_followers();
         }
         was_in
-    }
-
-    pub(crate) fn resource(&self) -> &Arc<Resource> {
-        &self.resource
     }
 }
 

@@ -22,6 +22,7 @@ use super::heart::Heart;
 use super::held::{Fallback, Recovery};
 use super::options::LockMode;
 use super::record::{Found, RECORD_LIMIT, Record};
+use super::records::{FIRST, RECORDS};
 use super::resource::locked;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
@@ -66,6 +67,10 @@ pub(crate) struct Sidecar {
     no_flock: AtomicBool,
     /// The lock beside the whole-file lock, or in its place (P4).
     fallback: Option<Box<Fallback>>,
+    /// A shared lock takes the bytes of all records, too (P10).
+    excludes_records: bool,
+    /// It has them.
+    has_records: AtomicBool,
 }
 
 /// How a wait ended.
@@ -104,6 +109,11 @@ pub(crate) enum Opened {
 }
 
 impl Sidecar {
+    /// From now on a shared lock excludes those who lock records.
+    pub(crate) fn excluding_records(self, dir: &dyn FsDir) -> Sidecar {
+        Sidecar { excludes_records: dir.caps().range_locks, ..self }
+    }
+
     /// Opens the lock file, creating it if need be.
     pub(crate) fn open(
         parts: &Arc<Parts>,
@@ -140,6 +150,8 @@ impl Sidecar {
             gate: Mutex::default(),
             no_flock: AtomicBool::new(false),
             fallback: None,
+            excludes_records: false,
+            has_records: AtomicBool::new(false),
         }
     }
 
@@ -213,6 +225,10 @@ impl Sidecar {
         if (waited_for && !overtake) || !self.try_flock(kind)? {
             return Ok(Try::Refused);
         }
+        if kind == LockKind::Shared && !self.try_records()? {
+            self.unlock_flock()?;
+            return Ok(Try::Refused);
+        }
         if let Some(fallback) = &self.fallback {
             let taken = self.try_fallback(fallback, kind);
             fallback.give_up();
@@ -254,6 +270,7 @@ impl Sidecar {
         }
         if !self.gated {
             self.flock(kind)?;
+            self.lock_records(kind)?;
             return self.wait_for_fallback(kind);
         }
         self.file.lock_range(GATE, 1, LockKind::Exclusive)?;
@@ -265,7 +282,7 @@ impl Sidecar {
         if called_off {
             self.open_gate();
         }
-        let had = self.flock(kind);
+        let had = self.flock(kind).and_then(|()| self.lock_records(kind));
         let mut gate = locked(&self.gate);
         let opened = if gate.shut { self.file.unlock_range(GATE, 1) } else { Ok(()) };
         // Whether the wait is still wanted counts for as long as it lasts.
@@ -310,6 +327,22 @@ impl Sidecar {
         ended
     }
 
+    /// Takes the bytes of all records for reading, if nobody has one of them.
+    fn try_records(&self) -> io::Result<bool> {
+        let had = !self.excludes_records || self.file.try_lock_range(FIRST, RECORDS, LockKind::Shared)?;
+        self.has_records.store(had && self.excludes_records, Ordering::Relaxed);
+        Ok(had)
+    }
+
+    /// Waits for the bytes of all records: whoever has some may go on to the end, and the gate keeps further ones out.
+    fn lock_records(&self, kind: LockKind) -> io::Result<()> {
+        if kind == LockKind::Shared && self.excludes_records {
+            self.file.lock_range(FIRST, RECORDS, LockKind::Shared)?;
+            self.has_records.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
     /// A wait in [`Sidecar::lock`] that nobody wants any more goes on, but keeps nobody out.
     pub(crate) fn open_gate(&self) {
         let mut gate = locked(&self.gate);
@@ -337,7 +370,10 @@ impl Sidecar {
     }
 
     fn unlock_flock(&self) -> io::Result<()> {
-        if self.no_flock.load(Ordering::Relaxed) { Ok(()) } else { self.file.unlock() }
+        let records =
+            if self.has_records.swap(false, Ordering::Relaxed) { self.unlock_bytes(FIRST, RECORDS) } else { Ok(()) };
+        let flock = if self.no_flock.load(Ordering::Relaxed) { Ok(()) } else { self.file.unlock() };
+        flock.and(records)
     }
 
     /// Is the lock still had? Only a fallback lock can be lost.
@@ -353,6 +389,28 @@ impl Sidecar {
     /// The dead holder from whom the lock was taken over, once.
     pub(crate) fn recovery(&self) -> Option<Recovery> {
         self.fallback.as_ref().and_then(|fallback| fallback.recovery())
+    }
+
+    /// Waits for a byte of a record (P10), or for its gate, in the kernel.
+    pub(crate) fn lock_byte(&self, byte: u64) -> io::Result<()> {
+        self.file.lock_range(byte, 1, LockKind::Exclusive)
+    }
+
+    pub(crate) fn try_lock_byte(&self, byte: u64) -> io::Result<bool> {
+        self.file.try_lock_range(byte, 1, LockKind::Exclusive)
+    }
+
+    pub(crate) fn unlock_byte(&self, byte: u64) -> io::Result<()> {
+        self.unlock_bytes(byte, 1)
+    }
+
+    fn unlock_bytes(&self, start: u64, len: u64) -> io::Result<()> {
+        self.file.unlock_range(start, len)
+    }
+
+    /// Does another open file have this byte?
+    pub(crate) fn byte_is_locked(&self, byte: u64) -> io::Result<bool> {
+        self.file.range_is_locked(byte, 1)
     }
 
     /// Does another process of ours wait for the lock?
@@ -390,6 +448,11 @@ impl Sidecar {
 
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Can bytes of it be locked, beside a shared lock that counts?
+    pub(crate) fn has_records(&self) -> bool {
+        self.writable && self.fallback.is_none()
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {

@@ -204,12 +204,18 @@ impl Drop for WaitNote<'_> {
     }
 }
 
+/// May a lock of one name keep out who asks for the other? A record's name begins with its file's (P10).
+fn meets(a: &str, b: &str) -> bool {
+    let covers = |file: &str, record: &str| record.strip_prefix(file).is_some_and(|rest| rest.starts_with(':'));
+    a == b || covers(a, b) || covers(b, a)
+}
+
 /// Follows "waits for what the next one holds" from `start` until it comes back. Exclusive locks have one holder; of several
 /// shared holders every one is tried.
 fn circle_of(start: &str, edges: &[Edge]) -> Option<Vec<Edge>> {
     fn follow<'a>(start: &str, edges: &'a [Edge], path: &mut Vec<&'a Edge>) -> bool {
         let Some(last) = path.last().copied() else { return false };
-        for next in edges.iter().filter(|edge| edge.holds.contains(&last.waits)) {
+        for next in edges.iter().filter(|edge| edge.holds.iter().any(|held| meets(held, &last.waits))) {
             if next.owner == start {
                 return true;
             }

@@ -116,7 +116,10 @@ pub(crate) fn combine(
     change: &mut dyn FnMut(&mut Head) -> bool,
 ) -> Result<Option<Ended>> {
     let resource = &entry.resource;
-    if resource.is_held_by(part.owner) || locked(&entry.combiner.0).running == Some(part.owner) {
+    if resource.is_held_by(part.owner)
+        || entry.records.is_held_by(part.owner)
+        || locked(&entry.combiner.0).running == Some(part.owner)
+    {
         return Err(Error::Reentrant { path: resource.place.spelled.clone() });
     }
     let host = &resource.parts.host;
@@ -219,7 +222,7 @@ struct Patience<'a> {
 }
 
 impl<'a> Patience<'a> {
-    fn look(&mut self, resource: &Resource, part: &Part<'a>, ran: bool, now: Duration) -> Look {
+    fn look(&mut self, resource: &Arc<Resource>, part: &Part<'a>, ran: bool, now: Duration) -> Look {
         if let Some(left) = SHORT.checked_sub(now.saturating_sub(self.since)).filter(|left| !left.is_zero()) {
             return Look::Wait(Some(left));
         }

@@ -139,7 +139,8 @@ impl Tenure {
     }
 }
 
-fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
+/// Only while nobody else may write.
+pub(crate) fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
     let place = &resource.place;
     let stuck = |problem: String| Error::Unrecovered { path: place.spelled.clone(), problem };
     if intent.kind != KIND {

@@ -103,6 +103,32 @@ pub(crate) fn fork(path: &str) {
     say("fine");
 }
 
+pub(crate) fn fork_with_records(path: &str) {
+    let engine = engine();
+    let here = engine.file(path).unwrap();
+    here.write(b"one", &WriteOptions::new()).unwrap();
+    let mut guard = Some(here.try_lock_record("x").unwrap());
+    assert!(in_child(|| {
+        let inherited = guard.take().unwrap();
+        assert!(!inherited.is_held() && inherited.validity() == Validity::Forked);
+        assert!(matches!(inherited.write(b"x", &WriteOptions::new()), Err(Error::Forked { .. })));
+        assert!(matches!(inherited.read(), Err(Error::Forked { .. })));
+        drop(inherited);
+        assert!(matches!(here.try_lock_record("x"), Err(Error::Locked { .. })), "the parent's lock is gone");
+        let own = here.try_lock_record("y").unwrap();
+        own.write(b"two", &WriteOptions::new()).unwrap();
+        own.is_held()
+    }));
+    assert!(guard.as_ref().unwrap().is_held());
+    assert!(file(Path::new(path)).try_lock_record("x").is_err(), "the child's end released the parent's lock");
+    drop(file(Path::new(path)).try_lock_record("y").unwrap());
+    guard.as_ref().unwrap().update_bytes(&WriteOptions::new(), |old| Ok::<_, Error>(old.map(<[u8]>::to_vec))).unwrap();
+    drop(guard);
+    drop(file(Path::new(path)).try_lock_record("x").unwrap());
+    assert_eq!(here.read().unwrap().bytes(), b"two");
+    say("fine");
+}
+
 /// P12: a lock that was handed to a program lasts until the guard is dropped *and* the program has ended; meanwhile no thread of
 /// this process gets it either.
 #[test]

@@ -29,6 +29,8 @@ mod privileged;
 #[cfg(test)]
 mod publish;
 #[cfg(test)]
+mod records;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod simulated;

@@ -233,6 +233,11 @@ fn worker() {
         ["meet", path] => super::fallback::meets(path),
         ["count-by-file", path, times] => super::fallback::count(path, times),
         ["fork", path] => super::fork::fork(path),
+        ["fork-with-records", path] => super::fork::fork_with_records(path),
+        ["hold-records", path, records] => super::records::hold(path, records),
+        ["exclude-records", path, seed] => super::records::exclude(path, seed),
+        ["busy-with-records", path, records] => super::records::busy(path, records),
+        ["count-records", path, seed] => super::records::count_worker(path, seed),
         ["count-aloud", path] => {
             let file = file(Path::new(path));
             loop {
