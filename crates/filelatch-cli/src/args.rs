@@ -86,6 +86,10 @@ pub(crate) struct Init {
 /// `RESOURCE:DESCRIPTOR` words separated by blanks. The lock file is `.NAME.lock` beside the file, so that flock(1) on it
 /// excludes us and we exclude it.
 ///
+/// FILE#RECORD locks a part of a file, by a name that the programs agree on, unless there is a file of exactly that name: holders of
+/// other records go on, who wants the whole file waits. Inside, `update FILE#RECORD` writes under that lock; the whole file is
+/// refused. Whole files are locked first, and --timeout counts for them and for the records each.
+///
 /// The exit status is the command's; 126: it can't be executed; 127: not found; 128+N: ended by signal N. While the command
 /// runs, Ctrl-C is its business; SIGTERM and SIGHUP are passed on to it.
 ///
@@ -116,7 +120,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["shared", "close"])]
     pub(crate) max_hold: Option<Duration>,
     /// The files; several are locked in one global order. They need not exist
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required = true, value_name = "FILE[#RECORD]")]
     pub(crate) files: Vec<PathBuf>,
     /// The command and its arguments; no shell is involved
     #[arg(last = true, required = true, value_name = "COMMAND")]
@@ -216,8 +220,8 @@ pub(crate) struct Update {
     pub(crate) filter_timeout: Duration,
     #[command(flatten)]
     pub(crate) writing: Writing,
-    /// The file
-    #[arg(value_name = "FILE")]
+    /// The file; FILE#RECORD writes under the lock of a record (see `run`), not of the whole file
+    #[arg(value_name = "FILE[#RECORD]")]
     pub(crate) file: PathBuf,
     /// The jq filter
     #[arg(value_name = "FILTER", allow_hyphen_values = true)]

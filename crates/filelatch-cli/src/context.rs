@@ -1,6 +1,6 @@
 //! What every command works with: the engine, built from the arguments and the environment, and the locks that are held already.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use filelatch::{Filelatch, Inherited, InheritedLease, LatchFile, LockOptions, Policy, Wait};
@@ -54,10 +54,27 @@ impl Context {
         Ok(file)
     }
 
-    /// Refuses at once what would be waited for without end.
-    pub(crate) fn check_held(&self, file: &LatchFile, exclusive: bool) -> Result<(), CliError> {
-        Ok(self.held.check(file, &self.lost, exclusive)?)
+    /// A handle on a file, and a record of it: `FILE#RECORD`, unless there is something of exactly that name.
+    pub(crate) fn file_or_record(&self, path: &Path) -> Result<(LatchFile, Option<String>), CliError> {
+        if let Some((file, record)) = split(path) {
+            let exists = !matches!(self.latch.file(path).and_then(|file| file.try_read()), Ok(None));
+            if !exists {
+                return Ok((self.file(&file)?, Some(record)));
+            }
+        }
+        Ok((self.file(path)?, None))
     }
+
+    /// Refuses at once what would be waited for without end.
+    pub(crate) fn check_held(&self, file: &LatchFile, record: Option<&str>, exclusive: bool) -> Result<(), CliError> {
+        Ok(self.held.check(file, record, &self.lost, exclusive)?)
+    }
+}
+
+/// At the first `#` of the name; a directory may have one.
+fn split(path: &Path) -> Option<(PathBuf, String)> {
+    let (file, record) = path.file_name()?.to_str()?.split_once('#')?;
+    (!file.is_empty() && !record.is_empty()).then(|| (path.with_file_name(file), record.to_owned()))
 }
 
 /// Tells of locks that are switched off.

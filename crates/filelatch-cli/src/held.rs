@@ -2,7 +2,8 @@
 //!
 //! Words separated by blanks, each `RESOURCE:DESCRIPTOR`: the lock's descriptor was inherited, and is checked before it is used.
 //! Or `RESOURCE:pidN` (after `run --close`): process N keeps the lock to itself, so waiting for it would never end.
-//! A resource's name contains no blank ([`filelatch::Guard::resource_name`]).
+//! A resource's name contains no blank ([`filelatch::Guard::resource_name`]). A record's name is its file's, a colon and 16 hexadecimal
+//! digits ([`filelatch::RecordGuard::resource_name`]).
 
 use filelatch::{Error, Filelatch, Inherited, LatchFile};
 
@@ -46,18 +47,31 @@ impl Held {
     }
 
     /// Refuses at once what would be waited for without end.
-    pub(crate) fn check(&self, file: &LatchFile, lost: &[Inherited], exclusive: bool) -> Result<(), Error> {
+    pub(crate) fn check(
+        &self,
+        file: &LatchFile,
+        record: Option<&str>,
+        lost: &[Inherited],
+        exclusive: bool,
+    ) -> Result<(), Error> {
         if self.kept.is_empty() && lost.is_empty() {
             return Ok(());
         }
-        let name = file.id().to_string();
-        if lost.iter().any(|held| held.resource == name) {
+        let whole = file.id().to_string();
+        let own = record.map(|record| file.record_resource_name(record));
+        // A record meets its own lock and the whole file's, the whole file all of its records'.
+        let meets = |resource: &str| match (resource.strip_prefix(&whole), &own) {
+            (Some(rest), None) => rest.is_empty() || rest.starts_with(':'),
+            (Some(rest), Some(own)) => rest.is_empty() || resource == own,
+            (None, _) => false,
+        };
+        if lost.iter().any(|held| meets(&held.resource)) {
             let path = file.path().display();
             output::warning(&format!(
                 "the lock on `{path}` was not inherited (its descriptor was closed on the way), so it is waited for"
             ));
         }
-        let mut keepers = self.kept.iter().filter(|(resource, _)| *resource == name).map(|(_, pid)| *pid).peekable();
+        let mut keepers = self.kept.iter().filter(|(resource, _)| meets(resource)).map(|(_, pid)| *pid).peekable();
         if keepers.peek().is_none() {
             return Ok(());
         }
@@ -77,7 +91,7 @@ mod tests {
     /// P12: what is written is read again; nonsense is left out.
     #[test]
     fn round_trip() {
-        let text = "fe00:12:a.json:5 fe00:12:b%20c:77 fe00:9:d:pid4211";
+        let text = "fe00:12:a.json:5 fe00:12:b%20c:77 fe00:12:a.json:4123456789abcdef:6 fe00:9:d:pid4211";
         let held = Held::parse(text);
         assert_eq!(held.to_value(), text);
         assert_eq!(held.inherited[1], Inherited { resource: "fe00:12:b%20c".into(), descriptor: 77 });

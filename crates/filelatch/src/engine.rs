@@ -1,6 +1,6 @@
 //! The engine: one value, built from its parts, that every face of filelatch uses.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -22,6 +22,7 @@ use crate::lock::{LockOptions, Wait};
 use crate::parts::Parts;
 use crate::path::{Dirs, Place, ResourceId};
 use crate::policy::Policy;
+use crate::record_guard::RecordGuard;
 use crate::workspace::{self, Initialized, Trusted, Workspace};
 use crate::write::{Leftover, sweep};
 
@@ -419,6 +420,30 @@ impl Filelatch {
         options: &LockOptions<'_>,
     ) -> Result<Vec<SharedGuard>> {
         self.in_order(paths, options, LatchFile::lock_shared)
+    }
+
+    /// Locks records of several files, in one order for all callers: files as in [`Filelatch::lock_all`], records as in
+    /// [`LatchFile::lock_records`]. If one can't be had, none is held afterwards.
+    pub fn lock_all_records<'a>(
+        &self,
+        records: impl IntoIterator<Item = (&'a Path, &'a str)>,
+        options: &LockOptions<'_>,
+    ) -> Result<Vec<RecordGuard>> {
+        let mut files: BTreeMap<ResourceId, (LatchFile, Vec<&str>)> = BTreeMap::new();
+        for (path, record) in records {
+            let file = self.file(path)?;
+            let id = file.id().clone();
+            files.entry(id).or_insert_with(|| (file, Vec::new())).1.push(record);
+        }
+        let host = &self.inner.parts.host;
+        let began = host.monotonic();
+        let mut guards = Vec::new();
+        for (file, records) in files.into_values() {
+            let wait = options.wait.unwrap_or(file.policy().wait);
+            let left = wait.after(host.monotonic().saturating_sub(began));
+            guards.extend(file.lock_records(records, &options.clone().wait(left))?);
+        }
+        Ok(guards)
     }
 
     fn in_order<'a, G>(

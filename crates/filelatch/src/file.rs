@@ -253,6 +253,11 @@ impl LatchFile {
         Ok(guards.into_iter().map(|(_, guard)| guard).collect())
     }
 
+    /// The name of a record's lock on this machine, as nested programs are told of it.
+    pub fn record_resource_name(&self, record: &str) -> String {
+        name_of(&self.entry.resource, byte_of(record))
+    }
+
     /// Locks one record if it can be had at once; [`Error::Locked`] otherwise.
     pub fn try_lock_record(&self, name: &str) -> Result<RecordGuard> {
         self.lock_record(name, &LockOptions::new().wait(Wait::No))

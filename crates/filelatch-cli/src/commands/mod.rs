@@ -59,14 +59,21 @@ fn format_of(file: &LatchFile, option: Option<Format>) -> Result<Format, CliErro
 fn change(
     context: &Context,
     file: &LatchFile,
+    record: Option<&str>,
     writing: &Writing,
     mut change: impl FnMut(Option<&[u8]>) -> Result<Vec<u8>, CliError>,
 ) -> Result<(), CliError> {
-    context.check_held(file, true)?;
+    context.check_held(file, record, true)?;
     let written = with_waiting(writing.waiting.wait(), |lock| {
         let mut options = WriteOptions::new().lock(lock);
         options.durability = writing.durability;
-        file.update_bytes(&options, |old| change(old).map(Some))
+        match record {
+            None => file.update_bytes(&options, |old| change(old).map(Some)),
+            Some(record) => {
+                let guard = file.lock_record(record, &options.lock)?;
+                guard.update_bytes(&options, |old| change(old).map(Some))
+            }
+        }
     })?;
     output::written(file, &written, context.json)
 }

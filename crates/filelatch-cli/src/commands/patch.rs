@@ -24,7 +24,7 @@ pub(crate) fn patch(context: &Context, args: &Patch) -> Result<(), CliError> {
     // Before the lock is taken: a mistyped name leaves no lock file behind.
     file.read()?;
     let wrong = |source| document_error(&file, source);
-    change(context, &file, &args.writing, |old| {
+    change(context, &file, None, &args.writing, |old| {
         let old = old.ok_or_else(|| Error::NotFound { path: file.path().to_owned() })?;
         let mut document = Document::parse(old, format).map_err(wrong)?;
         if is_merge { document.merge_patch(&patch) } else { document.json_patch(&patch) }.map_err(wrong)?;

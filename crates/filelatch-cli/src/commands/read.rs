@@ -34,7 +34,7 @@ fn snapshot(context: &Context, args: &Read) -> Result<Snapshot, CliError> {
     if !args.shared {
         return Ok(read()?);
     }
-    context.check_held(&file, false)?;
+    context.check_held(&file, None, false)?;
     // Looked for first: a mistyped name leaves no lock file behind.
     read()?;
     let guard = with_waiting(args.waiting.wait(), |options| file.lock_shared(&options))?;

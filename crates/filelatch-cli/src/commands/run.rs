@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 
-use filelatch::{Filelatch, Guard, Inherited, LockOptions, SharedGuard, Wait};
+use filelatch::{Filelatch, Guard, Inherited, LockOptions, RecordGuard, SharedGuard, Wait};
 
 use super::run_leased;
 use crate::args::{Global, Run};
@@ -14,10 +14,12 @@ use crate::held::Held;
 use crate::render::CliError;
 use crate::{env, exit, output};
 
-/// Locks of one kind, held until dropped.
-enum Locks {
-    Exclusive(Vec<Guard>),
-    Shared(Vec<SharedGuard>),
+/// Held until dropped.
+#[derive(Default)]
+struct Locks {
+    exclusive: Vec<Guard>,
+    shared: Vec<SharedGuard>,
+    records: Vec<RecordGuard>,
 }
 
 pub(crate) fn run(global: &Global, args: &Run) -> Result<u8, CliError> {
@@ -51,21 +53,32 @@ pub(crate) fn run(global: &Global, args: &Run) -> Result<u8, CliError> {
 
 fn lock(context: &Context, args: &Run) -> Result<Locks, CliError> {
     // Kept until the locks are had: their locks may be inherited, which is found out once for each handle.
-    let files = args.files.iter().map(|path| context.file(path)).collect::<Result<Vec<_>, _>>()?;
-    for file in &files {
-        context.check_held(file, !args.shared)?;
+    let files = args.files.iter().map(|path| context.file_or_record(path)).collect::<Result<Vec<_>, _>>()?;
+    for (file, record) in &files {
+        if args.shared && record.is_some() {
+            let message = format!("`{}` is a record, and records have no shared locks", file.path().display());
+            return Err(CliError::own("usage", message).hint("leave `--shared` away, or name the file"));
+        }
+        context.check_held(file, record.as_deref(), !args.shared)?;
     }
     let wait = if args.no_wait { Wait::No } else { args.timeout.map_or(Wait::Forever, Wait::For) };
-    let paths = || args.files.iter().map(AsRef::as_ref);
+    let whole: Vec<_> = files.iter().filter(|(_, record)| record.is_none()).map(|(file, _)| file).collect();
+    let paths = || whole.iter().map(|file| file.path());
+    // Who has the whole file needs none of its records.
+    let records = files.iter().filter(|(file, _)| !whole.iter().any(|whole| whole.id() == file.id()));
+    let records = records.filter_map(|(file, record)| Some((file.path(), record.as_deref()?)));
     let locks = with_waiting(Some(wait), |options: LockOptions<'_>| {
         let latch: &Filelatch = &context.latch;
+        let mut locks = Locks::default();
         if args.shared {
-            latch.lock_all_shared(paths(), &options).map(Locks::Shared)
+            locks.shared = latch.lock_all_shared(paths(), &options)?;
         } else {
-            latch.lock_all(paths(), &options).map(Locks::Exclusive)
+            locks.exclusive = latch.lock_all(paths(), &options)?;
         }
+        locks.records = latch.lock_all_records(records, &options)?;
+        Ok::<_, filelatch::Error>(locks)
     })?;
-    if files.iter().all(|file| file.policy().locks) {
+    if files.iter().all(|(file, _)| file.policy().locks) {
         locks.each(|_, warning, _| warning.map(output::warning));
     }
     Ok(locks)
@@ -77,14 +90,11 @@ impl Locks {
         &self,
         mut each: impl FnMut(String, Option<&str>, &dyn Fn() -> filelatch::Result<Option<u64>>) -> T,
     ) -> Vec<T> {
-        match self {
-            Locks::Exclusive(guards) => {
-                guards.iter().map(|g| each(g.resource_name(), g.warning(), &|| g.make_inheritable())).collect()
-            }
-            Locks::Shared(guards) => {
-                guards.iter().map(|g| each(g.resource_name(), g.warning(), &|| g.make_inheritable())).collect()
-            }
-        }
+        let mut all = Vec::new();
+        all.extend(self.exclusive.iter().map(|g| each(g.resource_name(), g.warning(), &|| g.make_inheritable())));
+        all.extend(self.shared.iter().map(|g| each(g.resource_name(), g.warning(), &|| g.make_inheritable())));
+        all.extend(self.records.iter().map(|g| each(g.resource_name(), g.warning(), &|| g.make_inheritable())));
+        all
     }
 }
 

@@ -54,7 +54,7 @@ fn lease(context: &Context, args: &Run, max_hold: Duration) -> Result<Vec<Lease>
     files.sort_by(|a, b| a.id().cmp(b.id()));
     files.dedup_by(|a, b| a.id() == b.id());
     for file in &files {
-        context.check_held(file, true)?;
+        context.check_held(file, None, true)?;
     }
     let wait = if args.no_wait { Wait::No } else { args.timeout.map_or(Wait::Forever, Wait::For) };
     with_waiting(Some(wait), |options| {

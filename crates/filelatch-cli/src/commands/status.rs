@@ -81,7 +81,11 @@ fn lines(rows: &[Row]) -> String {
             cells.push([path.clone(), "free".to_owned(), queue.trim_start_matches(", ").to_owned()]);
         }
         for holder in &row.state.holders {
-            let kind = if holder.shared { "shared" } else { "exclusive" };
+            let kind = match (holder.records, holder.shared) {
+                (true, _) => "records",
+                (false, true) => "shared",
+                (false, false) => "exclusive",
+            };
             cells.push([path.clone(), kind.to_owned(), format!("{}{queue}", holder_text(holder))]);
         }
     }
@@ -127,6 +131,7 @@ impl Row {
             "lockFile": output::path(&self.lock_file),
             "locked": !self.state.holders.is_empty(),
             "waiting": self.state.waiting,
+            "records": self.state.records,
             "holders": self.state.holders.iter().map(holder_to_json).collect::<Vec<_>>(),
             "lease": self.lease.as_ref().map(lease_to_json),
         })
@@ -142,6 +147,7 @@ fn holder_to_json(holder: &Holder) -> Value {
         "host": holder.host,
         "since": holder.since.map(output::time),
         "shared": holder.shared,
+        "records": holder.records,
         "confirmed": holder.confirmed,
     })
 }

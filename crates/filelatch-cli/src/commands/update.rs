@@ -12,14 +12,14 @@ use crate::render::CliError;
 
 pub(crate) fn update(context: &Context, args: &Update) -> Result<(), CliError> {
     let filter = Filter::compile(&args.filter, arguments(args)?, args.filter_timeout)?;
-    let file = context.file(&args.file)?;
+    let (file, record) = context.file_or_record(&args.file)?;
     let format = format_of(&file, args.format)?;
     if !args.create && file.try_read()?.is_none() {
         // Before the lock is taken: a mistyped name leaves no lock file behind.
         return Err(Error::NotFound { path: file.path().to_owned() }.into());
     }
     let wrong = |source| document_error(&file, source);
-    change(context, &file, &args.writing, |old| {
+    change(context, &file, record.as_deref(), &args.writing, |old| {
         let Some(old) = old else {
             if !args.create {
                 return Err(Error::NotFound { path: file.path().to_owned() }.into());

@@ -15,7 +15,7 @@ const IN_MEMORY: u64 = 1 << 30;
 pub(crate) fn write(context: &Context, args: &Write) -> Result<(), CliError> {
     let file = if args.mkdir { context.latch.file_with_dirs(&args.file)? } else { context.latch.file(&args.file)? };
     warn(&file);
-    context.check_held(&file, true)?;
+    context.check_held(&file, None, true)?;
     let mut input = io::stdin().lock();
     if input.is_terminal() {
         output::note("reading the new content from the terminal; Ctrl-D ends it, Ctrl-C gives up");

@@ -181,3 +181,42 @@ fn deadlock() {
     assert_eq!(ends, ["0", "4"], "{ran:?}");
     assert!(ran.err.contains("deadlock") && ran.err.contains("waits for"), "{ran:?}");
 }
+
+/// LOCK-17, P12: records of one file are held beside each other, by several commands; the same record and the whole file exclude. The
+/// command uses its record's lock and is refused the whole file; `status` tells of records.
+#[test]
+fn records() {
+    let s = Sandbox::new();
+    s.write("f.json", "{}");
+    let mut seven = s.holder("f.json#task-7");
+    s.run(["run", "--no-wait", "f.json#task-8", "g", "--", "true"]).exits(0);
+    s.run(["run", "--no-wait", "f.json#task-8", "f.json#task-7", "--", "true"]).exits(4).says("f.json#task-7");
+    s.run(["run", "--no-wait", "-E", "9", "f.json", "--", "true"]).exits(9);
+    s.run(["run", "--shared", "f.json#x", "--", "true"]).exits(2).says("no shared locks");
+    s.run(["update", "--no-wait", "f.json#task-8", ".b=2"]).exits(0);
+    s.run(["update", "--no-wait", "f.json", ".b=3"]).exits(4);
+    let status = s.run(["status", "--json", "f.json"]).exits(0).json();
+    assert_eq!(
+        (&status["locks"][0]["records"], &status["locks"][0]["holders"][0]["records"]),
+        (&1.into(), &true.into())
+    );
+    seven.end_input();
+    seven.wait();
+    // Inside: the record that is held, another one, at any depth, beside a sister, and not the whole file.
+    let script = "filelatch update --no-wait f.json#x .x=1 && filelatch update --no-wait f.json#y .y=1 && \
+                  filelatch run --no-wait f.json#x -- filelatch update --no-wait f.json#x .z=1 && \
+                  { filelatch update f.json#x .p=1 & filelatch update f.json#x .q=1; wait; } && \
+                  ! filelatch update f.json .no=1";
+    s.run(["run", "f.json#x", "--", "sh", "-c", script]).exits(0).says("started this one");
+    assert_eq!(s.value("f.json"), serde_json::json!({"b": 2, "x": 1, "y": 1, "z": 1, "p": 1, "q": 1}));
+    // Not handed on: refused at once.
+    let ran = s.run(["run", "--close", "f.json#x", "--", "filelatch", "update", "--json", "f.json#x", ".x=2"]).exits(4);
+    assert_eq!(ran.json()["error"]["kind"], "held-by-parent");
+    // Under the whole file's lock a record is had with it.
+    s.run(["run", "f.json", "--", "filelatch", "update", "--no-wait", "f.json#x", ".x=3"]).exits(0);
+    assert_eq!(s.value("f.json")["x"], 3);
+    // A file of exactly that name is that file.
+    s.write("a#b", "text");
+    let held = s.run(["run", "./a#b", "--", "sh", "-c", "ls -A"]).exits(0).text();
+    assert!(held.contains(".a#b.lock"), "{held}");
+}
