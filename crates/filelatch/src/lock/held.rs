@@ -440,20 +440,26 @@ impl Fallback {
         let Some(held) = state.held.take() else { return Ok(()) };
         let right = right_name(&self.held, &held.record.id);
         let linked = self.dir().link(&self.held, &right);
-        let is_ours = |name: &OsStr| stands_for(self.dir(), name, &held.record.id).unwrap_or(false);
-        if is_ours(&right) {
-            let removed = if is_ours(&self.held) { self.dir().remove(&self.held) } else { Ok(()) };
-            // What can't be removed must not look held while this process lives.
-            let said = if removed.is_err() && is_ours(&self.held) { held.say_released() } else { Ok(()) };
-            self.dir().remove(&right).ok();
-            return said;
-        }
-        match linked {
+        let stands = |name: &OsStr| stands_for(self.dir(), name, &held.record.id);
+        match (stands(&right), linked) {
+            (Ok(true), _) => {
+                let removed = match stands(&self.held) {
+                    Ok(true) => self.dir().remove(&self.held),
+                    Ok(false) => Ok(()),
+                    Err(e) => Err(e),
+                };
+                // What can't be removed must not look held while this process lives.
+                let gone = removed.is_ok() || matches!(stands(&self.held), Ok(false));
+                let said = if gone { Ok(()) } else { held.say_released() };
+                self.dir().remove(&right).ok();
+                said
+            }
             // Another lock has the name: it has been taken over, and the right is over nothing.
-            Ok(()) => self.dir().remove(&right),
+            (Ok(false), Ok(())) => self.dir().remove(&right),
             // Being taken over, or gone.
-            Err(e) if matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Ok(()),
-            Err(_) => held.say_released(),
+            (Ok(false), Err(e)) if matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Ok(()),
+            // No right can be made, or nobody knows whose it is: the record, which is ours whatever its name, says it.
+            (Ok(false), Err(_)) | (Err(_), _) => held.say_released(),
         }
     }
 

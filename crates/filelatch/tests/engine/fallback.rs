@@ -471,6 +471,46 @@ fn mishaps_while_taking_over() {
     });
 }
 
+/// LOCK-11, LOCK-3: whatever single call of taking, taking over or releasing fails, or reports a failure of what it did: when this process has
+/// let go, another one gets in while this one lives.
+#[test]
+fn one_error_locks_nobody_out() {
+    let builds: [fn(&SimFs); 2] = [with_old, |fs| {
+        with_old(fs);
+        fs.foreign().create(HELD, record(|_| {}).as_bytes()).unwrap();
+    }];
+    for dials in &every_kind()[..2] {
+        for build in builds {
+            let calls = |fault: Option<(u64, Fault)>| {
+                let fs = SimFs::new(*dials);
+                build(&fs);
+                let file = file_on(&fs);
+                fs.settle();
+                if let Some((n, fault)) = fault {
+                    fs.fail_call(n, fault);
+                }
+                let locked = file.lock(&no_wait()).map(drop);
+                let calls = fs.calls();
+                fs.heal();
+                let next = file_on(&fs.process()).lock(&LockOptions::new().wait(Wait::For(Duration::from_secs(2))));
+                assert!(
+                    next.is_ok(),
+                    "{fault:?} on {dials:?}: told {locked:?}, and the next: {next:?}\n{:#?}",
+                    fs.trace()
+                );
+                calls
+            };
+            for n in 0..calls(None) {
+                for fault in
+                    [Fault::EIO, Fault::Late(std::io::ErrorKind::Other), Fault::Late(std::io::ErrorKind::AlreadyExists)]
+                {
+                    calls(Some((n, fault)));
+                }
+            }
+        }
+    }
+}
+
 /// LOCK-3 (L18): a link that happened and reports an error is found to have happened.
 #[test]
 fn a_link_that_happened_all_the_same() {
