@@ -19,3 +19,8 @@ struct Publishing;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/versions.md")]
 struct Versions;
+
+/// `docs/design/testing.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/design/testing.md")]
+struct Testing;

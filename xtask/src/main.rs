@@ -2,15 +2,17 @@
 //!
 //! - `cargo xtask ids`: which requirement is proved by which tests; fails when one that is marked done has none.
 //! - `cargo xtask ci`: what continuous integration runs (`.ci/run`).
+//! - `cargo xtask prove`: the full set of proofs, for an hour and more. `--only NAME`: one of them, or all whose names begin so.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 #![expect(clippy::disallowed_methods, reason = "reads the sources themselves; no part of the product")]
 
 mod ids;
+mod prove;
 
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-const USAGE: &str = "usage: cargo xtask ids [--tests] | ci";
+const USAGE: &str = "usage: cargo xtask ids [--tests] | ci | prove [--only NAME]";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
@@ -20,6 +22,8 @@ fn main() -> ExitCode {
         ["ids"] => ids::check(root, false),
         ["ids", "--tests"] => ids::check(root, true),
         ["ci"] => ci(root),
+        ["prove"] => prove::run(root, None),
+        ["prove", "--only", name] => prove::run(root, Some(name)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);

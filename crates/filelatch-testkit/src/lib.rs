@@ -10,6 +10,8 @@
 //! | no two held a lock at once | [`History`] |
 //! | nothing was lost, torn, stale or held twice, among processes that were killed | [`operations::check`] |
 //! | it survives power cuts, I/O errors and programs that ignore locks | [`test_engine`] on [`SimFs`] |
+//! | it survives them at every single call, on every usual kind of file system | [`for_each_mishap`], [`Sweep`] |
+//! | it is right in every order of the calls of two processes | [`Schedules`], [`Plan`] |
 //!
 //! ```
 //! use filelatch::{Error, Filelatch};
@@ -32,6 +34,33 @@
 //! # Ok::<_, Error>(())
 //! ```
 //!
+//! Every order of two processes, each on an engine of its own, and a kill of one of them at every point:
+//!
+//! ```
+//! use filelatch::Error;
+//! use filelatch_testkit::{Plan, Schedules, engine_on};
+//!
+//! let limits = Schedules { deaths: 1, ..Schedules::with_preemptions(0) };
+//! let explored = limits.explore(|plan: &mut Plan| {
+//!     plan.fs().foreign().create("/log", b"").unwrap();
+//!     for name in ["one", "two"] {
+//!         plan.process(name, move |fs| {
+//!             let log = engine_on(fs).file("/log").unwrap();
+//!             // A process that is killed gets no answer.
+//!             let _killed = log.update_bytes(&Default::default(), |old| {
+//!                 Ok::<_, Error>(Some([old.unwrap_or_default(), name.as_bytes()].concat()))
+//!             });
+//!         });
+//!     }
+//!     plan.at_end(|fs| match &fs.foreign().read("/log").unwrap()[..] {
+//!         b"onetwo" | b"twoone" | b"one" | b"two" => Ok(()),
+//!         other => Err(format!("neither of the two got through: {other:?}")),
+//!     });
+//! });
+//! explored.assert_clean();
+//! assert!(explored.complete);
+//! ```
+//!
 //! Nothing here sleeps to decide a result, and what is random comes from a seed.
 
 mod concurrent;
@@ -45,7 +74,7 @@ mod workers;
 
 pub use concurrent::{Concurrent, Panics, run_concurrent};
 pub use engine::{TestEngine, engine_on, test_engine};
-pub use filelatch_fs::sim::{Dials, SimFs};
+pub use filelatch_fs::sim::{BadSchedule, Dials, Explored, Plan, Report, Schedules, SimFs, Sweep, for_each_mishap};
 pub use history::{Event, EventKind, History, Overlap, Within};
 pub use lost_updates::{LostIncrements, LostUpdates, Verified, verify_no_lost_increments, verify_no_lost_updates};
 pub use mock::{Answer, Behaviour, Call, MockLocks};

@@ -49,8 +49,8 @@ fn policies() {
     let holder = s.holder("a.lww");
     s.run(["write", "a.lww"]).exits(4).says("still locked after");
     assert_eq!(holder.finish(), Some(0));
-    s.write(".filelatch/config.toml", "\nlock = 1\n");
-    s.run(["write", "a.lww"]).exits(1).says("line 2: unknown field `lock`");
+    s.write(".filelatch/config.toml", "\nlokc = 1\n");
+    s.run(["write", "a.lww"]).exits(1).says("line 2: unknown field `lokc`");
     assert_eq!(s.text("a.lww"), "new");
 }
 
