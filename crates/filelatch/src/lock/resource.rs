@@ -20,20 +20,25 @@
 //! within it may take it past the gate, which saves waking somebody for every microsecond of work. Then the lock goes back to the
 //! system, and a helper queues.
 
+mod attempt;
+mod strays;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use filelatch_fs::{FsFile, Host, LockKind, Stat, Timestamp};
+use filelatch_fs::{FsFile, Host, LockKind};
 
+use self::attempt::{Attempt, How, Signature};
+use self::strays::KernelWait;
 use super::acquire::Queued;
 use super::held::Recovery;
 use super::helpers::{Helpers, Work};
 use super::options::LockMode;
 use super::owner::Owner;
 use super::record::{Found, Intent, NEWEST, Record};
-use super::sidecar::{LockPath, Opened, Sidecar, Try, Waited};
+use super::sidecar::{LockPath, Sidecar};
 use super::waiter::{Grant, Waiter};
 use crate::error::{Error, Result};
 use crate::parts::{Parts, rfc3339};
@@ -45,9 +50,6 @@ pub(super) const HANDOVERS: u32 = 32;
 pub(super) const TURN: Duration = Duration::from_millis(2);
 /// Holders who take less than this are waited for awake by the next in line: sleeping and waking would take longer.
 pub(super) const QUICK: Duration = Duration::from_micros(20);
-/// A record older than this is written anew when the process locks again: "since" is right to this much.
-const SIGNATURE_AGE: Duration = Duration::from_secs(1);
-
 /// One file's lock, as this process shares it.
 #[derive(Debug)]
 pub(crate) struct Resource {
@@ -89,14 +91,6 @@ struct State {
     handed_on: bool,
 }
 
-#[derive(Debug)]
-struct KernelWait {
-    sidecar: Arc<Sidecar>,
-    kind: LockKind,
-    /// Nobody wants it at the moment.
-    called_off: bool,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Os {
     Free,
@@ -108,15 +102,6 @@ enum Os {
 struct Tenant {
     id: u64,
     owner: Owner,
-}
-
-/// The record as this process last wrote it.
-#[derive(Debug)]
-struct Signature {
-    line: Vec<u8>,
-    at: Duration,
-    /// Time of change and length of the lock file, once they can be told apart from those of any later change.
-    seen: Option<(Timestamp, u64)>,
 }
 
 /// How a request begins.
@@ -153,39 +138,6 @@ pub(crate) struct Tenure {
 pub(crate) struct Ticket {
     resource: Arc<Resource>,
     waiter: Arc<Waiter>,
-}
-
-/// How to ask the system.
-#[derive(Clone, Copy)]
-enum How {
-    Wait,
-    /// At once or not at all; past those who wait at the gate, or not.
-    Try {
-        overtake: bool,
-    },
-}
-
-enum Attempt {
-    Got {
-        sidecar: Arc<Sidecar>,
-        head: Head,
-    },
-    Held,
-    /// The wait has become a stray, and is over.
-    Stray,
-    /// The wait was called off, and is over.
-    CalledOff,
-    /// No lock can be had here at all.
-    Impossible(std::io::Error),
-}
-
-/// The head of the lock file as found after locking.
-struct Head {
-    found: Option<Found>,
-    len: usize,
-    ours_already: bool,
-    /// Others wait at the gate, and it is still this process's turn.
-    overtook: bool,
 }
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -346,79 +298,8 @@ impl Resource {
         }
     }
 
-    /// One round with the system, without the state's mutex: open, lock, recheck, look at the record.
-    fn attempt(&self, kind: LockKind, sidecar: Option<Arc<Sidecar>>, how: How) -> Result<Attempt> {
-        let fail = |action, e| Error::io(action, &self.lock.path, e);
-        let mut kept = sidecar;
-        loop {
-            let sidecar = match kept.take() {
-                Some(sidecar) if kind == LockKind::Exclusive && sidecar.inherited() == Some(LockKind::Shared) => {
-                    return Err(Error::HeldByParent { path: self.place.spelled.clone() });
-                }
-                Some(sidecar) => sidecar,
-                None => match Sidecar::open(&self.parts, &self.place, &self.lock, self.mode(), &self.helpers.heart)? {
-                    Opened::Sidecar(sidecar) if self.for_records => Arc::new(sidecar),
-                    Opened::Sidecar(sidecar) => Arc::new(sidecar.excluding_records(&*self.place.dir)),
-                    Opened::Impossible(e) => return Ok(Attempt::Impossible(e)),
-                },
-            };
-            let mut overtook = false;
-            if let How::Try { overtake } = how {
-                match sidecar.try_lock(kind, overtake) {
-                    Err(e) if self.falls_back(&e) => continue,
-                    Err(e) => return Err(self.abandon(&sidecar, fail("lock", e))),
-                    Ok(Try::Had) => {}
-                    Ok(Try::Overtook) => overtook = true,
-                    Ok(Try::Refused) => {
-                        // A file that was replaced tells nothing about who holds the lock.
-                        let current = sidecar.current(&*self.place.dir, &self.lock);
-                        if current.map_err(|e| fail("examine", e))?.is_none() {
-                            continue;
-                        }
-                        locked(&self.state).sidecar = Some(sidecar);
-                        return Ok(Attempt::Held);
-                    }
-                }
-            } else {
-                let wait = KernelWait { sidecar: Arc::clone(&sidecar), kind, called_off: false };
-                locked(&self.state).kernel = Some(wait);
-                let had = sidecar.lock(kind);
-                if !locked(&self.state).came_back(&sidecar) {
-                    return Ok(Attempt::Stray);
-                }
-                match had {
-                    Ok(Waited::Had) => {}
-                    Ok(Waited::CalledOff) => {
-                        locked(&self.state).sidecar = Some(sidecar);
-                        return Ok(Attempt::CalledOff);
-                    }
-                    Err(e) if self.falls_back(&e) => continue,
-                    Err(e) => return Err(self.abandon(&sidecar, fail("lock", e))),
-                }
-            }
-            let current = sidecar.current(&*self.place.dir, &self.lock);
-            let Some(stat) = current.map_err(|e| self.abandon(&sidecar, fail("examine", e)))? else {
-                // The file may be open elsewhere in this process: closing it here would not do.
-                sidecar.unlock().ok();
-                continue;
-            };
-            let head = self.look(&sidecar, &stat).map_err(|e| self.abandon(&sidecar, fail("read", e)))?;
-            return Ok(Attempt::Got { sidecar, head: Head { overtook, ..head } });
-        }
-    }
-
     pub(crate) fn mode(&self) -> LockMode {
         *locked(&self.mode)
-    }
-
-    /// Whole-file locks are missing here: from now on it is done without them, if the policy leaves the choice.
-    fn falls_back(&self, error: &std::io::Error) -> bool {
-        let mut mode = locked(&self.mode);
-        let falls = *mode == LockMode::Auto && error.kind() == std::io::ErrorKind::Unsupported;
-        if falls {
-            *mode = LockMode::File;
-        }
-        falls
     }
 
     /// Is the lock still had, by the disk's word? Only a fallback lock can be lost.
@@ -431,84 +312,6 @@ impl Resource {
     /// Has the lock been found to be lost?
     pub(crate) fn is_lost(&self) -> bool {
         locked(&self.state).sidecar.as_ref().is_some_and(|sidecar| sidecar.is_lost())
-    }
-
-    /// After an error nobody knows whether the lock was had: it must not stay with a file that is kept open.
-    fn abandon(&self, sidecar: &Sidecar, error: Error) -> Error {
-        sidecar.unlock().ok();
-        locked(&self.state).sidecar = None;
-        error
-    }
-
-    /// Is the record still the one that this process wrote? Usually its time of change tells; the rule is the cache's: it must
-    /// have been older than one tick of the clock when the record was last read.
-    fn look(&self, sidecar: &Sidecar, stat: &Stat) -> std::io::Result<Head> {
-        let seen = (stat.mtime, stat.size);
-        if locked(&self.state).signature.as_ref().is_some_and(|s| s.seen == Some(seen)) {
-            let len = usize::try_from(stat.size).unwrap_or_default();
-            return Ok(Head { found: None, len, ours_already: true, overtook: false });
-        }
-        let now = self.parts.host.now();
-        let (bytes, len) = sidecar.read_head()?;
-        let mut state = locked(&self.state);
-        let signature = state.signature.as_mut().filter(|s| s.line == bytes[..len]);
-        let ours_already = signature.is_some();
-        if let Some(signature) = signature {
-            let granule = self.place.dir.caps().timestamp_granule;
-            let settled = now.duration_since(stat.mtime.to_system_time()).is_ok_and(|age| age > granule);
-            signature.seen = settled.then_some(seen);
-        }
-        let found = (!ours_already).then(|| Record::find(&bytes[..len], len as u64));
-        Ok(Head { found, len, ours_already, overtook: false })
-    }
-
-    /// The OS lock is ours: note it, find out what the last holder left, sign.
-    fn settle(&self, state: &mut State, kind: LockKind, sidecar: &Arc<Sidecar>, head: &Head) -> Result<()> {
-        state.os = Os::Held(kind);
-        state.recovery = sidecar.recovery();
-        let now = self.parts.host.monotonic();
-        if head.overtook {
-            state.handovers += 1;
-        } else {
-            state.handovers = 0;
-            state.turn_began = now;
-        }
-        if let Some(Found::Record(record)) = &head.found
-            && record.v > NEWEST
-        {
-            state.sidecar = Some(Arc::clone(sidecar));
-            state.unlock();
-            let problem = format!("its lock file is of a newer filelatch (record version {})", record.v);
-            return Err(Error::Unrecovered { path: self.place.spelled.clone(), problem });
-        }
-        if !head.ours_already {
-            state.signature = None;
-            state.intent = match &head.found {
-                Some(Found::Record(record)) => record.intent.clone(),
-                _ => None,
-            };
-        }
-        // An inherited lock is signed already, by the one it comes from.
-        let signs = sidecar.inherited().is_none();
-        let writable = signs && sidecar.is_writable() && !matches!(head.found, Some(Found::Foreign));
-        let fresh = |s: &Signature| now.saturating_sub(s.at) < SIGNATURE_AGE;
-        let signed = state.signature.as_ref().is_some_and(fresh);
-        state.sidecar = Some(Arc::clone(sidecar));
-        // A record with an unfinished write stays until the write is done.
-        if kind == LockKind::Exclusive && writable && !signed && state.intent.is_none() {
-            let line = self.record().line(head.len);
-            if let Err(e) = sidecar.write_line(&line) {
-                // A full disk must not make locking fail, but a torn record must not stay in the way of being ours.
-                state.signature = None;
-                if e.kind() != std::io::ErrorKind::StorageFull {
-                    state.unlock();
-                    return Err(Error::io("sign the lock file", &self.lock.path, e));
-                }
-            } else {
-                state.signature = Some(Signature { line, at: now, seen: None });
-            }
-        }
-        Ok(())
     }
 
     /// The record of this process's tenure.
@@ -806,63 +609,6 @@ impl State {
             self.sidecar = None;
         }
         self.os = Os::Free;
-    }
-
-    fn front(&self) -> Option<LockKind> {
-        self.queue.front().map(|waiter| waiter.kind)
-    }
-
-    /// A wait in the kernel is over. False: it is a stray's, and the lock, if it came, has been given back.
-    fn came_back(&mut self, sidecar: &Arc<Sidecar>) -> bool {
-        if let Some(i) = self.strays.iter().position(|stray| Arc::ptr_eq(&stray.sidecar, sidecar)) {
-            self.strays.swap_remove(i);
-            sidecar.unlock().ok();
-            return false;
-        }
-        self.kernel = None;
-        true
-    }
-
-    /// The first in the queue is another, or nobody is: a wait that nobody wants must keep no one out. True: the queue needs another
-    /// helper.
-    fn call_off(&mut self) -> bool {
-        let front = self.front();
-        if let Some(wait) = self.kernel.as_mut().filter(|wait| front != Some(wait.kind)) {
-            wait.called_off = true;
-            wait.sidecar.open_gate();
-        }
-        front.is_some() && self.leave_stray()
-    }
-
-    /// Somebody wants the lock again that was being waited for.
-    fn call_back(&mut self) {
-        let front = self.front();
-        if let Some(wait) = self.kernel.as_mut().filter(|wait| wait.called_off && front == Some(wait.kind)) {
-            wait.called_off = false;
-            wait.sidecar.shut_gate();
-        }
-    }
-
-    /// Leaves a wait that was called off to itself.
-    fn leave_stray(&mut self) -> bool {
-        let stray = self.kernel.take_if(|wait| wait.called_off);
-        let left = stray.is_some();
-        if left {
-            self.sidecar = None;
-        }
-        self.strays.extend(stray);
-        left
-    }
-
-    /// Makes a stray wait the queue's again.
-    fn adopt_stray(&mut self) -> bool {
-        let front = self.front();
-        let Some(i) = self.strays.iter().rposition(|stray| Some(stray.kind) == front) else { return false };
-        let mut wait = self.strays.swap_remove(i);
-        wait.called_off = false;
-        wait.sidecar.shut_gate();
-        self.kernel = Some(wait);
-        true
     }
 
     fn admit(&mut self, owner: Owner) -> Grant {
