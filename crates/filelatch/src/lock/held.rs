@@ -152,12 +152,27 @@ pub(crate) fn look(dir: &dyn FsDir, name: &OsStr) -> io::Result<Option<Seen>> {
         }
     }
     bytes.truncate(len);
-    let end = bytes.iter().position(|b| *b == b'\n').map_or(len, |end| end + 1);
+    let (record, beat) = read(bytes);
+    Ok(Some(Seen { record, beat }))
+}
+
+/// The record in the head of a lock or right, if it is one, and the heartbeat behind it.
+pub(crate) fn read(mut bytes: Vec<u8>) -> (Option<Record>, Vec<u8>) {
+    let end = bytes.iter().position(|b| *b == b'\n').map_or(bytes.len(), |end| end + 1);
     let record = match Record::find(&bytes[..end], end as u64) {
         Found::Record(record) if is_id(&record.id) => Some(*record),
         _ => None,
     };
-    Ok(Some(Seen { record, beat: bytes.split_off(end) }))
+    let beat = bytes.split_off(end);
+    (record, beat)
+}
+
+/// What a new lock or right holds, and where its heartbeat is.
+pub(crate) fn written(record: &Record) -> (Vec<u8>, u64) {
+    let mut bytes = record.line(0);
+    let beat_at = bytes.len() as u64;
+    bytes.extend(beat_line(0));
+    (bytes, beat_at)
 }
 
 /// Does the name stand for this tenure? Asked of the content: not every file server has numbers for its files that can be compared.
@@ -403,9 +418,7 @@ impl Fallback {
             lease: u64::try_from(lease.as_millis()).unwrap_or(u64::MAX),
             ..Record::default()
         };
-        let mut bytes = record.line(0);
-        let beat_at = bytes.len() as u64;
-        bytes.extend(beat_line(0));
+        let (bytes, beat_at) = written(&record);
         let name = temp_name(&self.held, parts.host.pid(), parts.host.random());
         let file = dir.create_new(&name, 0o600)?;
         let written = (|| {
@@ -510,8 +523,13 @@ impl HeldFile {
 
 /// Marks a lock or right as given back: whoever wants it need not wait for this process to end.
 fn say_released(file: &dyn FsFile, record: &Record, len: u64) -> io::Result<()> {
+    filelatch_fs::fs::write_all_at(file, &given_back(record, len), 0)
+}
+
+/// What is written over the first `len` bytes, which are the record's.
+pub(crate) fn given_back(record: &Record, len: u64) -> Vec<u8> {
     let record = Record { released: true, ..record.clone() };
-    filelatch_fs::fs::write_all_at(file, &record.line(usize::try_from(len).unwrap_or_default()), 0)
+    record.line(usize::try_from(len).unwrap_or_default())
 }
 
 fn beat_line(beats: u64) -> Vec<u8> {

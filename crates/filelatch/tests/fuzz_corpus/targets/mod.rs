@@ -2,7 +2,9 @@
 
 mod config;
 mod documents;
+mod held_record;
 mod identity;
+mod lease_record;
 mod lock_record;
 mod model;
 mod names;
@@ -13,16 +15,30 @@ use filelatch::doc::Format;
 
 /// All targets.
 #[allow(dead_code, reason = "the fuzzers know their own names")]
-pub(crate) const NAMES: [&str; 10] =
-    ["config", "identity", "json", "jsonc", "lock_record", "names", "patch", "text", "toml", "yaml"];
+pub(crate) const NAMES: [&str; 12] = [
+    "config",
+    "held_record",
+    "identity",
+    "json",
+    "jsonc",
+    "lease_record",
+    "lock_record",
+    "names",
+    "patch",
+    "text",
+    "toml",
+    "yaml",
+];
 
 /// Runs a target on an input.
 pub(crate) fn run(name: &str, data: &[u8]) {
     match name {
         "config" => config::run(data),
+        "held_record" => held_record::run(data),
         "identity" => identity::run(data),
         "json" => documents::run(Format::Json, data),
         "jsonc" => documents::run(Format::Jsonc, data),
+        "lease_record" => lease_record::run(data),
         "lock_record" => lock_record::run(data),
         "names" => names::run(data),
         "patch" => patches::run(data),
