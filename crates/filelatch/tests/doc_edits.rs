@@ -373,3 +373,44 @@ fn yaml_fields_come_and_go() {
         ],
     );
 }
+
+/// VER-10: what fuzzing found; each of these edits was refused or changed something else.
+#[test]
+fn yaml_in_unusual_layouts() {
+    let two_lines = || json!("x\ny\n");
+    check(
+        Format::Yaml,
+        &[
+            // The root, indented or behind something.
+            (" x\n", Set("", json!({"a": 1})), "a: 1\n"),
+            ("# c\n  - x\n  - y\n# d\n", Set("", json!({"a": 1})), "# c\na: 1\n# d\n"),
+            ("--- x # c\n", Set("", json!([1])), "---\n- 1 # c\n"),
+            ("--- |\n  x\n", Set("", json!({"a": 1})), "---\na: 1\n"),
+            ("...\na: 1\n", Set("/b", json!(2)), "...\na: 1\nb: 2\n"),
+            // Behind a property a collection needs a line of its own.
+            ("- &y\n- a\n", Set("/0", json!([1, 2])), "- &y\n  - 1\n  - 2\n- a\n"),
+            ("a: !\nb: 1\n", Set("/a", json!(0)), "a: 0\nb: 1\n"),
+            // A pair without braces gets them, and nothing else changes.
+            ("l: [\"q\": .inf]\n", Set("/l/0/b", json!(2)), "l: [{\"q\": .inf, b: 2}]\n"),
+            ("l: [\"q\": 1, 2]\n", Remove("/l/0/q"), "l: [{}, 2]\n"),
+            // A key that hides a merged one is spelled like it.
+            ("x: &x {1: a}\ny:\n  <<: *x\n", Set("/y/1", json!("b")), "x: &x {1: a}\ny:\n  <<: *x\n  1: b\n"),
+            // Two lines that go, one of them with the line break before it.
+            (
+                "- a: 1\n  b: 2\n- c",
+                Patch(json!([{"op": "remove", "path": "/1"}, {"op": "remove", "path": "/0/b"}])),
+                "- a: 1\n",
+            ),
+            // Empty lines that belong to a text, or must not.
+            ("a: |+\n  x\n\nb: 1\n\nc: 2\n", Remove("/b"), "a: |+\n  x\n\nc: 2\n"),
+            ("a: |+\n  x\n\nb: 1", Remove("/b"), "a: |+\n  x\n\n"),
+            ("a: |+\n\n\nb: 1\n", Set("/c", json!(2)), "a: |+\n\n\nb: 1\nc: 2\n"),
+            ("b:\n  a: |+\n\n\nc: 1\n", Set("/b/d", json!(2)), "b:\n  a: |+\n\n\n  d: 2\nc: 1\n"),
+            ("- |\n x\n  \n", Set("/1", json!(2)), "- |\n x\n  \n- 2\n"),
+            ("|\nx \n", Set("", json!("y\nz\n")), "|\n  y\n  z\n"),
+            // What stands behind a text block on its last line.
+            ("a: 1 # c\nb: 2\n", Set("/a", json!({"t": two_lines()})), "a:\n  t: \"x\\ny\\n\" # c\nb: 2\n"),
+            ("a:   \nb: 1\n", Set("/a", two_lines()), "a: |\n  x\n  y\nb: 1\n"),
+        ],
+    );
+}

@@ -35,10 +35,11 @@ impl Splices {
         self.replace(range, String::new());
     }
 
-    /// The new text; from then on the splices are in order. What is inserted into a range that another splice deletes stays. Any other overlap is a bug of the
-    /// editor and is refused.
+    /// The new text; from then on the splices are in order. What is deleted twice is gone, and what is inserted into a range that
+    /// another splice deletes stays. Any other overlap is a bug of the editor and is refused.
     pub(super) fn apply(&mut self, text: &str, format: Format) -> Result<String, DocError> {
         self.0.sort_by_key(|(range, _)| (range.start, range.end));
+        self.join_deletions();
         let grown: usize = self.0.iter().map(|(_, new)| new.len()).sum();
         let mut out = String::with_capacity(text.len() + grown);
         let mut done = 0;
@@ -66,6 +67,28 @@ impl Splices {
         };
         out.push_str(rest);
         Ok(out)
+    }
+}
+
+impl Splices {
+    /// Deletions that overlap become one.
+    fn join_deletions(&mut self) {
+        let mut last: Option<usize> = None;
+        for index in 0..self.0.len() {
+            let (range, new) = &self.0[index];
+            if range.is_empty() || !new.is_empty() {
+                continue;
+            }
+            let range = range.clone();
+            match last.map(|last| &mut self.0[last].0) {
+                Some(before) if range.start < before.end => {
+                    before.end = before.end.max(range.end);
+                    self.0[index].0 = range.start..range.start;
+                }
+                _ => last = Some(index),
+            }
+        }
+        self.0.retain(|(range, new)| !range.is_empty() || !new.is_empty());
     }
 }
 

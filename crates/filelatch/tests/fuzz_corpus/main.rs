@@ -3,6 +3,7 @@
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "the corpora are files")]
 
+mod generated;
 mod targets;
 
 use std::path::Path;

@@ -7,15 +7,20 @@ use serde_json::Value;
 use super::super::delta::{Change, Delta, ObjectDelta, Slot};
 use super::super::flow::{Comments, Layout, List, Piece};
 use super::super::pointer::Path;
-use super::super::splice::{Position, Splices, eol, joined, line_end, line_start, whole_lines, with_eol};
+use super::super::splice::{Position, Splices, eol, joined, line_end, line_start, next_line, whole_lines, with_eol};
 use super::super::syntax::Syntax;
 use super::super::{DocError, Format};
 use super::YamlSyntax;
-use super::print::{Style, flow_entry, inline};
+use super::print::{Style, flow_entry, inline, key};
+use super::scalar::resolve;
 use super::tree::{Entry, Id, Item, Kind, Node, Style as Quoting};
 
 /// What changes in the text.
 pub(super) fn edit(syntax: &YamlSyntax, delta: &Delta) -> Result<Splices, DocError> {
+    // To YAML they are line breaks, to everybody else they are not.
+    if syntax.text.split('\r').skip(1).any(|line| !line.starts_with('\n')) {
+        return Err(unrepresentable("an edit of a text with carriage returns for line breaks", &Path::default()));
+    }
     let mut editor = Editor {
         syntax,
         text: &syntax.text,
@@ -89,7 +94,8 @@ impl<'s> Editor<'s> {
     /// Refuses if something in this range is referred to from outside of it.
     pub(super) fn must_be_unused(&self, range: &Range<usize>) -> Result<(), DocError> {
         for &(alias, target) in &self.aliases {
-            if range.contains(&self.get(target).start) && !range.contains(&alias) {
+            let node = self.get(target);
+            if range.start <= node.from && node.end <= range.end && !range.contains(&alias) {
                 let name = self.get(target).anchor.as_deref().unwrap_or_default();
                 let line = self.line(alias);
                 return Err(self.shared(format!("it holds the anchor `&{name}`, which is used again at line {line}")));
@@ -126,13 +132,8 @@ impl<'s> Editor<'s> {
         let column = node.column;
         let structural =
             !delta.added.is_empty() || delta.changed.values().any(|change| matches!(change, Change::Remove));
-        if flow && structural && !self.text[node.start..].starts_with('{') {
-            // A single pair in a list, `[a: b]`, has no room for a second one: it gets braces.
-            self.must_be_unused(&(node.start..node.end))?;
-            let value = Delta::Object(delta.clone()).apply(self.syntax.value(id)?);
-            self.splices.replace(node.start..node.end, inline(&value, true, Quoting::Plain));
-            return Ok(());
-        }
+        // A single pair in a list, `[a: b]`, has no room for a second one: it gets braces.
+        let bare = flow && structural && !self.text[node.start..].starts_with('{');
         let mut gone = vec![false; entries.len()];
         let mut overrides: Vec<(String, Value)> = Vec::new();
         for (name, change) in &delta.changed {
@@ -165,18 +166,36 @@ impl<'s> Editor<'s> {
                     editor.node(entries[index].value, delta, inner)
                 }
                 (Change::Edit(delta), None) => {
-                    // A field of its own hides the merged one.
-                    overrides.push((name.clone(), delta.apply(editor.syntax.value(field.value)?)));
+                    // A field of its own hides the merged one, for all readers if its key is written alike.
+                    if !matches!(**delta, Delta::Replace(_)) && editor.is_more_than_its_value(field.value) {
+                        return Err(
+                            editor.shared("it comes from a merge key (`<<`), with more in it than can be copied here")
+                        );
+                    }
+                    let value = delta.apply(editor.syntax.value(field.value)?);
+                    overrides.push((editor.spelled(field.key), value));
                     Ok(())
                 }
             })?;
         }
-        let added: Vec<(&str, &Value)> = overrides
+        let added: Vec<(String, &Value)> = overrides
             .iter()
-            .map(|(name, value)| (name.as_str(), value))
-            .chain(delta.added.iter().map(|(name, value)| (name.as_str(), value)))
+            .map(|(name, value)| (name.clone(), value))
+            .chain(delta.added.iter().map(|(name, value)| (key(name), value)))
             .collect();
         if added.is_empty() && !gone.contains(&true) {
+            return Ok(());
+        }
+        if bare {
+            let fields: Vec<String> = added.iter().map(|(name, value)| flow_entry(name, value)).collect();
+            if gone.contains(&true) {
+                self.splices.replace(node.start..node.end, format!("{{{}}}", fields.join(", ")));
+            } else {
+                self.splices.insert_first(node.start, "{");
+                // A mark without anything behind it is one only before white space.
+                let gap = if self.text[..node.end].ends_with(['?', ':']) { " " } else { "" };
+                self.splices.insert(node.end, format!("{gap}, {}}}", fields.join(", ")));
+            }
             return Ok(());
         }
         if flow {
@@ -186,9 +205,12 @@ impl<'s> Editor<'s> {
             self.rewrite_flow(id, '{', items, kept.chain(new).collect());
             return Ok(());
         }
+        if !added.is_empty() {
+            self.must_be_indented_by_spaces(id)?;
+        }
         let ranges: Vec<Range<usize>> = entries.iter().map(|entry| entry.start..self.entry_end(entry)).collect();
-        self.block(id, &ranges, &gone, parent, "{}", || {
-            added.iter().map(|(k, v)| self.style.entry(k, v, column)).collect()
+        self.block(id, &ranges, &gone, parent, "{}", |style| {
+            added.iter().map(|(k, v)| style.entry(k, v, column)).collect()
         })
         .into_iter()
         .for_each(|(range, text)| self.splices.replace(range, text));
@@ -205,10 +227,43 @@ impl<'s> Editor<'s> {
         };
         let at = line_end(self.text, self.tail(entries[last].value, inner));
         for (name, value) in added {
-            let line = format!("\n{}{}", " ".repeat(column), self.style.entry(name, value, column));
+            let line = format!("\n{}{}", " ".repeat(column), self.style.entry(&name, value, column));
             self.splices.insert(at, with_eol(line, self.eol));
         }
         Ok(())
+    }
+
+    /// A key as it is spelled, tag included, or a spelling of its text.
+    fn spelled(&self, key: Id) -> String {
+        let node = self.get(self.syntax.target(key));
+        let on_one_line =
+            matches!(node.kind, Kind::Scalar { style: Quoting::Plain | Quoting::Single | Quoting::Double, .. })
+                && !self.text[node.start..node.end].contains(['\n', ',', '[', ']', '{', '}']);
+        let text = if on_one_line {
+            self.text[node.start..node.end].to_owned()
+        } else {
+            self::key(self.syntax.key(key).unwrap_or_default())
+        };
+        match &node.tag {
+            Some(tag) => format!("{tag} {text}"),
+            None => text,
+        }
+    }
+
+    /// Whether something in a node is lost if its value is written anew: a tag, or a number beyond numbers.
+    fn is_more_than_its_value(&self, id: Id) -> bool {
+        let node = self.get(self.syntax.target(id));
+        node.tag.is_some()
+            || match &node.kind {
+                Kind::Scalar { text, style: Quoting::Plain } => {
+                    resolve(text).as_str().is_some_and(|value| value != text.as_str())
+                }
+                Kind::Scalar { .. } | Kind::Alias { .. } => false,
+                Kind::Sequence { items, .. } => items.iter().any(|item| self.is_more_than_its_value(item.value)),
+                Kind::Mapping { entries, .. } => entries
+                    .iter()
+                    .any(|entry| [entry.key, entry.value].into_iter().any(|id| self.is_more_than_its_value(id))),
+            }
     }
 
     fn entry_end(&self, entry: &Entry) -> usize {
@@ -257,10 +312,13 @@ impl<'s> Editor<'s> {
             }
             return Ok(());
         }
+        if slots.iter().any(|slot| matches!(slot, Slot::New(_))) {
+            self.must_be_indented_by_spaces(id)?;
+        }
         let ranges: Vec<Range<usize>> = items.iter().map(|item| item.start..self.get(item.value).end).collect();
-        let new_items = || {
+        let new_items = |style: &Style| {
             let new = slots.iter().filter_map(|slot| match slot {
-                Slot::New(value) => Some(self.new_item(items, value, column)),
+                Slot::New(value) => Some(self.new_item(style, items, value, column)),
                 _ => None,
             });
             new.collect()
@@ -280,7 +338,7 @@ impl<'s> Editor<'s> {
                     previous = Some(self.tail(items[*index].value, Some(delta)));
                 }
                 Slot::New(value) => {
-                    let item = self.new_item(items, value, column);
+                    let item = self.new_item(&self.style, items, value, column);
                     let pad = " ".repeat(column);
                     let (at, text) = match previous {
                         Some(end) => (line_end(self.text, end), format!("\n{pad}{item}")),
@@ -294,12 +352,12 @@ impl<'s> Editor<'s> {
     }
 
     /// A new item, quoted like its neighbours.
-    fn new_item(&self, items: &[Item], value: &Value, column: usize) -> String {
+    fn new_item(&self, style: &Style, items: &[Item], value: &Value, column: usize) -> String {
         match (value, self.quoting(items, value)) {
             (Value::String(_), quoting @ (Quoting::Single | Quoting::Double)) => {
                 format!("- {}", inline(value, false, quoting))
             }
-            _ => self.style.item(value, column),
+            _ => style.item(value, column),
         }
     }
 
@@ -338,18 +396,21 @@ impl<'s> Editor<'s> {
         gone: &[bool],
         parent: Parent,
         empty: &str,
-        new: impl FnOnce() -> Vec<String>,
+        new: impl FnOnce(&Style) -> Vec<String>,
     ) -> Vec<(Range<usize>, String)> {
         let node = self.get(id);
         if gone.iter().all(|&gone| gone) {
-            let lines = new();
+            // What stands behind the last one would become a part of a text block.
+            let line_end = line_end(self.text, node.end);
+            let text_blocks = self.text[node.end..line_end].trim().is_empty();
+            let lines = new(&Style { text_blocks, ..self.style.clone() });
             if lines.is_empty() {
                 let lead = if parent == Parent::Document && node.props_end == node.from { "" } else { " " };
                 let start = if lead.is_empty() { node.start } else { node.props_end };
                 return vec![(start..node.end, format!("{lead}{empty}"))];
             }
             let text = lines.join(&format!("\n{}", " ".repeat(node.column)));
-            return vec![(node.start..node.end, with_eol(text, self.eol))];
+            return vec![(node.start..if text_blocks { line_end } else { node.end }, with_eol(text, self.eol))];
         }
         let mut cuts: Vec<Range<usize>> = Vec::new();
         let first_kept = gone.iter().position(|&gone| !gone).unwrap_or(0);
@@ -362,10 +423,38 @@ impl<'s> Editor<'s> {
         }
         for index in index..ranges.len() {
             if gone[index] {
-                cuts.push(whole_lines(self.text, ranges[index].start, ranges[index].end));
+                cuts.push(self.lines(&ranges[index]));
             }
         }
         joined(cuts).into_iter().map(|range| (range, String::new())).collect()
+    }
+
+    /// The lines of a child. The line break before them stays if it is a text block's, and empty lines behind them go if they
+    /// would become a part of one.
+    fn lines(&self, child: &Range<usize>) -> Range<usize> {
+        let lines = whole_lines(self.text, child.start, child.end);
+        let own = line_start(self.text, child.start);
+        let above = self.syntax.nodes().iter().find(|node| {
+            let is_text = matches!(&node.kind, Kind::Scalar { style: Quoting::Literal | Quoting::Folded, .. });
+            is_text && node.end <= own && self.text[node.end..own].trim().is_empty()
+        });
+        let Some(above) = above else { return lines };
+        let mut end = lines.end;
+        if self.text[above.start..line_end(self.text, above.start)].bytes().take(3).any(|b| b == b'+') {
+            while end < self.text.len() && self.text[end..next_line(self.text, end)].trim().is_empty() {
+                end = next_line(self.text, end);
+            }
+        }
+        own..end
+    }
+
+    /// Refuses to add lines to a block that is indented by tabs.
+    fn must_be_indented_by_spaces(&self, id: Id) -> Result<(), DocError> {
+        let start = self.get(id).start;
+        if !self.text[line_start(self.text, start)..start].contains('\t') {
+            return Ok(());
+        }
+        Err(unrepresentable("one more line in a block indented by a tab", &self.at))
     }
 
     /// Where the part of a node that stays ends: new siblings go behind that line.
@@ -403,6 +492,10 @@ impl<'s> Editor<'s> {
         let list = List { text: self.text, comments: Comments::Hash, inside, items, layout, eol: self.eol };
         list.rewrite(pieces, &mut self.splices);
     }
+}
+
+pub(super) fn unrepresentable(message: impl Into<String>, at: &Path) -> DocError {
+    DocError::Unrepresentable { format: Format::Yaml, pointer: at.as_str().to_owned(), message: message.into() }
 }
 
 fn aliases(syntax: &YamlSyntax) -> Vec<(usize, Id)> {

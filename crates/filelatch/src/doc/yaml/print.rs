@@ -13,11 +13,13 @@ pub(super) struct Style {
     pub(super) indent: usize,
     /// Spaces before the dashes of a list under a key.
     pub(super) list_indent: usize,
+    /// Whether texts of several lines may be blocks: not before a comment, which would become a part of them.
+    pub(super) text_blocks: bool,
 }
 
 impl Default for Style {
     fn default() -> Self {
-        Self { indent: 2, list_indent: 2 }
+        Self { indent: 2, list_indent: 2, text_blocks: true }
     }
 }
 
@@ -44,16 +46,21 @@ impl Style {
     pub(super) fn block(&self, value: &Value, column: usize) -> String {
         let pad = " ".repeat(column);
         let lines: Vec<String> = match value {
-            Value::Object(map) => map.iter().map(|(key, value)| self.entry(key, value, column)).collect(),
+            Value::Object(map) => map.iter().map(|(name, value)| self.entry(&key(name), value, column)).collect(),
             Value::Array(items) => items.iter().map(|item| self.item(item, column)).collect(),
             _ => Vec::new(),
         };
         lines.join(&format!("\n{pad}"))
     }
 
-    /// `key: value` for a mapping at `column`.
-    pub(super) fn entry(&self, name: &str, value: &Value, column: usize) -> String {
-        format!("{}:{}", key(name), self.value(value, column))
+    /// A text as a block, if it is better so.
+    pub(super) fn text_block(&self, value: &Value, column: usize) -> Option<String> {
+        value.as_str().filter(|_| self.text_blocks).and_then(|text| literal(text, column))
+    }
+
+    /// `key: value` for a mapping at `column`; the key as it is spelled.
+    pub(super) fn entry(&self, key: &str, value: &Value, column: usize) -> String {
+        format!("{key}:{}", self.value(value, column))
     }
 
     /// What follows the colon of a key at `column`, leading space or line break included.
@@ -63,7 +70,7 @@ impl Style {
             let inner = column + indent;
             return format!("\n{}{}", " ".repeat(inner), self.block(value, inner));
         }
-        match value.as_str().and_then(|text| literal(text, column + self.indent)) {
+        match self.text_block(value, column + self.indent) {
             Some(literal) => format!(" {literal}"),
             None => format!(" {}", inline(value, false, Quoting::Plain)),
         }
@@ -79,7 +86,7 @@ impl Style {
         if is_block(value) {
             return format!(" {}", self.block(value, column + 2));
         }
-        match value.as_str().and_then(|text| literal(text, column + 2)) {
+        match self.text_block(value, column + 2) {
             Some(literal) => format!(" {literal}"),
             None => format!(" {}", inline(value, false, Quoting::Plain)),
         }
@@ -104,15 +111,15 @@ pub(super) fn inline(value: &Value, in_flow: bool, quoting: Quoting) -> String {
         }
         Value::Object(map) if map.is_empty() => "{}".to_owned(),
         Value::Object(map) => {
-            let fields: Vec<String> = map.iter().map(|(name, value)| flow_entry(name, value)).collect();
+            let fields: Vec<String> = map.iter().map(|(name, value)| flow_entry(&key(name), value)).collect();
             format!("{{{}}}", fields.join(", "))
         }
     }
 }
 
-/// `key: value` on one line.
-pub(super) fn flow_entry(name: &str, value: &Value) -> String {
-    format!("{}: {}", key(name), inline(value, true, Quoting::Plain))
+/// `key: value` on one line; the key as it is spelled.
+pub(super) fn flow_entry(key: &str, value: &Value) -> String {
+    format!("{key}: {}", inline(value, true, Quoting::Plain))
 }
 
 fn string(text: &str, in_flow: bool, quoting: Quoting) -> String {

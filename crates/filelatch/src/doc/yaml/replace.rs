@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
+use super::super::DocError;
 use super::super::number::is_integer;
 use super::super::splice::{line_end, line_start, with_eol};
-use super::super::{DocError, Format};
-use super::edit::{Editor, Parent};
-use super::print::{inline, is_block, literal};
+use super::edit::{Editor, Parent, unrepresentable};
+use super::print::{inline, is_block};
 use super::tree::{Id, Kind, Style as Quoting};
 
 impl Editor<'_> {
@@ -14,12 +14,10 @@ impl Editor<'_> {
         let node = self.get(id);
         self.must_be_unused(&(node.start..node.end))?;
         let untag = node.tag.as_deref().is_some_and(|tag| !fits_tag(tag, value));
-        if untag && (node.anchor.is_some() || !matches!(parent, Parent::Mapping(_) | Parent::Sequence(_))) {
-            return Err(DocError::Unrepresentable {
-                format: Format::Yaml,
-                pointer: self.at.as_str().to_owned(),
-                message: format!("this value behind the tag `{}`", node.tag.as_deref().unwrap_or_default()),
-            });
+        let can_untag = node.anchor.is_none() && matches!(parent, Parent::Mapping(_) | Parent::Sequence(_));
+        if untag && !can_untag || node.tag.as_deref().is_some_and(|tag| !fits_local_tag(tag, value)) {
+            let tag = node.tag.as_deref().unwrap_or_default();
+            return Err(unrepresentable(format!("this value behind the tag `{tag}`"), &self.at));
         }
         let quoting = match &node.kind {
             Kind::Scalar { style, .. } => *style,
@@ -41,55 +39,90 @@ impl Editor<'_> {
             self.splices.insert(line_end(self.text, node.end), with_eol(text, self.eol));
             return Ok(());
         }
-        let was_block = matches!(&node.kind, Kind::Mapping { flow: false, .. } | Kind::Sequence { flow: false, .. });
-        // A comment behind the value would become a part of a text block.
-        let behind = &self.text[node.end..line_end(self.text, node.end)];
-        let quoting = match quoting {
-            Quoting::Plain | Quoting::Empty if !behind.trim().is_empty() && is_multiline(value) => Quoting::Double,
-            quoting => quoting,
-        };
-        let (text, whole) = self.replacement(value, quoting, parent, was_block || is_empty || untag);
-        // A new block begins on a line of its own (or directly behind its dash), so it replaces the white space as well. Before the
-        // root of a document that is its first lines.
-        let is_root = matches!(parent, Parent::Document);
-        let start = match (untag, whole) {
-            (true, _) => node.from,
-            (false, true) if !is_root || node.props_end != node.from => node.props_end,
-            (false, _) => node.start,
-        };
-        let text = if (untag && !whole) || (is_root && start == node.props_end && start != node.start) {
-            format!(" {text}")
+        // A comment behind the value would become a part of a text block, and so would white space.
+        let line_end = line_end(self.text, node.end);
+        let behind = &self.text[node.end..line_end];
+        self.style.text_blocks = behind.trim().is_empty();
+        let (start, text) = if parent == Parent::Document {
+            self.root(id, value, quoting)
         } else {
-            text
+            self.in_block(id, value, quoting, parent, untag)
         };
-        let text =
-            if is_empty && matches!(parent, Parent::Document) { self.behind_comments(node.end, &text) } else { text };
-        self.splices.replace(start..node.end, with_eol(text, self.eol));
+        let end = if self.style.text_blocks && text.contains('\n') { line_end } else { node.end };
+        self.style.text_blocks = true;
+        self.splices.replace(start..end, with_eol(text, self.eol));
         Ok(())
     }
 
-    /// The text of a new value in block context, and whether it brings the white space before it along.
+    /// A value in a block collection: where it begins, and its text.
+    fn in_block(&self, id: Id, value: &Value, quoting: Quoting, parent: Parent, untag: bool) -> (usize, String) {
+        let node = self.get(id);
+        let is_new = matches!(
+            &node.kind,
+            Kind::Mapping { flow: false, .. }
+                | Kind::Sequence { flow: false, .. }
+                | Kind::Scalar { style: Quoting::Empty, .. }
+        );
+        let (text, whole) = self.replacement(value, quoting, parent, is_new || untag);
+        // A new block begins on a line of its own (or directly behind its dash), so it replaces the white space as well.
+        let start = match (untag, whole) {
+            (true, _) => node.from,
+            (false, true) => node.props_end,
+            (false, false) => node.start,
+        };
+        let text = match parent {
+            _ if untag && !whole => format!(" {text}"),
+            // Behind a property there is no room for a collection on the same line.
+            Parent::Sequence(column) if is_block(value) && start != node.from => {
+                let column = column + 2;
+                format!("\n{}{}", " ".repeat(column), self.style.block(value, column))
+            }
+            _ => text,
+        };
+        (start, text)
+    }
+
+    /// The whole document: a block begins at the first column of a line.
+    fn root(&self, id: Id, value: &Value, quoting: Quoting) -> (usize, String) {
+        let node = self.get(id);
+        let is_collection = is_block(value);
+        let text = match self.style.text_block(value, self.style.indent) {
+            _ if is_collection => self.style.block(value, 0),
+            Some(block) if is_text_block(quoting) => block,
+            _ => inline(value, false, if is_text_block(quoting) { Quoting::Plain } else { quoting }),
+        };
+        let line = line_start(self.text, node.start);
+        let bare = node.props_end == node.from;
+        if bare && matches!(&node.kind, Kind::Scalar { style: Quoting::Empty, .. }) {
+            return (node.start, self.behind_comments(node.end, &text));
+        }
+        if line >= node.props_end && self.text[line..node.start].trim().is_empty() {
+            // On a line of its own: behind properties only a collection needs that.
+            let joined = !is_collection && !bare && !self.text[node.props_end..line].contains('#');
+            return if joined { (node.props_end, format!(" {text}")) } else { (line, text) };
+        }
+        match is_collection {
+            true => (node.props_end, format!("\n{text}")),
+            false if node.start == node.props_end => (node.start, format!(" {text}")),
+            false => (node.start, text),
+        }
+    }
+
+    /// The text of a new value in a block collection, and whether it brings the white space before it along.
     fn replacement(&self, value: &Value, quoting: Quoting, parent: Parent, whole: bool) -> (String, bool) {
         let column = match parent {
             Parent::Mapping(column) | Parent::Sequence(column) => column,
             _ => 0,
         };
-        let text = value.as_str();
-        let is_text_block = matches!(quoting, Quoting::Literal | Quoting::Folded);
-        if let Some(block) = text.filter(|_| is_text_block).and_then(|text| literal(text, column + self.style.indent)) {
-            return (block, false);
-        }
-        match parent {
-            Parent::Document if is_block(value) => (self.style.block(value, 0), false),
-            Parent::Mapping(column) if is_block(value) => (self.style.value(value, column), true),
-            Parent::Sequence(column) if is_block(value) => (self.style.item_value(value, column), true),
-            _ => {
-                let text = match text.filter(|_| matches!(quoting, Quoting::Plain | Quoting::Empty)) {
-                    Some(text) => literal(text, column + self.style.indent).filter(|_| parent != Parent::Document),
-                    None => None,
-                };
+        let block = self.style.text_block(value, column + self.style.indent);
+        match (parent, block) {
+            (_, Some(block)) if is_text_block(quoting) => (block, false),
+            (Parent::Mapping(column), _) if is_block(value) => (self.style.value(value, column), true),
+            (Parent::Sequence(column), _) if is_block(value) => (self.style.item_value(value, column), true),
+            (_, block) => {
+                let lead = if whole { " " } else { "" };
+                let text = block.filter(|_| matches!(quoting, Quoting::Plain | Quoting::Empty));
                 let text = text.unwrap_or_else(|| inline(value, false, quoting));
-                let lead = if whole && parent != Parent::Document { " " } else { "" };
                 (format!("{lead}{text}"), whole)
             }
         }
@@ -114,10 +147,16 @@ fn fits_tag(tag: &str, value: &Value) -> bool {
         "!!null" => value.is_null(),
         "!!seq" => value.is_array(),
         "!!map" => value.is_object(),
+        "!" => value.is_string() || is_block(value),
         _ => true,
     }
 }
 
-fn is_multiline(value: &Value) -> bool {
-    value.as_str().is_some_and(|text| text.contains('\n'))
+/// `!int` is the application's, but readers there are that take it for `!!int`.
+fn fits_local_tag(tag: &str, value: &Value) -> bool {
+    tag.starts_with("!!") || fits_tag(&format!("!{tag}"), value)
+}
+
+fn is_text_block(quoting: Quoting) -> bool {
+    matches!(quoting, Quoting::Literal | Quoting::Folded)
 }

@@ -6,6 +6,7 @@
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StructureStyle};
 
+use super::super::splice::{line_end as line_end_of, next_line};
 use super::super::{DocError, Format, MAX_DEPTH};
 
 pub(super) type Id = usize;
@@ -143,7 +144,7 @@ impl Builder<'_> {
                         let message = "a second document begins here; only files with one document can be edited";
                         return Err(DocError::parse(Format::Yaml, self.text, range.start, message));
                     }
-                    from = if explicit { range.end } else { 0 };
+                    from = if explicit { range.end } else { behind_ends(self.text) };
                 }
                 Event::Scalar(value, style, _, _) => {
                     let style = match style {
@@ -248,6 +249,20 @@ impl Builder<'_> {
     }
 }
 
+/// Behind the ends of documents (`...`) that a text may begin with.
+fn behind_ends(text: &str) -> usize {
+    let mut from = 0;
+    loop {
+        let at = skip_trivia(text, from);
+        let is_end =
+            text[at..].strip_prefix("...").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace));
+        if !is_end || !(at == 0 || text[..at].ends_with('\n')) {
+            return from;
+        }
+        from = at + "...".len();
+    }
+}
+
 fn attach(open: &mut [Open], root: &mut Option<Id>, id: Id) {
     match open.last_mut() {
         Some(open) => open.children.push(id),
@@ -273,22 +288,13 @@ impl Locator<'_> {
                 node.start = props_end;
                 node.end = props_end;
             }
-            Kind::Scalar { style: Style::Literal | Style::Folded, .. } => {
+            Kind::Scalar { style: Style::Literal | Style::Folded, text: content } => {
                 let header = skip_trivia(self.text, props_end);
                 if !self.text[header..].starts_with(['|', '>']) {
                     return Err(lost(self.text, header));
                 }
-                let line_end = super::super::splice::line_end(self.text, header);
-                let keeps = self.text[header..line_end].bytes().take(3).any(|b| b == b'+');
-                let (start, end) = (node.start, node.end);
-                let body = self.text.get(start..end.max(start)).unwrap_or_default();
-                let body = if keeps {
-                    body.strip_suffix('\n').map_or(body, |body| body.strip_suffix('\r').unwrap_or(body))
-                } else {
-                    body.trim_end()
-                };
+                node.end = block_end(self.text, header, node.end, content);
                 node.start = header;
-                node.end = if body.is_empty() { line_end } else { start + body.len() };
             }
             Kind::Scalar { .. } | Kind::Alias { .. } => {}
             Kind::Mapping { .. } => return self.locate_mapping(id),
@@ -390,6 +396,37 @@ impl Locator<'_> {
         node.kind = Kind::Sequence { flow, items };
         Ok(self.nodes[id].end)
     }
+}
+
+/// Where a text block ends whose header is at `header` and which the parser has read up to `end`: behind its last line that
+/// counts, without line break.
+fn block_end(text: &str, header: usize, end: usize, content: &str) -> usize {
+    let line_end = line_end_of(text, header);
+    let start = next_line(text, header);
+    let body = text.get(start..end).unwrap_or_default();
+    let ends_in_spaces = {
+        let lines = content.trim_end_matches('\n');
+        let last = &lines[lines.rfind('\n').map_or(0, |at| at + 1)..];
+        !last.is_empty() && last.trim_matches([' ', '\t']).is_empty()
+    };
+    let keeps = text[header..line_end].bytes().take(3).any(|b| b == b'+');
+    let lines = body.trim_end_matches([' ', '\t']);
+    let breaks = |text: &str| text.bytes().filter(|b| *b == b'\n').count();
+    let counts = if ends_in_spaces || keeps && content.bytes().all(|b| b == b'\n') && breaks(content) > breaks(lines) {
+        body
+    } else if !keeps {
+        body.trim_end_matches([' ', '\t', '\r', '\n'])
+    } else if lines.is_empty() || lines.ends_with('\n') {
+        // What indents the next line is no part of it.
+        lines
+    } else {
+        body
+    };
+    if counts.is_empty() {
+        return line_end;
+    }
+    let counts = counts.strip_suffix('\n').map_or(counts, |lines| lines.strip_suffix('\r').unwrap_or(lines));
+    line_end_of(text, start + counts.len())
 }
 
 /// White space, line breaks and comments.

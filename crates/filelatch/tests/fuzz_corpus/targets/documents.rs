@@ -1,5 +1,5 @@
 //! Documents (VER-10, VER-6, VER-7): an edited text, parsed again, is the value edited; what is not touched keeps its bytes; a settled document
-//! is the document of its bytes. The check by the second parser must never have to step in, YAML excepted:
+//! is the document of its bytes. The check by the second parser must never have to step in:
 //! that would be a bug of an editor.
 
 use filelatch::doc::{DocError, Document, Format};
@@ -188,13 +188,7 @@ fn accepted(result: Result<Vec<u8>, DocError>) -> Option<Vec<u8>> {
 fn accepted_after(result: Result<Vec<u8>, DocError>, said: &[String]) -> Option<Vec<u8>> {
     match result {
         Ok(bytes) => Some(bytes),
-        // Not yet for YAML, where the second reader may refuse: an error, and the file as it was.
-        Err(
-            DocError::Unrepresentable { .. }
-            | DocError::Shared { .. }
-            | DocError::DuplicateKey { .. }
-            | DocError::VerifyFailed { format: Format::Yaml, .. },
-        ) => None,
+        Err(DocError::Unrepresentable { .. } | DocError::Shared { .. } | DocError::DuplicateKey { .. }) => None,
         Err(e) => panic!("{e}: {}", said.join("\n- ")),
     }
 }
