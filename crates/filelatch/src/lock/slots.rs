@@ -27,6 +27,7 @@ use super::Wait;
 use super::acquire::{Queued, Request, Target};
 use super::helpers::Work;
 use super::owner::Owner;
+use super::records::PUBLISH;
 use super::resource::{Begin, HANDOVERS, QUICK, Resource, TURN, Tenure, locked};
 use super::sidecar::Sidecar;
 use super::waiter::{Grant, Waiter};
@@ -446,10 +447,11 @@ impl Slots {
         self.retreat(&mut table, byte);
     }
 
-    /// Everything that is held now is the other programs' too that are started from now on; answers the descriptor's number.
+    /// Every record that is held now is the other programs' too that are started from now on; answers the descriptor's number.
     pub(crate) fn hand_on(&self) -> Result<Option<u64>> {
         let mut table = locked(&self.table);
-        for slot in table.slots.values_mut().filter(|slot| slot.holder.is_some()) {
+        // Whose turn it is to publish stays a matter of this process: it ends while these programs run.
+        for (_, slot) in table.slots.iter_mut().filter(|(byte, slot)| **byte != PUBLISH && slot.holder.is_some()) {
             slot.handed_on = true;
         }
         self.resource.make_inheritable()
@@ -612,5 +614,76 @@ impl Drop for ByteTicket {
         if let Some(Ok(grant)) = self.waiter.take() {
             drop(self.tenure(&grant));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use filelatch_fs::sim::SimFs;
+    use filelatch_fs::{Access, Fs};
+
+    use super::*;
+    use crate::engine::Filelatch;
+    use crate::lock::acquire::acquire;
+    use crate::lock::records::{FIRST, byte_of};
+    use crate::lock::{LockOptions, LockScope};
+
+    /// LOCK-17 (P10): records whose names have the same hash are one lock: one owner may have it for all of them, until the last is given
+    /// back, and nobody else has it meanwhile.
+    #[test]
+    fn records_with_one_byte() {
+        let fs = SimFs::default();
+        let engine = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).without_workspaces().build();
+        let file = engine.file("/a").unwrap();
+        let entry = file.entry().unwrap();
+        let take = |scope: &LockScope, name: &str| {
+            let (name, owner, options) = (Arc::from(name), scope.owner(), LockOptions::new());
+            let holdings = Vec::new;
+            let request = file.request(owner, Wait::No, &options, &holdings);
+            let mut door = entry.records.door(&name, owner).unwrap();
+            let tenure = door.tenure.take().map_or_else(|| acquire(&door, &request).map(Arc::new), Ok)?;
+            // What the hashes of both would have to be.
+            acquire(&door.wanted(FIRST + 7, tenure).unwrap(), &request).map(Option::unwrap)
+        };
+        let (one, two) = (LockScope::new(), LockScope::new());
+        let x = take(&one, "x").unwrap();
+        let y = take(&one, "y").unwrap();
+        assert_eq!(entry.records.holdings(one.owner()).len(), 2);
+        assert!(matches!(take(&one, "x"), Err(Error::Reentrant { .. })), "the very record");
+        assert!(matches!(take(&two, "z"), Err(Error::Locked { .. })));
+        drop(x);
+        assert!(matches!(take(&two, "x"), Err(Error::Locked { .. })), "the other record still needs it");
+        let x = take(&one, "x").unwrap();
+        drop(y);
+        assert!(matches!(take(&two, "y"), Err(Error::Locked { .. })));
+        drop(x);
+        assert!(!entry.records.is_held_by(one.owner()));
+        drop(take(&two, "y").unwrap());
+    }
+
+    /// P2, LOCK-15: a record is handed on so often, or for so long, while another process stands at its gate.
+    #[test]
+    fn turns() {
+        let fs = SimFs::default();
+        let engine = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).without_workspaces().build();
+        let file = engine.file("/a").unwrap();
+        let (byte, held) = (byte_of("x"), file.lock_record("x", &LockOptions::new()).unwrap());
+        let entry = file.entry().unwrap();
+        let mut door = entry.records.door(&Arc::from("x"), Owner::current()).unwrap();
+        let tenure = door.tenure.take().unwrap();
+        let slots = door.wanted(byte, tenure).unwrap().slots;
+        let other = fs.process().open_dir("/".as_ref()).unwrap().open(".a.lock".as_ref(), Access::ReadWrite).unwrap();
+        let mut table = locked(&slots.table);
+        let slot = table.slots.get_mut(&byte).unwrap();
+        let now = slot.turn_began;
+        assert!((0..100).all(|_| slot.may_hand_over(now, byte)), "nobody else wants it");
+        assert!(other.try_lock_range(byte + TO_GATE, 1, LockKind::Exclusive).unwrap());
+        slot.handovers = 0;
+        let times = (0..100).take_while(|_| slot.may_hand_over(now, byte)).count();
+        assert_eq!(times + 1, usize::try_from(HANDOVERS).unwrap());
+        slot.handovers = 0;
+        assert!(!slot.may_hand_over(now + TURN, byte));
+        drop(table);
+        drop(held);
     }
 }

@@ -31,6 +31,8 @@ mod publish;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+mod records_beside;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod simulated;

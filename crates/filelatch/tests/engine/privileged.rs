@@ -27,7 +27,7 @@ fn mounted(mounts: &str, dir: &Path, role: &[&str]) -> Option<Worker> {
 }
 
 /// A worker as a user without rights; `None`: not possible here.
-fn nobody(role: &[&str]) -> Option<Worker> {
+pub(crate) fn nobody(role: &[&str]) -> Option<Worker> {
     let wrap = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     let reachable = command(&wrap, &["reachable"])
         .output()

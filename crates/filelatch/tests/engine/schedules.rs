@@ -562,3 +562,131 @@ fn leases() {
         plan.at_end(move |_| if inside.visits.load(Relaxed) == 2 { Ok(()) } else { Err("not both".into()) });
     });
 }
+
+/// What a process locks to be inside.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Record(&'static str),
+    Whole,
+    Reads,
+}
+
+/// Two processes that lock parts of `/a`, and visit where they must not meet.
+fn visitors(plan: &mut Plan, parts: [Part; 2]) -> Inside {
+    exists(plan.fs());
+    let inside = Inside::default();
+    for (name, part) in ["one", "two"].into_iter().zip(parts) {
+        let visitor = inside.clone();
+        plan.process(name, move |fs| {
+            let Ok(file) = engine(fs, Policy::default()).file("/a") else { return };
+            let options = LockOptions::new();
+            let held = match part {
+                Part::Record(record) => {
+                    file.lock_record(record, &options).map(|guard| drop((visitor.visit(fs, true), guard)))
+                }
+                Part::Whole => file.lock(&options).map(|guard| drop((visitor.visit(fs, true), guard))),
+                Part::Reads => file.lock_shared(&options).map(|guard| drop((visitor.visit(fs, false), guard))),
+            };
+            drop(held);
+        });
+    }
+    let always = inside.clone();
+    plan.always(move |_| always.check());
+    inside
+}
+
+/// LOCK-17 (P10): a record has one holder, and excludes who holds the whole file, exclusively or shared; both get in.
+#[test]
+fn records_and_whole_files() {
+    for other in [Part::Record("x"), Part::Whole, Part::Reads] {
+        run(&format!("record and {other:?}"), &few(1), 50, |plan| {
+            let inside = visitors(plan, [Part::Record("x"), other]);
+            plan.at_end(move |_| match inside.visits.load(Relaxed) {
+                2 => Ok(()),
+                other => Err(format!("{other} of two had the lock")),
+            });
+        });
+    }
+}
+
+/// LOCK-2, LOCK-17: one of the two dies at any point: the other gets in, and so does the next, to the record and to the whole file.
+#[test]
+fn a_death_frees_records() {
+    for other in [Part::Record("x"), Part::Whole, Part::Reads] {
+        let limits = Schedules { deaths: 1, ..few(0) };
+        run(&format!("record and {other:?}, death"), &limits, 30, |plan| {
+            let inside = visitors(plan, [Part::Record("x"), other]);
+            plan.at_end(move |fs| {
+                let file = engine(fs, Policy::default()).file("/a").map_err(|e| e.to_string())?;
+                file.try_lock_record("x").map(drop).map_err(|e| format!("the record is not free: {e}"))?;
+                file.try_lock().map(drop).map_err(|e| format!("the file is not free: {e}"))?;
+                match inside.visits.load(Relaxed) {
+                    1 | 2 => Ok(()),
+                    other => Err(format!("{other} of two had the lock")),
+                }
+            });
+        });
+    }
+}
+
+/// Two processes, each appending its name to `/a` under a record of its own.
+fn record_appenders(plan: &mut Plan, policy: Policy) -> Told {
+    exists(plan.fs());
+    let told = Told::default();
+    for who in ["1", "2"] {
+        let told = Arc::clone(&told);
+        plan.process(who, move |fs| {
+            let add = |old: Option<&[u8]>| Ok::<_, Error>(Some([old.unwrap_or_default(), who.as_bytes()].concat()));
+            let file = engine(fs, policy).file("/a");
+            let guard = file.and_then(|file| file.lock_record(who, &LockOptions::new()));
+            tell(&told, who, guard.and_then(|guard| guard.update_bytes(&WriteOptions::new(), add)));
+        });
+    }
+    told
+}
+
+/// VER-7, LOCK-17: two processes publish under different records: both changes are there; also when one of them dies.
+#[test]
+fn publishing_under_records() {
+    run("records", &few(1), 50, |plan| {
+        let told = record_appenders(plan, Policy::default());
+        plan.at_end(move |fs| check_appended(fs, &told).and_then(|()| both(&told)));
+    });
+    let limits = Schedules { deaths: 1, ..few(0) };
+    run("records, death", &limits, 50, |plan| {
+        let told = record_appenders(plan, Policy::default());
+        plan.at_end(move |fs| {
+            check_appended(fs, &told)?;
+            let file = engine(fs, Policy::default()).file("/a").map_err(|e| e.to_string())?;
+            append(&file, "3").map_err(|e| format!("the next start is blocked: {e}"))?;
+            if acknowledged(&told).is_empty() {
+                Err(format!("nobody finished: {:?}", told.lock().unwrap()))
+            } else {
+                Ok(())
+            }
+        });
+    });
+}
+
+/// P5.9, P10: the same with a file that is written in place: whoever dies half-way leaves a note, and who publishes next under another
+/// record completes it first.
+#[test]
+fn publishing_in_place_under_records() {
+    let mut policy = Policy::default();
+    policy.hard_links = HardLinks::InPlace;
+    let limits = Schedules { deaths: 1, ..few(0) };
+    run("records in place, death", &limits, 50, |plan| {
+        let told = record_appenders(plan, policy);
+        plan.fs().foreign().link("/a", "/b").unwrap();
+        plan.at_end(move |fs| {
+            let file = engine(fs, policy).file("/a").map_err(|e| e.to_string())?;
+            drop(file.try_lock().map_err(|e| format!("the next start is blocked: {e}"))?);
+            check_appended(fs, &told)?;
+            if acknowledged(&told).is_empty() {
+                Err(format!("nobody finished: {:?}", told.lock().unwrap()))
+            } else {
+                Ok(())
+            }
+        });
+    });
+}

@@ -237,6 +237,7 @@ fn worker() {
         ["hold-records", path, records] => super::records::hold(path, records),
         ["exclude-records", path, seed] => super::records::exclude(path, seed),
         ["busy-with-records", path, records] => super::records::busy(path, records),
+        ["records-read-only", path] => super::records_beside::read_only(path),
         ["count-records", path, seed] => super::records::count_worker(path, seed),
         ["count-aloud", path] => {
             let file = file(Path::new(path));
