@@ -221,6 +221,12 @@ pub(crate) fn lease_name(name: &OsStr) -> OsString {
     around(".", name, ".lease")
 }
 
+/// The file whose lease file is called so, if it can be one.
+pub(crate) fn leased_by(entry: &OsStr) -> Option<OsString> {
+    let name = entry.as_encoded_bytes().strip_prefix(b".")?.strip_suffix(b".lease")?;
+    (!name.is_empty()).then(|| cut(entry, 1, name.len()))
+}
+
 /// A name for a temporary file beside `name`: `.name.<pid>-<random>.tmp` (ATOM-6: a pid alone is not unique among
 /// threads, containers and hosts).
 pub(crate) fn temp_name(name: &OsStr, pid: u32, random: u64) -> OsString {

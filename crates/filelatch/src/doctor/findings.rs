@@ -16,12 +16,14 @@ use super::report::{Finding, Fix, Kind};
 use super::{Case, DoctorOptions, Spot, scratch};
 use crate::engine::Filelatch;
 use crate::error::{Error, Result};
+use crate::lease::desk::{LeaseDesk, Look};
+use crate::lease::file::LeaseFile;
 use crate::lock::held;
 use crate::lock::holder::{LockState, lock_state};
 use crate::lock::record::{Found, NEWEST, RECORD_LIMIT, Record};
 use crate::lock::sidecar::{LockPath, is_unfinished};
 use crate::lock::stale::Verdict as Death;
-use crate::path::{Dirs, LockFileName, Place, cut, locked_by, temp_base};
+use crate::path::{Dirs, LockFileName, Place, cut, leased_by, locked_by, temp_base};
 use crate::workspace::WORKSPACE_DIR;
 use crate::write::sweep;
 
@@ -122,10 +124,16 @@ impl Searcher<'_> {
         let journals: HashSet<OsString> =
             names.iter().filter_map(|name| self.lock_file(folder, name, &known)).collect();
         for name in names.iter().filter(|name| !journals.contains(*name)) {
-            if temp_base(name).is_some() {
-                self.leftover(folder, name, &known);
+            if let Some(base) = temp_base(name) {
+                // What waits to become a fallback lock is judged as one.
+                match lock_held_by(&cut(name, 1, base.len())) {
+                    Some(lock) => self.fallback(folder, name, &lock, &known),
+                    None => self.leftover(folder, name, &known),
+                }
             } else if let Some(lock) = lock_held_by(name) {
                 self.fallback(folder, name, &lock, &known);
+            } else if let Some(data) = leased_by(name) {
+                self.lease(folder, name, &data, &known);
             } else if scratch::is_scratch(name) {
                 self.scratch(folder, name);
             } else if name == WORKSPACE_DIR {
@@ -319,7 +327,7 @@ impl Searcher<'_> {
         }
     }
 
-    /// A fallback lock, or a right over one.
+    /// A fallback lock, a right over one, or what was to become one.
     fn fallback(&mut self, folder: &Folder, name: &OsStr, lock: &OsStr, known: &HashSet<&OsStr>) {
         let path = folder.shown.join(name);
         let data = locked_by(lock).or_else(|| without_suffix(lock));
@@ -347,18 +355,60 @@ impl Searcher<'_> {
         }
     }
 
+    // --- Leases ---
+
+    /// A lease file stays when its lease is over: the number in it is what the next one grows from. So nothing of it is ever removed.
+    fn lease(&mut self, folder: &Folder, name: &OsStr, data: &OsStr, known: &HashSet<&OsStr>) {
+        let path = folder.shown.join(name);
+        let Some(owner) = self.owner(folder, data, known) else { return };
+        let gone = is_gone(&*folder.dir, &owner.name);
+        let Some(place) = owner.place else { return };
+        let note = |text: String| Finding::note(path.clone(), Kind::Lease, text);
+        let parts = self.latch.parts();
+        let finding = match LeaseDesk::new(&place).look(parts, &place) {
+            Ok(Look::Live(live)) => {
+                let left = crate::error::seconds(live.remaining);
+                note(format!("leased by {}; over in {left} unless it is renewed", live.holder(parts)))
+            }
+            Ok(Look::Free { over: None, .. }) => return,
+            Ok(Look::Free { last: 0, .. }) => {
+                note("a damaged lease file: nobody has a lease, and the next one replaces it".to_owned())
+            }
+            Ok(Look::Free { last, .. }) if gone => {
+                let text = format!("the file is gone, and its last lease, number {last}, is over");
+                let advice = "remove it if nobody will lease a file of this name again: numbers then begin anew";
+                Finding { advice: Some(advice.to_owned()), ..note(text) }
+            }
+            Ok(Look::Free { last, .. }) => note(format!("no lease: the last one, number {last}, is over")),
+            // Other programs use such names as well.
+            Ok(Look::Foreign(_)) if gone => return,
+            Ok(Look::Foreign(what)) => {
+                let text = format!("{what} in the place of a lease file: `{}` cannot be leased", owner.name.display());
+                Finding::problem(path, Kind::Lease, text, "look at it, and move it away if nobody needs it")
+            }
+            Err(Error::Unrecovered { .. }) => {
+                let advice = "update filelatch: this version neither writes nor leases the file";
+                Finding::problem(path, Kind::NewerRecord, "a newer filelatch wrote its lease", advice)
+            }
+            Err(e) => Finding::note(path, Kind::Unreadable, e.to_string()),
+        };
+        self.add(finding);
+    }
+
     // --- Temporary files ---
 
     fn leftover(&mut self, folder: &Folder, name: &OsStr, known: &HashSet<&OsStr>) {
         let path = folder.shown.join(name);
         let Some(base) = temp_base(name) else { return };
         let base = cut(name, 1, base.len());
-        // `..a.lock.77-….tmp` is a lock file of `a` that never got its name.
-        let lock_of = locked_by(&base);
-        let owner = self.owner(folder, lock_of.as_deref().unwrap_or(&base), known);
-        let judged = match &lock_of {
-            Some(_) => is_unfinished(&*folder.dir, name).map(|dead| (false, dead)),
-            None => sweep::judge(&*folder.dir, name).map(|leftover| (leftover.in_use, leftover.disposable)),
+        // `..a.lock.77-….tmp` is a lock file of `a` that never got its name, `..a.lease.77-….tmp` a lease file.
+        let (lock_of, lease_of) = (locked_by(&base), leased_by(&base));
+        let owner = self.owner(folder, lock_of.as_deref().or(lease_of.as_deref()).unwrap_or(&base), known);
+        let lease = lease_of.and(owner.as_ref()).and_then(|owner| owner.place.as_ref()).map(LeaseFile::of);
+        let judged = match (&lock_of, lease) {
+            (Some(_), _) => is_unfinished(&*folder.dir, name).map(|dead| (false, dead)),
+            (_, Some(lease)) => lease.is_unfinished(&*folder.dir, name).map(|dead| (false, dead)),
+            _ => sweep::judge(&*folder.dir, name).map(|leftover| (leftover.in_use, leftover.disposable)),
         };
         let (in_use, disposable) = match judged {
             Ok(judged) => judged,

@@ -128,7 +128,7 @@ fn take_over(latch: &Filelatch, path: &Path, lock: &OsStr, shown: &Path, wait: W
         let (Some(tenure), Some(name)) = (guard.tenure(), shown.file_name()) else { return Ok(false) };
         let place = &tenure.resource.place;
         let fail = |e| Error::io("remove", shown, e);
-        // A right that its dead owner left over a lock that is gone: with the lock in hand nobody is misled by its absence.
+        // What its dead owner left over a lock that is gone: with the lock in hand nobody is misled by its absence.
         let is_right = name != held_name(lock);
         if is_right
             && let Some(seen) = held::look(&*place.dir, name).map_err(fail)?

@@ -165,6 +165,8 @@ pub enum Kind {
     KeptVersion,
     /// A fallback lock (P4).
     FallbackLock,
+    /// A lease file (P11).
+    Lease,
     /// What an interrupted doctor left.
     Scratch,
     /// A workspace that is not obeyed, or a configuration that can't be.

@@ -3,6 +3,8 @@
 //! # Invariants
 //! - The doctor holds the lock of the file [`ALIVE`] in it as long as it lives: whoever gets that lock knows that the folder was
 //!   left behind, where locks exclude.
+//! - That file is the first that is made in it and the last that is removed, on the disk as well: a folder without it is empty, or not
+//!   a doctor's.
 //! - Nothing but plain files with the names of [`NAMES`] is ever made in it, and nothing else is removed from it.
 
 use std::ffi::{OsStr, OsString};
@@ -95,12 +97,14 @@ impl Drop for Scratch {
 }
 
 fn clear(parent: &dyn FsDir, name: &OsStr, dir: &dyn FsDir) -> io::Result<()> {
-    for inside in NAMES {
-        match dir.remove(inside.as_ref()) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            _ => {}
-        }
-    }
+    let remove = |inside: &str| match dir.remove(inside.as_ref()) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    };
+    NAMES.iter().filter(|inside| **inside != ALIVE).try_for_each(|inside| remove(inside))?;
+    // Where a directory can't be synced, a power cut may leave a folder that a person has to remove.
+    dir.sync().ok();
+    remove(ALIVE)?;
     parent.remove_dir(name)
 }
 
@@ -113,7 +117,8 @@ pub(super) fn remove_abandoned(parts: &Parts, parent: &dyn FsDir, name: &OsStr) 
     }
     let alive = match dir.open(ALIVE.as_ref(), Access::ReadWrite) {
         Ok(alive) => alive,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        // Only empty ones: a doctor that is about to begin makes another.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(parent.remove_dir(name).is_ok()),
         Err(e) => return Err(e),
     };
     if !alive.try_lock(LockKind::Exclusive)? {

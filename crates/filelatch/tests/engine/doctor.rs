@@ -597,6 +597,58 @@ fn nothing_is_proved_without_locks() {
     assert_eq!(foreign.names("/").unwrap(), [".a.lock", "a"]);
 }
 
+/// LOCK-13, LOCK-20: leases are told of, live or over, and what stands in the place of one; `fix` removes none of them, and takes only
+/// what never became one.
+#[test]
+fn lease_files() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("a");
+    fs::write(&path, "data").unwrap();
+    let lease = file(&path).lease(&filelatch::LeaseOptions::new().purpose("nightly")).unwrap();
+    let told = |name: &str| {
+        let before = fs::read(dir.path().join(name)).ok();
+        let report = doctor(dir.path(), true);
+        assert_eq!(fs::read(dir.path().join(name)).ok(), before, "{name} was changed");
+        let found = finding(&report, name);
+        assert!(found.fix.is_none() && found.outcome.is_none(), "{found:?}");
+        (found.kind, found.problem, found.what.clone())
+    };
+    let (kind, problem, what) = told(".a.lease");
+    assert_eq!((kind, problem), (Kind::Lease, false));
+    let me = format!("leased by pid {} (nightly)", std::process::id());
+    assert!(what.starts_with(&me) && what.contains("; over in "), "{what}");
+    let token = lease.token();
+    lease.release().unwrap();
+    assert_eq!(told(".a.lease"), (Kind::Lease, false, format!("no lease: the last one, number {token}, is over")));
+    // Its file is gone: still a person's business.
+    fs::rename(&path, dir.path().join("b")).unwrap();
+    let (kind, problem, what) = told(".a.lease");
+    assert!(kind == Kind::Lease && !problem && what.contains("is gone"), "{what}");
+    for (content, kind, problem, text) in [
+        ("{\"v\":1,\"tok", Kind::Lease, false, "damaged"),
+        ("{\"v\":9,\"token\":5}\n", Kind::NewerRecord, true, "newer"),
+        ("somebody's", Kind::Lease, true, "cannot be leased"),
+    ] {
+        fs::write(dir.path().join(".b.lease"), content).unwrap();
+        let told = told(".b.lease");
+        assert!(told.0 == kind && told.1 == problem && told.2.contains(text), "{content}: {told:?}");
+    }
+    fs::remove_file(dir.path().join(".b.lease")).unwrap();
+    fs::create_dir(dir.path().join(".b.lease")).unwrap();
+    assert!(told(".b.lease").1);
+    // Another program's, of a name that is no file of ours.
+    fs::write(dir.path().join(".c.lease"), "dhcp").unwrap();
+    assert!(!doctor(dir.path(), true).findings.iter().any(|finding| finding.path.ends_with(".c.lease")));
+    // Never got their names: the record of a dead writer, and what nobody can tell.
+    let temps = ["..b.lease.4194304-00000000000000ab.tmp", "..b.lease.4194304-00000000000000ac.tmp"];
+    fs::write(dir.path().join(temps[0]), "{\"v\":1,\"token\":").unwrap();
+    fs::write(dir.path().join(temps[1]), "somebody's").unwrap();
+    let report = doctor(dir.path(), true);
+    assert_eq!(finding(&report, temps[0]).outcome, Some(Outcome::Done));
+    assert_eq!((finding(&report, temps[1]).kind, finding(&report, temps[1]).fix), (Kind::KeptVersion, None));
+    assert!(!dir.path().join(temps[0]).exists() && dir.path().join(temps[1]).exists());
+}
+
 // --- Nobody is disturbed ---
 
 /// ATOM-4, VER-7: eight processes update files while doctors put right what they can: no update is lost, no writer fails, and

@@ -9,6 +9,8 @@ mod deadlock;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod doctor_sweeps;
+#[cfg(test)]
 mod fairness;
 #[cfg(test)]
 mod fallback;
