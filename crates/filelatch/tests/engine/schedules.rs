@@ -3,7 +3,7 @@
 //! The orders are those with few preemptions, and a sample of all. The quick set is for every build; with the environment variable
 //! `FILELATCH_FULL` set, one preemption more is allowed, and samples are ten times as large (minutes). What is printed is how
 //! many there were.
-#![expect(clippy::disallowed_methods, reason = "a test reads its own switch from the environment")]
+#![expect(clippy::disallowed_methods, reason = "how long an exploration took is printed")]
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -15,14 +15,12 @@ use filelatch::{
 use filelatch_fs::sim::{Dials, Flock, Plan, Schedules, SimFs};
 use filelatch_fs::{Access, Fs, LockKind};
 
+use super::support::is_full;
+
 /// An engine on this process.
 fn engine(fs: &SimFs, policy: Policy) -> Filelatch {
     let builder = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).without_workspaces();
     builder.defaults(policy).session("test").build()
-}
-
-fn is_full() -> bool {
-    std::env::var_os("FILELATCH_FULL").is_some()
 }
 
 /// All orders with few preemptions, then some of the others; nothing may be wrong.

@@ -12,6 +12,11 @@ const ROLE: &str = "FILELATCH_TEST_ROLE";
 /// Generous: only a hang ever takes so long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The full set is wanted, not the quick one (`cargo xtask prove`).
+pub(crate) fn is_full() -> bool {
+    std::env::var_os("FILELATCH_FULL").is_some()
+}
+
 /// A worker process; killed when dropped.
 pub(crate) struct Worker {
     pub(crate) child: Child,
