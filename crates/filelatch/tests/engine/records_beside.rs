@@ -202,7 +202,7 @@ fn program(file: &LatchFile) -> (Box<dyn FsFile>, u64) {
     (dir.open(file.lock_path().file_name().unwrap(), Access::ReadWrite).unwrap(), byte)
 }
 
-/// P2, P10: who does not wait does not try while another program stands at the record's gate.
+/// P2, P10: nobody gets a record while another program stands at its gate, waiting or not.
 #[test]
 fn a_gate_that_is_taken() {
     let dir = tempdir().unwrap();
@@ -210,8 +210,9 @@ fn a_gate_that_is_taken() {
     let (other, byte) = program(&here);
     assert!(other.try_lock_range(byte + TO_GATE, 1, LockKind::Exclusive).unwrap());
     assert!(!is_free(&here, "x") && is_free(&here, "y"));
+    assert!(matches!(here.lock_record("x", &waits(20)), Err(Error::Timeout { .. })), "past the gate");
     other.unlock_range(byte + TO_GATE, 1).unwrap();
-    assert!(is_free(&here, "x"));
+    until("the wait that was left behind is over", || is_free(&here, "x"));
 }
 
 /// P2, P10: a wait takes the gate before the record; called off it opens the gate, also when it had yet to get it; wanted again it takes
@@ -372,9 +373,6 @@ fn beside_handed_on_records() {
     let dir = tempdir().unwrap();
     let here = file(&dir.path().join("a"));
     let x = here.lock_record("x", &no_wait()).unwrap();
-    x.make_inheritable().unwrap();
-    let mut program = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
-    let y = here.lock_record("y", &no_wait()).unwrap();
     std::thread::scope(|scope| {
         let (tell, it_waits) = mpsc::channel();
         let waiter = scope.spawn(|| {
@@ -384,13 +382,16 @@ fn beside_handed_on_records() {
             here.lock_record("x", &LockOptions::new().wait(Wait::For(PATIENCE)).on_wait(&told)).map(drop)
         });
         it_waits.recv().unwrap();
+        x.make_inheritable().unwrap();
+        let mut program = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let y = here.lock_record("y", &no_wait()).unwrap();
         drop(x);
         assert!(!is_free(&here, "x"), "the program has it");
         drop(program.stdin.take());
         program.wait().unwrap();
         waiter.join().unwrap().unwrap();
+        drop(y);
     });
-    drop(y);
 }
 
 /// P1, LOCK-17: an owner that went on without a lock for one record asks for the next one properly.
