@@ -17,6 +17,8 @@ use crate::version::Version;
 pub(crate) const XATTR: &str = "user.filelatch";
 /// The mark of a temporary file that is being prepared.
 const PREPARING: &[u8] = b"0";
+/// The mark of the journal of a write in place that is not done.
+const JOURNAL: &[u8] = b"j";
 /// Bytes of the session in an attribution.
 const SESSION_MAX: usize = 12;
 
@@ -114,6 +116,15 @@ pub(crate) fn mark_preparing(file: &dyn FsFile) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(false),
         Err(e) => Err(e),
+    }
+}
+
+/// Marks a version that is being written in place: whoever finds it must keep it.
+pub(crate) fn mark_journal(file: &dyn FsFile) -> io::Result<()> {
+    match file.set_xattr(OsStr::new(XATTR), JOURNAL) {
+        // Without marks nothing is taken for disposable.
+        Err(e) if e.kind() == io::ErrorKind::Unsupported => Ok(()),
+        set => set,
     }
 }
 

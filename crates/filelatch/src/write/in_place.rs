@@ -9,8 +9,12 @@
 //! Readers without a lock may see a mix. A foreign write within the last microseconds before ours is overwritten.
 //!
 //! # Order of operations
-//! journal (the temporary file) durable → the record names it, durable → write, cut to length, fsync → the record forgets it,
-//! durable → journal removed.
+//! journal (the temporary file) durable → the record names it, durable → it is marked as a journal, durable → write, cut to length,
+//! fsync → it is marked as done → the record forgets it, durable → journal removed.
+//!
+//! The mark is for the case that somebody wipes the record meanwhile: programs that open a lock file with `O_TRUNC` before they have
+//! its lock do that (filelock for Python up to 3.9). If the writer dies then, nobody completes the write; but the sweep leaves
+//! the journal alone, and it is listed.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +22,7 @@ use std::sync::Arc;
 use filelatch_fs::fs::{read_to_end, write_all_at};
 use filelatch_fs::{Access, FsFile};
 
-use super::attribution::Attribution;
+use super::attribution::{self, Attribution};
 use super::current;
 use super::publish::{Base, Publisher, has_bytes};
 use super::temp::Temp;
@@ -71,7 +75,10 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
     // From here on the journal must outlive us: the note may be there whatever the system answers, and a note without its journal
     // would keep everybody out.
     temp.keep_name();
-    if let Err(e) = resource.set_intent(Some(intent)) {
+    let mark = || temp.file().and_then(attribution::mark_journal).and_then(|()| temp.sync());
+    let begun = resource.set_intent(Some(intent)).and_then(|()| mark().map_err(|e| fail("mark the journal of", e)));
+    if let Err(e) = begun {
+        done(temp.file());
         if resource.set_intent(None).is_ok() {
             temp.remove_name().ok();
         }
@@ -83,7 +90,8 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
         Err(e) => {
             // A full disk, most likely. The old bytes had their place already; if not even they can be written, the next holder
             // completes the write, and the caller has to know that it may yet be made.
-            if restore(place, &before).is_err() || resource.set_intent(None).is_err() {
+            let restored = restore(place, &before).inspect(|()| done(temp.file()));
+            if restored.is_err() || resource.set_intent(None).is_err() {
                 let path = place.spelled.clone();
                 return Err(Error::PublishedNotDurable { path, version: *version, source: e });
             }
@@ -95,11 +103,17 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
         // In place and visible, and the note stays: the next holder writes it once more (L26).
         return Err(Error::PublishedNotDurable { path: place.spelled.clone(), version: *version, source });
     }
-    // Done. A note that can't be taken back makes the next holder do it again, to no harm.
+    // A note that can't be taken back makes the next holder do it again, to no harm.
+    done(temp.file());
     if resource.set_intent(None).is_ok() {
         temp.remove_name().ok();
     }
     Ok(Outcome::Written)
+}
+
+/// The journal is not needed any more. Best effort: one that keeps its mark is listed as a leftover.
+fn done(journal: io::Result<&dyn FsFile>) {
+    journal.and_then(attribution::mark_preparing).ok();
 }
 
 fn restore(place: &Place, bytes: &[u8]) -> io::Result<()> {
@@ -168,6 +182,7 @@ pub(crate) fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
     overwrite(&resource.parts, place, &bytes, &version, 0)
         .and_then(|file| file.sync())
         .map_err(|e| Error::io("complete a write of", &place.spelled, e))?;
+    done(place.dir.open(journal, Access::ReadWrite).as_deref().map_err(|e| e.kind().into()));
     resource.set_intent(None)?;
     place.dir.remove(journal).ok();
     Ok(())

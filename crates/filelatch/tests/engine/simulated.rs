@@ -163,6 +163,56 @@ fn in_place() {
     sweep.everything(with_links, scenario, |fs, told| check(fs, *told, &wanted)).assert_clean();
 }
 
+/// P5.9: a program that wipes the lock file (`O_TRUNC` before it has the lock, as filelock for Python up to 3.9 does it) comes before
+/// any call of a write in place, and the writer is killed before any later one: the file is old or new, or the journal with the
+/// new version is there, listed, and stays.
+#[test]
+fn in_place_with_a_wiped_record() {
+    // Shorter than the old one: between the bytes and the new length the file is neither.
+    const SHORT: &[u8] = b"new";
+    let write = |fs: &SimFs| {
+        let options = WriteOptions::new().durability(Durability::Full);
+        told(engine_on(fs, true).file("/a").and_then(|file| file.write(SHORT, &options)))
+    };
+    let calls = {
+        let fs = SimFs::new(Dials::default());
+        with_links(&fs);
+        let before = fs.calls();
+        assert_eq!(write(&fs), Told::Done);
+        fs.calls() - before
+    };
+    let (mut whole, mut kept) = (0, 0);
+    for wiped in 0..calls {
+        for killed in wiped..calls {
+            let fs = SimFs::new(Dials::default());
+            with_links(&fs);
+            fs.settle();
+            let (victim, begin) = (fs.process(), fs.calls());
+            fs.on_call(begin + wiped, |outside| drop(outside.foreign().truncate_and_write("/.a.lock", b"")));
+            let pid = victim.pid();
+            fs.on_call(begin + killed, move |outside| outside.find_process(pid).unwrap().kill());
+            write(&victim);
+            fs.unhook();
+            let next = engine_on(&fs.process(), false);
+            let file = next.file("/a").unwrap();
+            let found = found(&file).unwrap().unwrap();
+            if found == OLD || found == SHORT {
+                whole += 1;
+                continue;
+            }
+            // Whoever writes now sweeps.
+            file.write(b"next", &WriteOptions::new()).unwrap();
+            let left = next.leftovers("/").unwrap();
+            let journal = left.iter().find(|left| fs.foreign().read(&left.path).is_ok_and(|bytes| bytes == SHORT));
+            let journal = journal
+                .unwrap_or_else(|| panic!("wiped before #{wiped}, killed before #{killed}: {found:?}, {left:?}"));
+            assert!(!journal.disposable, "{journal:?}");
+            kept += 1;
+        }
+    }
+    assert!(whole > 100 && kept > 0, "{whole} {kept}");
+}
+
 /// VER-11: a foreign program acts before every call of a change: what it wrote is under the name, or what the change was made
 /// from, or kept. Where names can't be swapped, or nobody tells of open writers, the last moment is not covered (P5.6).
 #[test]
