@@ -120,7 +120,7 @@ pub trait FsDir: Debug + Send + Sync + 'static {
 /// process except as conflicts. On Windows one open file serves one call after the other: while a thread waits for a lock,
 /// other threads' calls on the same open file wait with it.
 pub trait FsFile: Debug + Send + Sync + 'static {
-    /// Facts of the inode.
+    /// Facts of the inode: on network file systems of Linux as the server knows them now, and reads that follow go by its length.
     fn stat(&self) -> io::Result<Stat>;
 
     /// Reads at an offset; may be short; 0 at the end.

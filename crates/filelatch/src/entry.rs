@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use filelatch_fs::FsFile;
+use filelatch_fs::{FsFile, FsKind};
 
 use crate::doc::Document;
 use crate::error::{Conflict, Error, Result};
@@ -256,15 +256,19 @@ impl Entry {
     /// Reads without a lock: a replaced file is whole, old or new.
     pub(crate) fn read(&self) -> Result<Option<Snapshot>> {
         let (parts, place) = (self.parts(), self.place());
-        // By the open directory, not by path: it may have been renamed since.
-        match place.dir.stat(&place.name) {
-            Ok(stat) => {
-                if let Some(snapshot) = self.cache.get(&stat) {
-                    return Ok(Some(snapshot));
+        // What the system says of a file that other machines change may be old.
+        let caches = place.dir.caps().kind == FsKind::Local;
+        if caches {
+            // By the open directory, not by path: it may have been renamed since.
+            match place.dir.stat(&place.name) {
+                Ok(stat) => {
+                    if let Some(snapshot) = self.cache.get(&stat) {
+                        return Ok(Some(snapshot));
+                    }
                 }
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+                Err(e) => return Err(Error::io("read", &place.spelled, e)),
             }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(Error::io("read", &place.spelled, e)),
         }
         let fail = |e| Error::io("read", &place.spelled, e);
         // A program that writes in place may be at work: a file that changes while it is read is read again, a few times.
@@ -282,7 +286,7 @@ impl Entry {
             let version = content.version();
             let author = self.resolve(current.author(&version));
             let snapshot = Snapshot::new(place.spelled.clone(), content, author, current.written_at(&version));
-            if quiet {
+            if quiet && caches {
                 self.cache.put(&after, &snapshot, read_at, place.dir.caps().timestamp_granule);
             }
             return Ok(Some(snapshot));

@@ -2,7 +2,8 @@
 //!
 //! A cached version is used again only while identity, length and both times of the file are the same *and* they were already
 //! older than one tick of the file system's clock when the bytes were read: two changes within a tick look alike ("racy
-//! git", L40). Comparing before a write never uses the cache: a store through
+//! git", L40). It serves local file systems only: elsewhere the system itself may answer from a cache (sshfs: for 20 seconds), so
+//! the bytes are read. Comparing before a write never uses the cache: a store through
 //! a memory mapping may change bytes and leave the times (P5.10).
 
 use std::path::{Path, PathBuf};

@@ -1,14 +1,16 @@
 //! Which file system a directory is on, and how it is mounted: statfs(2) and `proc_pid_mountinfo(5)`.
 #![expect(clippy::disallowed_methods, reason = "this is the other side of the seam")]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use super::unix::{COARSE, TICK};
-use crate::types::{Caps, FsKind, Mount};
+use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp};
+
+use super::unix::{COARSE, TICK, retry};
+use crate::types::{Caps, FileId, FileKind, FsKind, Mount, Stat, Timestamp};
 
 /// `FUSE_SUPER_MAGIC`, of every file system in user space and of virtiofs.
 const FUSE: u32 = 0x6573_5546;
@@ -104,6 +106,40 @@ pub(super) fn caps_of(dir: BorrowedFd<'_>) -> Caps {
         timestamp_granule,
         // NFS turns flock into byte-range locks (L13): they would collide with ours.
         range_locks: kind == FsKind::Local,
+    }
+}
+
+/// Facts of an entry, or of `file` itself if the name is empty, as the server knows them now (`AT_STATX_FORCE_SYNC`). Reading goes by
+/// the length that the kernel remembers: with this it learns the new one (measured on sshfs: without it a longer
+/// version, put in place by another machine, is read as if it ended where the one before did). `None`: no such call here.
+pub(super) fn stat_at_server(file: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<Stat>> {
+    let which = if name.is_empty() { AtFlags::EMPTY_PATH } else { AtFlags::SYMLINK_NOFOLLOW };
+    match retry(|| rustix::fs::statx(file, name, which | AtFlags::STATX_FORCE_SYNC, StatxFlags::BASIC_STATS)) {
+        Ok(s) => Ok(Some(stat_of(&s))),
+        // Filters of older container systems refuse calls that they do not know.
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EPERM)) || e.kind() == io::ErrorKind::Unsupported => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn stat_of(s: &Statx) -> Stat {
+    let kind = match FileType::from_raw_mode(s.stx_mode.into()) {
+        FileType::RegularFile => FileKind::File,
+        FileType::Directory => FileKind::Dir,
+        FileType::Symlink => FileKind::Symlink,
+        _ => FileKind::Other,
+    };
+    let time = |t: StatxTimestamp| Timestamp { secs: t.tv_sec, nanos: t.tv_nsec };
+    Stat {
+        id: FileId { dev: rustix::fs::makedev(s.stx_dev_major, s.stx_dev_minor), ino: s.stx_ino },
+        kind,
+        size: s.stx_size,
+        mode: u32::from(s.stx_mode) & 0o7777,
+        uid: s.stx_uid,
+        gid: s.stx_gid,
+        nlink: s.stx_nlink.into(),
+        mtime: time(s.stx_mtime),
+        ctime: time(s.stx_ctime),
     }
 }
 

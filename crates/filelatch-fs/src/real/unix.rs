@@ -20,10 +20,8 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags, XattrFlags};
 use rustix::io::{Errno, FdFlags};
 
 use crate::fs::{Fs, FsDir, FsFile};
-#[cfg(not(target_os = "linux"))]
-use crate::types::FsKind;
 use crate::types::{
-    Access, Caps, FileId, FileKind, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp, WriterProbe,
+    Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp, WriterProbe,
 };
 
 /// Where the holder record starts in a lock file (P1; on Windows byte 0 is the locked byte and can't be read).
@@ -44,9 +42,11 @@ struct Dir {
 #[derive(Debug)]
 struct File {
     fd: OwnedFd,
+    /// Its facts may come from a cache of this machine's, and others change the file.
+    cached: bool,
 }
 
-fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
+pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
             Err(Errno::INTR) => {}
@@ -129,7 +129,7 @@ impl Fs for RealFs {
     }
 
     fn inherited(&self, number: u64) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(File { fd: super::raw_unix::duplicate(number)? }))
+        Ok(Box::new(File { fd: super::raw_unix::duplicate(number)?, cached: false }))
     }
 
     #[cfg(target_os = "linux")]
@@ -140,6 +140,13 @@ impl Fs for RealFs {
     #[cfg(not(target_os = "linux"))]
     fn lock_table(&self, _file: FileId) -> io::Result<Option<LockTable>> {
         Ok(None)
+    }
+}
+
+impl Dir {
+    /// May the system answer from memory what others have changed meanwhile?
+    fn is_cached(&self) -> bool {
+        self.caps.kind != FsKind::Local
     }
 }
 
@@ -157,6 +164,12 @@ impl FsDir for Dir {
     }
 
     fn stat(&self, name: &OsStr) -> io::Result<Stat> {
+        #[cfg(target_os = "linux")]
+        if self.is_cached()
+            && let Some(stat) = super::linux_mount::stat_at_server(self.fd.as_fd(), name)?
+        {
+            return Ok(stat);
+        }
         Ok(stat_of(&retry(|| rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW))?))
     }
 
@@ -167,7 +180,7 @@ impl FsDir for Dir {
         };
         let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty()))?;
-        Ok(Box::new(File { fd }))
+        Ok(Box::new(File { fd, cached: self.is_cached() }))
     }
 
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>> {
@@ -175,7 +188,7 @@ impl FsDir for Dir {
         #[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "mode_t differs between systems"))]
         let mode = Mode::from_raw_mode(mode.try_into().unwrap_or_default());
         let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
-        Ok(Box::new(File { fd }))
+        Ok(Box::new(File { fd, cached: self.is_cached() }))
     }
 
     fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
@@ -288,6 +301,12 @@ fn rename_new(from_dir: &Dir, from: &OsStr, to_dir: &Dir, to: &OsStr) -> io::Res
 
 impl FsFile for File {
     fn stat(&self) -> io::Result<Stat> {
+        #[cfg(target_os = "linux")]
+        if self.cached
+            && let Some(stat) = super::linux_mount::stat_at_server(self.fd.as_fd(), OsStr::new(""))?
+        {
+            return Ok(stat);
+        }
         Ok(stat_of(&retry(|| rustix::fs::fstat(&self.fd))?))
     }
 

@@ -47,6 +47,8 @@ pub(crate) const LEASE: Duration = Duration::from_secs(30);
 const GAP: Duration = Duration::from_secs(10);
 /// Rounds of a try in which the lock changes hands under it.
 const ROUNDS: usize = 100;
+/// Refused links, each with nobody there, that count as an error.
+const REFUSALS: usize = 10;
 /// Takers that may have died one after the other, each while taking over from the one before.
 const DEATHS: usize = 16;
 /// Digits of the heartbeat, with the end of its line.
@@ -140,6 +142,20 @@ pub(crate) fn look(dir: &dyn FsDir, name: &OsStr) -> io::Result<Option<Seen>> {
         }
         Err(e) => return Err(e),
     };
+    let bytes = match content_of(&*file) {
+        Ok(bytes) => bytes,
+        // File servers that know files by name only (SFTP): removed since it was opened.
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => {
+            return Ok(None);
+        }
+        Err(e) => return Err(e),
+    };
+    let (record, beat) = read(bytes);
+    Ok(Some(Seen { record, beat }))
+}
+
+fn content_of(file: &dyn FsFile) -> io::Result<Vec<u8>> {
+    // Before the bytes: reads go by the length that it finds (see `FsFile::stat`).
     if !file.stat()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
@@ -152,8 +168,7 @@ pub(crate) fn look(dir: &dyn FsDir, name: &OsStr) -> io::Result<Option<Seen>> {
         }
     }
     bytes.truncate(len);
-    let (record, beat) = read(bytes);
-    Ok(Some(Seen { record, beat }))
+    Ok(bytes)
 }
 
 /// The record in the head of a lock or right, if it is one, and the heartbeat behind it.
@@ -173,6 +188,18 @@ pub(crate) fn written(record: &Record) -> (Vec<u8>, u64) {
     let beat_at = bytes.len() as u64;
     bytes.extend(beat_line(0));
     (bytes, beat_at)
+}
+
+/// What is known when a link was refused and nobody is there: somebody was. SFTP has one number for all that went wrong (sshfs makes
+/// `EPERM` of it), so any error may mean that, until it has come so often that nobody can have been so quick.
+fn note_refusal(linked: io::Result<()>, refusals: &mut usize) -> io::Result<()> {
+    match linked {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+            *refusals += 1;
+            if *refusals < REFUSALS { Ok(()) } else { Err(e) }
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Does the name stand for this tenure? Asked of the content: not every file server has numbers for its files that can be compared.
@@ -238,6 +265,7 @@ impl Fallback {
     }
 
     fn take(&self, state: &mut State, flock: u64, alone: &dyn Fn() -> bool) -> io::Result<bool> {
+        let mut refusals = 0;
         for _ in 0..ROUNDS {
             let Some(seen) = look(self.dir(), &self.held)? else {
                 let candidate = self.candidate(state, flock)?;
@@ -246,10 +274,8 @@ impl Fallback {
                     self.dir().remove(&candidate.name).ok();
                     return self.taken(state, None);
                 }
-                match linked {
-                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-                    _ => continue,
-                }
+                note_refusal(linked, &mut refusals)?;
+                continue;
             };
             let Verdict::Dead(proof) = self.verdict(state, &seen, flock, alone) else { return Ok(false) };
             let Some(dead) = seen.record else { return Ok(false) };
@@ -332,14 +358,13 @@ impl Fallback {
             return Ok(Right::Refused);
         };
         let (mut key, mut over, mut of_the_dead) = (id.to_owned(), vec![id.to_owned()], Vec::new());
+        let mut refusals = 0;
         for _ in 0..ROUNDS {
             let mine = right_name(&self.held, &key);
             let linked = self.dir().link(&from, &mine);
             let Some(seen) = look(self.dir(), &mine)? else {
-                match linked {
-                    Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-                    _ => continue,
-                }
+                note_refusal(linked, &mut refusals)?;
+                continue;
             };
             if seen.record.as_ref().is_some_and(|record| record.id == me) {
                 return Ok(Right::Had { over, mine, of_the_dead });

@@ -142,8 +142,10 @@ fn flock_state(parts: &Parts, place: &Place, lock: &LockPath) -> Result<LockStat
         }
         Err(e) => return Err(fail(e)),
     };
+    // The stat comes first: reads go by the length that it finds (see [`FsFile::stat`]).
+    let id = file.stat().map_err(fail)?.id;
     let record = read_record(&*file).map_err(fail)?;
-    match parts.fs.lock_table(file.stat().map_err(fail)?.id).map_err(fail)? {
+    match parts.fs.lock_table(id).map_err(fail)? {
         Some(table) => Ok(from_table(parts, &table, record.as_ref())),
         None => match by_probe(parts, &*file, record.as_ref()) {
             // No such locks here; then there is a fallback lock, or none at all.

@@ -67,6 +67,9 @@ pub(crate) struct Sidecar {
     no_flock: AtomicBool,
     /// The lock beside the whole-file lock, or in its place (P4).
     fallback: Option<Box<Fallback>>,
+    /// Where other machines write the record: to be read by a file that is opened for it, because an open one may show what it
+    /// showed before (close-to-open consistency, L45).
+    elsewhere: Option<(Arc<dyn FsDir>, OsString)>,
     /// A shared lock takes the bytes of all records, too (P10).
     excludes_records: bool,
     /// It has them.
@@ -150,6 +153,7 @@ impl Sidecar {
             gate: Mutex::default(),
             no_flock: AtomicBool::new(false),
             fallback: None,
+            elsewhere: None,
             excludes_records: false,
             has_records: AtomicBool::new(false),
         }
@@ -174,6 +178,9 @@ impl Sidecar {
                 !excludes.map_err(|e| Error::io("try the lock file", &lock.path, e))?
             }
         };
+        if place.dir.caps().kind != FsKind::Local {
+            self.elsewhere = Some((Arc::clone(&place.dir), lock.name.clone()));
+        }
         if wanted {
             self.fallback = Some(Box::new(Fallback::new(parts, place, &lock.name, heart)));
         }
@@ -429,11 +436,17 @@ impl Sidecar {
 
     /// The head of the file, where the record is, and how much of it there is.
     pub(crate) fn read_head(&self) -> io::Result<([u8; RECORD_LIMIT], usize)> {
+        let opened = self.elsewhere.as_ref().map(|(dir, name)| dir.open(name, Access::Read)).transpose()?;
+        let file = opened.as_deref().unwrap_or(&*self.file);
+        if opened.is_some() {
+            // The length that reads go by is asked for as well.
+            file.stat()?;
+        }
         let mut head = [0; RECORD_LIMIT];
         let mut len = 0;
         // A read may be short, and a record read by half would be none: an unfinished write could be missed. Ours end with a line.
         while len < RECORD_LIMIT && (len == 0 || head[len - 1] != b'\n') {
-            match self.file.read_at(&mut head[len..], LOCK_RECORD_OFFSET + len as u64)? {
+            match file.read_at(&mut head[len..], LOCK_RECORD_OFFSET + len as u64)? {
                 0 => break,
                 n => len += n,
             }
@@ -444,6 +457,11 @@ impl Sidecar {
     /// Replaces the record by one write. Only for the exclusive holder, and only if the file is ours.
     pub(crate) fn write_line(&self, line: &[u8]) -> io::Result<()> {
         filelatch_fs::fs::write_all_at(&*self.file, line, LOCK_RECORD_OFFSET)
+    }
+
+    /// Do other machines write the record? Its time of change proves nothing then.
+    pub(crate) fn is_shared_by_machines(&self) -> bool {
+        self.elsewhere.is_some()
     }
 
     pub(crate) fn is_writable(&self) -> bool {

@@ -27,6 +27,8 @@ mod lock_files;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod network;
+#[cfg(test)]
 mod privileged;
 #[cfg(test)]
 mod publish;
