@@ -140,7 +140,10 @@ pub(crate) fn look(dir: &dyn FsDir, name: &OsStr) -> io::Result<Option<Seen>> {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
             return Ok(Some(Seen { record: None, beat: Vec::new() }));
         }
-        Err(e) => return Err(e),
+        Err(e) => {
+            let foreign = dir.stat(name).is_ok_and(|stat| !stat.is_file());
+            return Err(if foreign { not_ours(name) } else { e });
+        }
     };
     let bytes = match content_of(&*file) {
         Ok(bytes) => bytes,
@@ -148,10 +151,18 @@ pub(crate) fn look(dir: &dyn FsDir, name: &OsStr) -> io::Result<Option<Seen>> {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle) => {
             return Ok(None);
         }
+        Err(_) if file.stat().is_ok_and(|stat| !stat.is_file()) => return Err(not_ours(name)),
         Err(e) => return Err(e),
     };
     let (record, beat) = read(bytes);
     Ok(Some(Seen { record, beat }))
+}
+
+fn not_ours(name: &OsStr) -> io::Error {
+    let name = name.display();
+    io::Error::other(format!(
+        "`{name}` beside it is not a regular file; look at it and move it away if it is not needed"
+    ))
 }
 
 fn content_of(file: &dyn FsFile) -> io::Result<Vec<u8>> {

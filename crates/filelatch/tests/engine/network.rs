@@ -165,7 +165,10 @@ fn holders_are_seen_by_all() {
         assert_eq!(guard.recovered().and_then(|recovered| recovered.from.pid), Some(holder.pid()));
         drop(guard);
         drop(by_file(&ways[by]).lock(&no_wait()).unwrap());
-        assert_eq!(litter(&share.served(), &[]), Vec::<String>::new());
+        let mut left = litter(&share.served(), &[]);
+        // What is removed while somebody has it open: sshfs gives it another name until then.
+        left.retain(|name| !name.starts_with(".fuse_hidden"));
+        assert_eq!(left, Vec::<String>::new());
     }
 }
 
