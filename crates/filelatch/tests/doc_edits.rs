@@ -410,6 +410,8 @@ fn yaml_in_unusual_layouts() {
             ("|\nx \n", Set("", json!("y\nz\n")), "|\n  y\n  z\n"),
             // What stands behind a text block on its last line.
             ("a: 1 # c\nb: 2\n", Set("/a", json!({"t": two_lines()})), "a:\n  t: \"x\\ny\\n\" # c\nb: 2\n"),
+            ("a: 1\n  # c\n", Set("/a", two_lines()), "a: \"x\\ny\\n\"\n  # c\n"),
+            ("a: 1\n  # c\n", Set("/b", two_lines()), "a: 1\nb: \"x\\ny\\n\"\n  # c\n"),
             ("a:   \nb: 1\n", Set("/a", two_lines()), "a: |\n  x\n  y\nb: 1\n"),
         ],
     );

@@ -226,8 +226,9 @@ impl<'s> Editor<'s> {
             _ => None,
         };
         let at = line_end(self.text, self.tail(entries[last].value, inner));
+        let style = self.style_where(self.has_room_for_text(at, column));
         for (name, value) in added {
-            let line = format!("\n{}{}", " ".repeat(column), self.style.entry(&name, value, column));
+            let line = format!("\n{}{}", " ".repeat(column), style.entry(&name, value, column));
             self.splices.insert(at, with_eol(line, self.eol));
         }
         Ok(())
@@ -338,11 +339,14 @@ impl<'s> Editor<'s> {
                     previous = Some(self.tail(items[*index].value, Some(delta)));
                 }
                 Slot::New(value) => {
-                    let item = self.new_item(&self.style, items, value, column);
                     let pad = " ".repeat(column);
-                    let (at, text) = match previous {
-                        Some(end) => (line_end(self.text, end), format!("\n{pad}{item}")),
-                        None => self.before_first(items[0].start, &pad, &item),
+                    let item = |room: bool| self.new_item(&self.style_where(room), items, value, column);
+                    let (at, text) = if let Some(end) = previous {
+                        let at = line_end(self.text, end);
+                        (at, format!("\n{pad}{}", item(self.has_room_for_text(at, column))))
+                    } else {
+                        let (at, _) = self.before_first(items[0].start, &pad, "");
+                        self.before_first(items[0].start, &pad, &item(self.is_text_safe_above(at, column)))
                     };
                     self.splices.insert(at, with_eol(text, self.eol));
                 }
@@ -402,15 +406,16 @@ impl<'s> Editor<'s> {
         if gone.iter().all(|&gone| gone) {
             // What stands behind the last one would become a part of a text block.
             let line_end = line_end(self.text, node.end);
-            let text_blocks = self.text[node.end..line_end].trim().is_empty();
-            let lines = new(&Style { text_blocks, ..self.style.clone() });
+            let text_blocks = self.has_room_for_text(node.end, node.column);
+            let lines = new(&self.style_where(text_blocks));
             if lines.is_empty() {
                 let lead = if parent == Parent::Document && node.props_end == node.from { "" } else { " " };
                 let start = if lead.is_empty() { node.start } else { node.props_end };
                 return vec![(start..node.end, format!("{lead}{empty}"))];
             }
             let text = lines.join(&format!("\n{}", " ".repeat(node.column)));
-            return vec![(node.start..if text_blocks { line_end } else { node.end }, with_eol(text, self.eol))];
+            let end = if self.text[node.end..line_end].trim().is_empty() { line_end } else { node.end };
+            return vec![(node.start..end, with_eol(text, self.eol))];
         }
         let mut cuts: Vec<Range<usize>> = Vec::new();
         let first_kept = gone.iter().position(|&gone| !gone).unwrap_or(0);
@@ -446,6 +451,34 @@ impl<'s> Editor<'s> {
             }
         }
         own..end
+    }
+
+    /// Whether a text block may be the last thing on the line of `at`, in a collection at `column`: not before something on that
+    /// line, nor above blanks or comments indented further than the collection, which would become parts of it.
+    pub(super) fn has_room_for_text(&self, at: usize, column: usize) -> bool {
+        let end = line_end(self.text, at);
+        if !self.text[at..end].trim().is_empty() {
+            return false;
+        }
+        self.is_text_safe_above(next_line(self.text, end), column)
+    }
+
+    fn is_text_safe_above(&self, line: usize, column: usize) -> bool {
+        for line in self.text[line..].lines() {
+            let rest = line.trim_start_matches([' ', '\t']);
+            if line.len() - rest.len() > column {
+                return !(rest.is_empty() || rest.starts_with('#'));
+            }
+            if !rest.is_empty() {
+                return true;
+            }
+        }
+        true
+    }
+
+    /// How new things are written where a text block may not stand.
+    fn style_where(&self, text_blocks: bool) -> Style {
+        Style { text_blocks, ..self.style.clone() }
     }
 
     /// Refuses to add lines to a block that is indented by tabs.

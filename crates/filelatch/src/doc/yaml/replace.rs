@@ -34,21 +34,26 @@ impl Editor<'_> {
             self.splices.replace(node.start..node.end, format!("{lead}{text}"));
             return Ok(());
         }
+        let column = match parent {
+            Parent::Mapping(column) | Parent::Sequence(column) | Parent::BlockBare(column) => column,
+            _ => 0,
+        };
+        // A comment behind or below the value would become a part of a text block, and so would white space.
+        self.style.text_blocks = self.has_room_for_text(node.end, column);
         if let Parent::BlockBare(column) = parent {
             let text = format!("\n{}:{}", " ".repeat(column), self.style.value(value, column));
+            self.style.text_blocks = true;
             self.splices.insert(line_end(self.text, node.end), with_eol(text, self.eol));
             return Ok(());
         }
-        // A comment behind the value would become a part of a text block, and so would white space.
         let line_end = line_end(self.text, node.end);
-        let behind = &self.text[node.end..line_end];
-        self.style.text_blocks = behind.trim().is_empty();
+        let is_last = self.text[node.end..line_end].trim().is_empty();
         let (start, text) = if parent == Parent::Document {
             self.root(id, value, quoting)
         } else {
             self.in_block(id, value, quoting, parent, untag)
         };
-        let end = if self.style.text_blocks && text.contains('\n') { line_end } else { node.end };
+        let end = if is_last && text.contains('\n') { line_end } else { node.end };
         self.style.text_blocks = true;
         self.splices.replace(start..end, with_eol(text, self.eol));
         Ok(())
