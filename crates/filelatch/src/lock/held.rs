@@ -193,9 +193,10 @@ pub(crate) fn read(mut bytes: Vec<u8>) -> (Option<Record>, Vec<u8>) {
     (record, beat)
 }
 
-/// What a new lock or right holds, and where its heartbeat is.
+/// What a new lock or right holds, and where its heartbeat is. The line has room to be marked as given back: a late beat must not write
+/// into it.
 pub(crate) fn written(record: &Record) -> (Vec<u8>, u64) {
-    let mut bytes = record.line(0);
+    let mut bytes = record.line(given_back(record, 0).len());
     let beat_at = bytes.len() as u64;
     bytes.extend(beat_line(0));
     (bytes, beat_at)
@@ -290,7 +291,7 @@ impl Fallback {
             };
             let Verdict::Dead(proof) = self.verdict(state, &seen, flock, alone) else { return Ok(false) };
             let Some(dead) = seen.record else { return Ok(false) };
-            self.candidate(state, flock)?;
+            let id = self.candidate(state, flock)?.record.id.clone();
             let Right::Had { over, mine, of_the_dead } = self.right_over(state, &dead.id, flock, alone)? else {
                 return Ok(false);
             };
@@ -300,7 +301,7 @@ impl Fallback {
                 }
                 let taken = self.taken(state, Some(Recovery { from: dead, proof }))?;
                 // Where one has died others may have; what can't be removed harms nobody.
-                self.tidy().ok();
+                self.tidy(&id).ok();
                 return Ok(taken);
             }
             self.dir().remove(&mine)?;
@@ -322,11 +323,13 @@ impl Fallback {
         if there { Ok(true) } else { renamed.map(|()| false) }
     }
 
-    /// Removes what the dead have left beside the lock: rights over tenures that are over, and candidates. Only for the holder.
-    fn tidy(&self) -> io::Result<()> {
+    /// Removes what the dead have left beside the lock: rights over tenures that are over, and candidates. Only for the holder, `id`; a
+    /// right over that one means something to who has followed it.
+    fn tidy(&self, id: &str) -> io::Result<()> {
+        let over_us = right_name(&self.held, id);
         let mut names = Vec::new();
         self.dir().list(&mut |name| {
-            if is_right_over(&name, &self.held) || is_temp_of(&name, &self.held) {
+            if name != over_us && is_right_over(&name, &self.held) || is_temp_of(&name, &self.held) {
                 names.push(name);
             }
             true
@@ -505,8 +508,12 @@ impl Fallback {
             }
             // Another lock has the name: it has been taken over, and the right is over nothing.
             (Ok(false), Ok(())) => self.dir().remove(&right),
-            // Being taken over, or gone.
-            (Ok(false), Err(e)) if matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound) => Ok(()),
+            (Ok(false), Err(e)) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            // Being taken over. Should that come to nothing, it must not look held while this process lives.
+            (Ok(false), Err(e)) if e.kind() == io::ErrorKind::AlreadyExists => {
+                held.say_released().ok();
+                Ok(())
+            }
             // No right can be made, or nobody knows whose it is: the record, which is ours whatever its name, says it.
             (Ok(false), Err(_)) | (Err(_), _) => held.say_released(),
         }
@@ -570,4 +577,32 @@ pub(crate) fn given_back(record: &Record, len: u64) -> Vec<u8> {
 
 fn beat_line(beats: u64) -> Vec<u8> {
     format!("{beats:020}\n").into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use filelatch_fs::{Fs, RealFs};
+
+    use super::*;
+
+    /// LOCK-10 (P4): a heart that was just about to beat when the lock was given back, or a later one, does not make the mark unreadable,
+    /// however long the record is.
+    #[test]
+    fn a_late_beat_spares_the_mark() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = RealFs.open_dir(temp.path()).unwrap();
+        for text in (0..RECORD_LIMIT).step_by(7) {
+            let (id, session) = ("00000000000000aa".to_owned(), "s".repeat(text));
+            let record = Record { v: NEWEST, pid: 77, id, session, ..Record::default() };
+            let name = OsString::from(format!("{text}"));
+            let file = dir.create_new(&name, 0o600).unwrap();
+            let (bytes, beat_at) = written(&record);
+            filelatch_fs::fs::write_all_at(&*file, &bytes, 0).unwrap();
+            say_released(&*file, &record, beat_at).unwrap();
+            filelatch_fs::fs::write_all_at(&*file, &beat_line(7), beat_at).unwrap();
+            let seen = look(&*dir, &name).unwrap().unwrap();
+            assert!(seen.record.is_some_and(|record| record.released), "{text}");
+            assert_eq!(seen.beat, beat_line(7), "{text}");
+        }
+    }
 }

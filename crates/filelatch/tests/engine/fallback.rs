@@ -322,6 +322,25 @@ fn a_late_holder_is_refused() {
     assert_eq!(names(&fs), [".a.lock", "a"]);
 }
 
+/// LOCK-10: whoever took the holder for dead, made the right over it and died itself, does not keep its lock held after the release, while
+/// its process lives.
+#[test]
+fn a_release_under_a_dead_takers_right() {
+    for dials in every_kind() {
+        let fs = SimFs::new(dials);
+        with_old(&fs);
+        let guard = file_on(&fs).lock(&no_wait()).unwrap();
+        let held = String::from_utf8(fs.foreign().read(HELD).unwrap()).unwrap();
+        let held: serde_json::Value = serde_json::from_str(held.lines().next().unwrap()).unwrap();
+        let right = format!("{HELD}.{}", held["id"].as_str().unwrap());
+        fs.foreign().create(&right, record(|_| {}).as_bytes()).unwrap();
+        drop(guard);
+        let next = file_on(&fs.process()).lock(&no_wait()).unwrap_or_else(|e| panic!("{e}: {dials:?}"));
+        drop(next);
+        assert_eq!(names(&fs), [".a.lock", "a"], "{dials:?}");
+    }
+}
+
 /// LOCK-10: takers that died one after the other, each with a right, and a holder that died while it released: the next one gets in, and
 /// what they left is gone.
 #[test]
