@@ -15,6 +15,7 @@ use std::time::Duration;
 use filelatch_fs::ProcessFacts;
 
 use super::record::LeaseRecord;
+use crate::lock::stale;
 
 /// What is known beside the record.
 pub(crate) struct Known<'a> {
@@ -50,13 +51,12 @@ pub(crate) fn judge(record: &LeaseRecord, known: &Known<'_>) -> Verdict {
     let same_boot = record.boot == facts.boot && (!record.boot.is_empty() || (same_host && known.local));
     if same_boot {
         let mut seen_alive = false;
-        if record.pidns == facts.pid_ns
-            && let Ok(start) = (known.start_of)(record.pid)
-        {
-            if start != Some(record.start) {
-                return Verdict::Over;
+        if record.pidns == facts.pid_ns && record.pid != 0 {
+            match stale::process(&(known.start_of)(record.pid), record.start) {
+                stale::Verdict::Dead(_) => return Verdict::Over,
+                stale::Verdict::Alive => seen_alive = true,
+                stale::Verdict::Unknown(_) => {}
             }
-            seen_alive = true;
         }
         // An end further away than the length is one of another clock: a time namespace, or a boot that nobody can tell apart.
         let remaining = record.expires().saturating_sub(known.now);
@@ -142,6 +142,12 @@ mod tests {
     fn by_death() {
         assert_eq!(remaining(&Case { start: None, ..case() }), None);
         assert_eq!(remaining(&Case { start: Some(START + 1), ..case() }), None);
+        // A start time that one of them does not know.
+        assert_eq!(remaining(&Case { start: Some(0), ..case() }), Some(5000));
+        let unknown = LeaseRecord { start: 0, ..record() };
+        assert_eq!(remaining(&Case { record: unknown, ..case() }), Some(5000));
+        let nobody = LeaseRecord { pid: 0, ..record() };
+        assert_eq!(remaining(&Case { record: nobody, start: None, ..case() }), Some(5000));
         let elsewhere = LeaseRecord { pidns: 5, ..record() };
         assert_eq!(remaining(&Case { record: elsewhere, start: None, ..case() }), Some(5000));
         let facts = facts();

@@ -115,12 +115,16 @@ fn on_this_machine(record: &Record, view: &View<'_>, start_of: impl FnOnce(u32) 
         return if given_back { Verdict::Dead(Proof::LockGivenBack) } else { Verdict::Unknown(Doubt::OtherNamespace) };
     }
     let Ok(pid) = u32::try_from(record.pid) else { return Verdict::Unknown(Doubt::NoRecord) };
-    match start_of(pid) {
+    process(&start_of(pid), record.start)
+}
+
+/// What the system's answer says of a process of this boot and PID namespace that began at `start`. 0, on either side, is a start time
+/// that is not known, and proves nothing (L7).
+pub(crate) fn process(told: &io::Result<Option<u64>>, start: u64) -> Verdict {
+    match told {
         Err(_) => Verdict::Unknown(Doubt::NotTold),
         Ok(None) => Verdict::Dead(Proof::Gone),
-        Ok(Some(start)) if start != 0 && record.start != 0 && start != record.start => {
-            Verdict::Dead(Proof::NumberReused)
-        }
+        Ok(Some(now)) if *now != 0 && start != 0 && *now != start => Verdict::Dead(Proof::NumberReused),
         Ok(Some(_)) => Verdict::Alive,
     }
 }
