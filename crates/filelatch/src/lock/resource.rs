@@ -480,10 +480,11 @@ impl Resource {
         locked(&self.state).holders.iter().any(|tenant| tenant.owner == owner)
     }
 
-    /// Is the held lock the one that others see? Not any more when somebody has removed the lock file.
+    /// Is the held lock the one that others see? Not any more when somebody has removed the lock file, or taken a fallback lock over.
     pub(crate) fn stands(&self) -> bool {
         let sidecar = locked(&self.state).sidecar.clone();
-        sidecar.is_some_and(|sidecar| matches!(sidecar.current(&*self.place.dir, &self.lock), Ok(Some(_))))
+        let current = |sidecar: &Sidecar| matches!(sidecar.current(&*self.place.dir, &self.lock), Ok(Some(_)));
+        sidecar.is_some_and(|sidecar| current(&sidecar) && matches!(sidecar.is_held(), Ok(true)))
     }
 
     /// In a forked child: closes the inherited lock file. The parent's lock stays (closing one of two references releases

@@ -55,6 +55,9 @@ impl LockPath {
 /// An open lock file.
 #[derive(Debug)]
 pub(crate) struct Sidecar {
+    /// The lock beside the whole-file lock, or in its place (P4). Dropped first: it must be given back before the file is closed, because
+    /// whoever gets the whole-file lock may take its holder for dead.
+    fallback: Option<Box<Fallback>>,
     file: Box<dyn FsFile>,
     id: FileId,
     writable: bool,
@@ -65,8 +68,6 @@ pub(crate) struct Sidecar {
     gate: Mutex<Gate>,
     /// Whole-file locks are missing here.
     no_flock: AtomicBool,
-    /// The lock beside the whole-file lock, or in its place (P4).
-    fallback: Option<Box<Fallback>>,
     /// Where other machines write the record: to be read by a file that is opened for it, because an open one may show what it
     /// showed before (close-to-open consistency, L45).
     elsewhere: Option<(Arc<dyn FsDir>, OsString)>,
@@ -292,8 +293,7 @@ impl Sidecar {
         let had = self.flock(kind).and_then(|()| self.lock_records(kind));
         let mut gate = locked(&self.gate);
         let opened = if gate.shut { self.file.unlock_range(GATE, 1) } else { Ok(()) };
-        // Whether the wait is still wanted counts for as long as it lasts.
-        *gate = Gate { called_off: gate.called_off && self.fallback.is_some(), ..Gate::default() };
+        (gate.past, gate.shut) = (false, false);
         drop(gate);
         had?;
         if let Err(e) = opened {
@@ -326,7 +326,6 @@ impl Sidecar {
             fallback.pause(pause);
             pause = (pause * 2).min(PAUSES.1);
         };
-        locked(&self.gate).called_off = false;
         fallback.give_up();
         if !matches!(ended, Ok(Waited::Had)) {
             self.unlock_flock()?;
@@ -348,6 +347,11 @@ impl Sidecar {
             self.has_records.store(true, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// A wait in [`Sidecar::lock`] is about to begin, and wanted: what came too late for the last one is not meant for it.
+    pub(crate) fn expect_wait(&self) {
+        locked(&self.gate).called_off = false;
     }
 
     /// A wait in [`Sidecar::lock`] that nobody wants any more goes on, but keeps nobody out.

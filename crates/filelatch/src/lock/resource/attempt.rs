@@ -99,7 +99,11 @@ impl Resource {
                 }
             } else {
                 let wait = KernelWait { sidecar: Arc::clone(&sidecar), kind, called_off: false };
-                locked(&self.state).kernel = Some(wait);
+                {
+                    let mut state = locked(&self.state);
+                    sidecar.expect_wait();
+                    state.kernel = Some(wait);
+                }
                 let had = sidecar.lock(kind);
                 if !locked(&self.state).came_back(&sidecar) {
                     return Ok(Attempt::Stray);
