@@ -120,6 +120,7 @@ fn conflict() {
 }
 
 /// DESIGN §4, P17: errors of every command are `{success: false, error: {kind, message, hints}}`, and nothing is said besides.
+#[cfg(unix)]
 #[test]
 fn errors() {
     let s = Sandbox::new();
@@ -163,5 +164,5 @@ fn others() {
     assert_eq!(keys(&answer), ["success", "dir", "created", "gitExclude", "added"]);
     let answer = s.run(["status", "--json", "a"]).exits(0).json();
     assert_eq!(keys(&answer), ["locks", "leftovers"]);
-    assert_eq!(keys(&answer["locks"][0]), ["path", "lockFile", "locked", "waiting", "holders"]);
+    assert_eq!(keys(&answer["locks"][0]), ["path", "lockFile", "locked", "waiting", "records", "holders", "lease"]);
 }

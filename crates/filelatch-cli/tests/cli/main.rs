@@ -2,21 +2,34 @@
 //!
 //! One module for each subject. No fixed sleep decides a result: a test waits for the message that a user would see, or for the
 //! end of a pipe.
-#![cfg(unix)]
+//!
+//! Most tests speak to the program through a shell and are for Unix; `everywhere`, `documents` and `json` run on every system.
 #![expect(clippy::unwrap_used, reason = "a failing test is how these tests complain")]
 #![expect(clippy::disallowed_methods, reason = "tests look at the disk from outside")]
 
+#[cfg(unix)]
 mod bad_input;
+#[cfg(unix)]
 mod doctor;
 mod documents;
+mod everywhere;
+#[cfg(unix)]
 mod interop;
 mod json;
+#[cfg(unix)]
 mod leases;
+#[cfg(unix)]
 mod lock_files;
+#[cfg(unix)]
 mod many;
+#[cfg(unix)]
 mod run;
 mod sandbox;
+#[cfg(unix)]
 mod status;
+#[cfg(unix)]
 mod torture;
+#[cfg(unix)]
 mod waiting;
+#[cfg(unix)]
 mod workspace;

@@ -2,12 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::ExitStatusExt;
+use std::io::Write;
+#[cfg(unix)]
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+#[cfg(unix)]
+use std::process::{Child, ChildStdout};
+use std::process::{Command, Output, Stdio};
 
+#[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -22,7 +25,8 @@ impl Sandbox {
     pub(crate) fn new() -> Self {
         let root = tempfile::tempdir().unwrap();
         // Other users may look in: some tests run as nobody.
-        std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        #[cfg(unix)]
+        std::fs::set_permissions(root.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         for dir in ["work", "home", "tmp", "runtime"] {
             std::fs::create_dir(root.path().join(dir)).unwrap();
         }
@@ -62,11 +66,19 @@ impl Sandbox {
     pub(crate) fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         let bin = Path::new(BIN).parent().unwrap().display();
+        command.env_clear();
+        #[cfg(unix)]
         command
-            .env_clear()
             .env("PATH", format!("{bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"))
+            .env("TMPDIR", self.root.path().join("tmp"));
+        #[cfg(windows)]
+        command
+            .env("PATH", format!("{bin}"))
+            .env("TMP", self.root.path().join("tmp"))
+            // Without it programs do not find the system's own libraries.
+            .env("SystemRoot", std::env::var_os("SystemRoot").unwrap_or_default());
+        command
             .env("HOME", self.root.path().join("home"))
-            .env("TMPDIR", self.root.path().join("tmp"))
             .env("XDG_RUNTIME_DIR", self.root.path().join("runtime"))
             .current_dir(self.path(""))
             .stdin(Stdio::null());
@@ -92,17 +104,20 @@ impl Sandbox {
     }
 
     /// Runs a shell script to its end.
+    #[cfg(unix)]
     #[must_use = "look at what came out"]
     pub(crate) fn sh(&self, script: &str) -> Ran {
         Ran::of(self.program("/bin/sh").args(["-c", script]).output().unwrap())
     }
 
     /// Starts a shell script that says `ready` and then waits for its input to end.
+    #[cfg(unix)]
     pub(crate) fn start(&self, script: &str) -> Running {
         Running::start(self.program("/bin/sh").args(["-c", script]))
     }
 
     /// Somebody who holds the lock of a file until told to end.
+    #[cfg(unix)]
     pub(crate) fn holder(&self, file: &str) -> Running {
         Running::start(&mut self.command(["run", file, "--", "sh", "-c", "echo ready; cat >/dev/null"]))
     }
@@ -131,11 +146,15 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn of(output: Output) -> Ran {
+        #[cfg(unix)]
+        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        #[cfg(not(unix))]
+        let signal = None;
         Ran {
             out: output.stdout,
             err: String::from_utf8_lossy(&output.stderr).into_owned(),
             code: output.status.code(),
-            signal: output.status.signal(),
+            signal,
         }
     }
 
@@ -153,6 +172,7 @@ impl Ran {
     }
 
     /// Nothing on standard output, nothing on standard error.
+    #[cfg(unix)]
     #[track_caller]
     pub(crate) fn quietly(self) -> Ran {
         assert!(self.out.is_empty() && self.err.is_empty(), "{self:?}");
@@ -177,11 +197,13 @@ impl fmt::Debug for Ran {
 }
 
 /// A process that said `ready`. Killed when dropped.
+#[cfg(unix)]
 pub(crate) struct Running {
     child: Child,
     out: BufReader<ChildStdout>,
 }
 
+#[cfg(unix)]
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Running {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -212,7 +234,7 @@ impl Running {
         let input = self.child.stdin.take();
         let status = self.child.wait().unwrap();
         self.child.stdin = input;
-        (status.code(), status.signal())
+        (status.code(), std::os::unix::process::ExitStatusExt::signal(&status))
     }
 
     /// Everything that it (and whoever has its output) prints from now on.
@@ -228,6 +250,7 @@ impl Running {
     }
 }
 
+#[cfg(unix)]
 impl Drop for Running {
     fn drop(&mut self) {
         drop(self.child.stdin.take());

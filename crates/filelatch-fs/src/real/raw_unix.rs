@@ -154,6 +154,9 @@ pub(super) fn full_sync(fd: BorrowedFd<'_>) -> io::Result<()> {
 }
 
 /// Start of a process in microseconds since the epoch (`proc_pidinfo`).
+///
+/// A process that has ended and was not yet waited for is not found any more, as on Linux: the call looks among the living only.
+/// Of one of another user the system tells nothing (`EPERM`): an error, and so no proof that it is gone.
 #[cfg(target_vendor = "apple")]
 pub(super) fn start_of(pid: u32) -> io::Result<Option<u64>> {
     let Ok(pid) = libc::c_int::try_from(pid) else { return Ok(None) };

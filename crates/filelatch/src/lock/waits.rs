@@ -11,7 +11,8 @@
 //! # How
 //! Each process keeps one file in a runtime directory of the user (injected; without one only this process's own owners are
 //! seen) and holds a lock on it while it lives. The file lists the process's waiting owners; a reader that gets the lock of a
-//! file knows its process is dead and removes it. A circle counts once it was read twice, unchanged.
+//! file knows its process is dead and removes it. A circle counts once it was read twice, unchanged. The list begins where the record
+//! of a lock file does: on Windows nobody else can read the locked byte.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,7 +20,8 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use filelatch_fs::fs::{read_to_end, write_all_at};
+use filelatch_fs::fs::write_all_at;
+use filelatch_fs::real::LOCK_RECORD_OFFSET;
 use filelatch_fs::{Access, FsDir, FsFile, LockKind};
 use serde::{Deserialize, Serialize};
 
@@ -98,8 +100,8 @@ impl Waits {
             let edges: Vec<_> = mine.edges.values().collect();
             let mut text = serde_json::to_vec(&edges).unwrap_or_default();
             text.push(b'\n');
-            let written =
-                write_all_at(&*published.file, &text, 0).and_then(|()| published.file.set_len(text.len() as u64));
+            let written = write_all_at(&*published.file, &text, LOCK_RECORD_OFFSET)
+                .and_then(|()| published.file.set_len(LOCK_RECORD_OFFSET + text.len() as u64));
             if written.is_err() {
                 mine.file = None;
             }
@@ -156,9 +158,26 @@ fn read_others(dir: &dyn FsDir, name: &OsString) -> io::Result<Vec<Edge>> {
         dir.remove(name)?;
         return Ok(Vec::new());
     }
-    let text = read_to_end(&*file, LIST_LIMIT)?;
+    let text = read_list(&*file)?;
     // Torn by a write under way: the next look will see it whole.
     Ok(serde_json::from_slice(text.split(|b| *b == b'\n').next().unwrap_or_default()).unwrap_or_default())
+}
+
+fn read_list(file: &dyn FsFile) -> io::Result<Vec<u8>> {
+    let size = file.stat()?.size;
+    if size > LIST_LIMIT {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    let mut list = vec![0; usize::try_from(size).map_err(|_| io::ErrorKind::FileTooLarge)?];
+    let mut len = 0;
+    while len < list.len() {
+        match file.read_at(&mut list[len..], LOCK_RECORD_OFFSET + len as u64)? {
+            0 => break,
+            n => len += n,
+        }
+    }
+    list.truncate(len);
+    Ok(list)
 }
 
 impl WaitNote<'_> {

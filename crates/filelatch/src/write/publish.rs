@@ -116,6 +116,7 @@ impl Publisher<'_> {
         }
         self.still_locked()?;
         self.check_fence()?;
+        temp.let_read();
         let swapped = match old {
             None => self.create(&mut temp),
             Some(_) => self.swap(&mut temp, base, &mut notices),

@@ -4,6 +4,7 @@
 //! - Its name is unique among threads, processes and hosts (ATOM-6), and it is created, never opened.
 //! - It is empty, then carries the mark `0`, until its bytes are complete, so that a dead writer's is known to hold nothing (P5.5).
 //! - Its writer holds its whole-file lock while it prepares: whoever gets that lock knows the writer is dead.
+//!   On Windows until just before it is published: a locked file can't be read there.
 //! - Dropped unpublished, it is removed; in a forked child it is left to the parent.
 
 use std::ffi::{OsStr, OsString};
@@ -133,6 +134,17 @@ impl Temp {
 
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file()?.sync()
+    }
+
+    /// Gives back the lock where nobody else can read a locked file (Windows): the name is about to be published. Who publishes
+    /// has the lock of the data file, and so nobody sweeps.
+    pub(crate) fn let_read(&self) {
+        if cfg!(windows)
+            && let Some(file) = &self.file
+        {
+            // Where it could not be taken there is nothing to give back.
+            file.unlock().ok();
+        }
     }
 
     /// Closes the file (its lock goes with it): whether somebody else writes to it can be told only then.

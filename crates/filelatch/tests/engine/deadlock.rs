@@ -26,7 +26,9 @@ pub(crate) fn opposite(runtime: &str, first: &str, second: &str) {
             drop(guard);
             say("got");
         }
-        Err(Error::Deadlock { cycle, .. }) => say(format!("deadlock {} ms: {cycle:?}", began.elapsed().as_millis())),
+        Err(Error::Deadlock { cycle, .. }) => {
+            say(format!("deadlock {} ms: {}", began.elapsed().as_millis(), cycle.join("; ")));
+        }
         Err(e) => say(e),
     }
     drop(held);

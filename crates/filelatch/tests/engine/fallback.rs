@@ -610,6 +610,7 @@ fn eight_processes_meet_a_stale_lock() {
 }
 
 /// LOCK-10: a process that is stopped in the middle of its work keeps its lock, however long.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_stopped_holder_is_alive() {
     let dir = tempfile::tempdir().unwrap();

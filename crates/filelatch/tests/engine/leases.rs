@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test stands outside the seam: it is the other programs")]
 
 use std::fs;
+#[cfg(target_os = "linux")]
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use filelatch::{
 };
 use filelatch_fs::sim::{Dials, SimFs};
 use filelatch_fs::{FsKind, Host};
+#[cfg(target_os = "linux")]
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::tempdir;
@@ -544,6 +546,7 @@ fn leased(path: &Path, hold: &str) -> (Worker, u64) {
 }
 
 /// Stops a worker, and waits until each of its threads is.
+#[cfg(target_os = "linux")]
 fn stop(worker: &Worker) {
     kill_process(Pid::from_child(&worker.child), Signal::STOP).unwrap();
     until("all its threads are stopped", || {
@@ -555,12 +558,14 @@ fn stop(worker: &Worker) {
     });
 }
 
+#[cfg(target_os = "linux")]
 fn go_on(worker: &Worker) {
     kill_process(Pid::from_child(&worker.child), Signal::CONT).unwrap();
 }
 
 /// LOCK-13: a holder is stopped (SIGSTOP) past the end of its lease; another takes over and writes; the holder goes on and its write is
 /// refused: the file has the other's content.
+#[cfg(target_os = "linux")]
 #[test]
 fn stopped_and_overtaken() {
     let dir = tempdir().unwrap();
@@ -584,6 +589,7 @@ fn stopped_and_overtaken() {
 
 /// LOCK-13 (P11): a holder that is stopped while it writes has the strict lock: nobody takes over, they time out and name it. When it
 /// goes on its time is over, and its write is refused all the same.
+#[cfg(target_os = "linux")]
 #[test]
 fn stopped_inside_a_write() {
     let dir = tempdir().unwrap();
@@ -694,6 +700,7 @@ fn race() {
 
 /// LOCK-13: the lease file belongs to those who may use the lock file; a name too long for a suffix is shortened as there; a link or
 /// another's file is not followed.
+#[cfg(target_os = "linux")]
 #[test]
 fn lease_files() {
     let dir = tempdir().unwrap();

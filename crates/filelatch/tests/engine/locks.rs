@@ -3,9 +3,13 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier, Mutex, mpsc};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+#[cfg(target_os = "linux")]
+use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{Barrier, Mutex, mpsc};
+use std::time::Duration;
+#[cfg(target_os = "linux")]
+use std::time::Instant;
 
 use filelatch::{CancelToken, Error, IfUnavailable, LockOptions, LockScope, Policy, Validity, Wait};
 use tempfile::tempdir;
@@ -141,6 +145,7 @@ fn guards() {
 
 /// LOCK-7: holders are told by the system, not by the record: a `flock(1)` without a record counts, a record without a lock
 /// does not, and asking does not get in anybody's way.
+#[cfg(target_os = "linux")]
 #[test]
 fn holders_are_the_systems() {
     let dir = tempdir().unwrap();
@@ -177,6 +182,7 @@ fn holders_are_the_systems() {
 
 /// LOCK-7: an own lock file of `flock(1)` (empty, not ours) is locked but never written; its holder is "a program that keeps no
 /// record" as far as the system does not say more.
+#[cfg(target_os = "linux")]
 #[test]
 fn flock_program_as_holder() {
     let dir = tempdir().unwrap();
@@ -294,6 +300,7 @@ fn a_leaver_leaves_the_queue_intact() {
 }
 
 /// LOCK-9 ⚠: spellings of one file meet at one lock; hard links and names that differ in case do not.
+#[cfg(target_os = "linux")]
 #[test]
 fn spellings() {
     let dir = tempdir().unwrap();
@@ -344,6 +351,7 @@ fn spellings() {
 }
 
 /// LOCK-9: a directory that was renamed is the same directory; handles from before and after meet at one lock and see one file.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_renamed_directory_is_the_same() {
     let dir = tempdir().unwrap();
@@ -442,6 +450,7 @@ fn lock_all() {
 }
 
 /// LOCK-15: threads of one process are served in the order in which they came.
+#[cfg(target_os = "linux")]
 #[test]
 fn first_come_first_served() {
     let dir = tempdir().unwrap();
@@ -548,6 +557,7 @@ fn switched_off() {
 
 /// LOCK-2: the kernel takes the lock back from a killed holder; who waits in another process has it within a moment, and the
 /// next after that, too.
+#[cfg(target_os = "linux")]
 #[test]
 fn killed_holder() {
     let dir = tempdir().unwrap();
@@ -580,6 +590,7 @@ fn killed_holder() {
 }
 
 /// P1, P2: more contended files than there are helper threads are all served, also when the threads are stuck.
+#[cfg(target_os = "linux")]
 #[test]
 fn more_contended_files_than_helpers() {
     let dir = tempdir().unwrap();
@@ -606,6 +617,7 @@ fn more_contended_files_than_helpers() {
 }
 
 /// How many waits for lock files of a directory the system sees.
+#[cfg(target_os = "linux")]
 fn here_waits(dir: &Path) -> usize {
     let inodes: Vec<_> = fs::read_dir(dir)
         .unwrap()
@@ -685,6 +697,7 @@ fn a_writer_that_gave_up_blocks_no_reader() {
 }
 
 /// P1: ten thousand contended rounds leave no descriptor, no thread and no memory behind.
+#[cfg(target_os = "linux")]
 #[test]
 fn nothing_leaks() {
     let dir = tempdir().unwrap();
@@ -694,6 +707,7 @@ fn nothing_leaks() {
     worker.expect("fine");
 }
 
+#[cfg(target_os = "linux")]
 pub(crate) fn leaks(path: &str) {
     let entries = |dir: &str| fs::read_dir(dir).unwrap().count();
     let resident = || {

@@ -1,40 +1,48 @@
 //! The engine against the real file system: threads, processes, kills, full disks, programs that ignore locks.
 //!
 //! Each test names the requirement it proves. What needs another process starts this binary again as a worker ([`support`]);
-//! what needs root or a mount says so and is skipped without.
-#![cfg(target_os = "linux")]
+//! what needs root or a mount says so and is skipped without. What needs signals, `/proc`, links or modes is for Linux only; the rest runs on
+//! every system.
 
 #[cfg(test)]
 mod deadlock;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod doctor;
 #[cfg(test)]
 mod doctor_sweeps;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod fairness;
 #[cfg(test)]
 mod fallback;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod fork;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(test)]
 mod lease_sweeps;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod lock_files;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod network;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod privileged;
 #[cfg(test)]
 mod publish;
 #[cfg(test)]
 mod records;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod records_beside;
 #[cfg(test)]
 mod schedules;

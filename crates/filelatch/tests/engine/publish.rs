@@ -3,22 +3,29 @@
 
 use std::fs;
 use std::io::Write;
+#[cfg(target_os = "linux")]
 use std::os::unix::ffi::OsStrExt;
+#[cfg(target_os = "linux")]
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+#[cfg(target_os = "linux")]
+use filelatch::Author;
 use filelatch::{
-    Author, Durability, Error, Expect, Filelatch, HardLinks, LatchFile, LockOptions, Notice, Outcome, Policy, Version,
+    Durability, Error, Expect, Filelatch, HardLinks, LatchFile, LockOptions, Notice, Outcome, Policy, Version,
     WriteOptions,
 };
 use tempfile::tempdir;
 
 use super::support::*;
 
-const KILLS: u64 = 500;
-const IN_PLACE_KILLS: u64 = 100;
+const KILLS: u64 = if cfg!(target_os = "linux") { 500 } else { 50 };
+const IN_PLACE_KILLS: u64 = if cfg!(target_os = "linux") { 100 } else { 20 };
+
+/// What lies before the record in a lock file: the byte that is locked, where nobody else can read such a byte.
+const LOCKED: &str = if cfg!(windows) { "\n" } else { "" };
 
 fn quick<'a>() -> WriteOptions<'a> {
     WriteOptions::new().durability(Durability::None)
@@ -88,7 +95,10 @@ fn killed_writers() {
     file(&path).write(b"end", &quick()).unwrap();
     let mut known = lookalikes.to_vec();
     known.push("a");
-    assert_eq!(litter(dir.path(), &known), [""; 0]);
+    // Where there are no attributes nobody can tell what a dead writer left from somebody's only copy: it stays.
+    if !cfg!(windows) {
+        assert_eq!(litter(dir.path(), &known), [""; 0]);
+    }
     for name in lookalikes {
         assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"somebody's", "{name}");
     }
@@ -135,6 +145,7 @@ fn kill_writers(path: &Path, words: &str, kills: u64) {
 }
 
 /// ATOM-3: mode, owner, access control list and attributes stay; the attribution is renewed.
+#[cfg(target_os = "linux")]
 #[test]
 fn metadata_stays() {
     let dir = tempdir().unwrap();
@@ -172,6 +183,7 @@ fn metadata_stays() {
 }
 
 /// ATOM-3: a set-id bit is only for the owner it was given by.
+#[cfg(target_os = "linux")]
 #[test]
 fn mode_of_a_new_file_obeys_the_umask() {
     let dir = tempdir().unwrap();
@@ -182,6 +194,7 @@ fn mode_of_a_new_file_obeys_the_umask() {
 }
 
 /// ATOM-3: the target of a link is replaced, the link stays.
+#[cfg(target_os = "linux")]
 #[test]
 fn symbolic_links_stay() {
     let dir = tempdir().unwrap();
@@ -204,7 +217,8 @@ fn hard_links() {
     fs::write(&a, "old").unwrap();
     fs::hard_link(&a, &b).unwrap();
     let written = file(&a).write(b"new", &WriteOptions::new()).unwrap();
-    assert_eq!(written.notices, [Notice::HardLinks { others: 1 }]);
+    let swap = if cfg!(windows) { &[Notice::NoSwap][..] } else { &[] };
+    assert_eq!(written.notices, [&[Notice::HardLinks { others: 1 }], swap].concat());
     assert_eq!((fs::read(&a).unwrap(), fs::read(&b).unwrap()), (b"new".to_vec(), b"old".to_vec()));
 
     fs::remove_file(&b).unwrap();
@@ -230,7 +244,7 @@ fn unfinished(dir: &Path, data: &str, journal: Option<&str>, hash_of: &str, kind
     }
     let hash = Version::of(hash_of.as_bytes());
     let intent = format!("{{\"kind\":\"{kind}\",\"journal\":\"{name}\",\"hash\":\"{hash}\"}}");
-    let record = format!("{{\"v\":1,\"mode\":\"flock\",\"pid\":77,\"host\":\"h\",\"intent\":{intent}}}\n");
+    let record = format!("{LOCKED}{{\"v\":1,\"mode\":\"flock\",\"pid\":77,\"host\":\"h\",\"intent\":{intent}}}\n");
     fs::write(dir.join(".a.lock"), record).unwrap();
     file(&path)
 }
@@ -390,6 +404,7 @@ fn one_creator_wins() {
 }
 
 /// LOCK-19, ATOM-6: names of 255 bytes and names that are no text work like any other.
+#[cfg(target_os = "linux")]
 #[test]
 fn odd_names() {
     let dir = tempdir().unwrap();
@@ -412,6 +427,7 @@ fn odd_names() {
 }
 
 /// ATOM-4: what is no regular file is refused, by name, and stays.
+#[cfg(target_os = "linux")]
 #[test]
 fn no_regular_file() {
     let dir = tempdir().unwrap();
@@ -491,6 +507,7 @@ fn limits() {
 
 /// VER-11, P5.3: a program that has the replaced version open, and writes to it after the swap, loses nothing: its version is
 /// kept, the writer is told where, and no later sweep takes it while the program may still write.
+#[cfg(target_os = "linux")]
 #[test]
 fn late_writer() {
     let dir = tempdir().unwrap();
@@ -514,6 +531,7 @@ fn late_writer() {
 }
 
 /// VER-11, P5.3: the same when the late writer stores through a mapping and has closed its descriptor.
+#[cfg(target_os = "linux")]
 #[test]
 fn late_writer_through_a_mapping() {
     let dir = tempdir().unwrap();
@@ -532,8 +550,8 @@ fn late_writer_through_a_mapping() {
 fn unfinished_lock_files_are_swept() {
     let dir = tempdir().unwrap();
     let path = dir.path().join("a");
-    for (name, text) in [("..a.lock.77-0123456789abcdef.tmp", "{\"v\":1}\n"), ("..a.lock.78-0123456789abcdef.tmp", "")]
-    {
+    let record = format!("{LOCKED}{{\"v\":1}}\n");
+    for (name, text) in [("..a.lock.77-0123456789abcdef.tmp", &record[..]), ("..a.lock.78-0123456789abcdef.tmp", "")] {
         fs::write(dir.path().join(name), text).unwrap();
     }
     fs::write(dir.path().join("..a.lock.79-0123456789abcdef.tmp"), "somebody's").unwrap();

@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::path::Path;
+#[cfg(target_os = "linux")]
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 
+#[cfg(target_os = "linux")]
+use filelatch::CancelToken;
 use filelatch::{
-    CancelToken, Durability, Error, HeldLock, LatchFile, LockOptions, LockScope, RecordGuard, Validity, Wait,
-    WriteOptions,
+    Durability, Error, HeldLock, LatchFile, LockOptions, LockScope, RecordGuard, Validity, Wait, WriteOptions,
 };
 use filelatch_fs::sim::{Dials, SimFs, Sweep};
 use serde_json::{Value, json};
@@ -119,6 +121,7 @@ fn whole_files_and_records() {
 }
 
 /// LOCK-17 (P10): `flock -x` on the lock file excludes records and is excluded by them, `flock -s` does neither.
+#[cfg(target_os = "linux")]
 #[test]
 fn the_flock_program() {
     let dir = tempdir().unwrap();
@@ -159,7 +162,10 @@ fn killed_holders() {
     let ours = here.lock_record("z", &no_wait()).unwrap();
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| here.lock_record("x", &LockOptions::new().wait(Wait::Forever)).map(drop));
-        until("one waits in the kernel", || here.lock_state().unwrap().waiting > 0);
+        // Elsewhere the system does not tell; then it may wait, or come when the lock is free.
+        if cfg!(target_os = "linux") {
+            until("one waits in the kernel", || here.lock_state().unwrap().waiting > 0);
+        }
         worker.kill();
         waiter.join().unwrap().unwrap();
     });
@@ -169,6 +175,7 @@ fn killed_holders() {
 
 /// LOCK-14: an owner that asks for its record again, or for the whole file, or for a record while it holds the whole file, is told so at
 /// once; another record is given to it, also past those who wait for the whole file.
+#[cfg(target_os = "linux")]
 #[test]
 fn the_same_owner() {
     let dir = tempdir().unwrap();
@@ -289,6 +296,7 @@ fn order_of_arrival() {
 
 /// LOCK-8: whoever timed out or was called off never holds the record later, and keeps nobody out; here behind another process, so that a
 /// wait in the kernel is left behind.
+#[cfg(target_os = "linux")]
 #[test]
 fn waits_that_ended() {
     let dir = tempdir().unwrap();
@@ -545,6 +553,7 @@ fn opposite_order() {
 }
 
 /// LOCK-7: the lock's state tells how many records are locked, and by which processes.
+#[cfg(target_os = "linux")]
 #[test]
 fn who_holds() {
     let dir = tempdir().unwrap();
@@ -566,6 +575,7 @@ fn who_holds() {
 
 /// P12: records that were handed to a program last until the guard is dropped *and* the program has ended; meanwhile no thread of this
 /// process gets them either, and other records are locked all the same.
+#[cfg(target_os = "linux")]
 #[test]
 fn inherited_records_last() {
     let dir = tempdir().unwrap();
@@ -720,6 +730,7 @@ fn unfinished_writes_of_other_holders() {
 
 /// LOCK-11, L21: in a forked child a record's guard is inert, its drop releases nothing of the parent's, and the child locks records of
 /// its own. Body of the worker: `fork::fork_with_records`.
+#[cfg(target_os = "linux")]
 #[test]
 fn in_a_forked_child() {
     let dir = tempdir().unwrap();

@@ -166,11 +166,13 @@ pub(crate) fn litter(dir: &Path, known: &[&str]) -> Vec<String> {
     names
 }
 
+#[cfg(target_os = "linux")]
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
 /// Says whether it went well, and if not why.
+#[cfg(target_os = "linux")]
 fn fine(work: impl FnOnce()) {
     let went = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     match went {
@@ -185,6 +187,7 @@ fn fine(work: impl FnOnce()) {
 /// Body of every worker process.
 #[test]
 #[ignore = "started by other tests"]
+#[expect(clippy::too_many_lines, reason = "one arm for each role")]
 fn worker() {
     let Ok(role) = std::env::var(ROLE) else { return };
     let words: Vec<_> = role.split('\u{1f}').collect();
@@ -237,11 +240,14 @@ fn worker() {
         ["hold-by-file", path] => super::fallback::hold(path),
         ["meet", path] => super::fallback::meets(path),
         ["count-by-file", path, times] => super::fallback::count(path, times),
+        #[cfg(target_os = "linux")]
         ["fork", path] => super::fork::fork(path),
+        #[cfg(target_os = "linux")]
         ["fork-with-records", path] => super::fork::fork_with_records(path),
         ["hold-records", path, records] => super::records::hold(path, records),
         ["exclude-records", path, seed] => super::records::exclude(path, seed),
         ["busy-with-records", path, records] => super::records::busy(path, records),
+        #[cfg(target_os = "linux")]
         ["records-read-only", path] => super::records_beside::read_only(path),
         ["count-records", path, seed] => super::records::count_worker(path, seed),
         ["count-aloud", path] => {
@@ -253,15 +259,23 @@ fn worker() {
         }
         ["opposite", runtime, first, second] => super::deadlock::opposite(runtime, first, second),
         ["reachable"] => say("reachable"),
+        #[cfg(target_os = "linux")]
         ["full-disk", dir] => fine(|| super::privileged::full_disk_worker(Path::new(dir))),
+        #[cfg(target_os = "linux")]
         ["full-disk-in-place", dir] => fine(|| super::privileged::full_disk_in_place_worker(Path::new(dir))),
+        #[cfg(target_os = "linux")]
         ["bound", dir] => fine(|| super::privileged::bound_worker(Path::new(dir))),
+        #[cfg(target_os = "linux")]
         ["doctor", dir, fs_type, level] => fine(|| super::privileged::doctor_worker(Path::new(dir), fs_type, level)),
+        #[cfg(target_os = "linux")]
         ["no-rights", dir, code] => fine(|| super::privileged::no_rights_worker(Path::new(dir), code)),
+        #[cfg(target_os = "linux")]
         ["fair-reader", path, log, me] => super::fairness::reader(Path::new(path), Path::new(log), me),
+        #[cfg(target_os = "linux")]
         ["fair-taker", path, log, me] => super::fairness::taker(Path::new(path), Path::new(log), me),
         ["lease", path, hold] => super::leases::holder(path, hold),
         ["lease-race", path, rounds] => super::leases::racer(path, rounds),
+        #[cfg(target_os = "linux")]
         ["leaks", path] => super::locks::leaks(path),
         ["write", path, text] => match file(Path::new(path)).write(text.as_bytes(), &WriteOptions::new()) {
             Ok(written) => say(format!("{} {:?}", written.outcome, written.notices)),

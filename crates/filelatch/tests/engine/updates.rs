@@ -3,14 +3,15 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+#[cfg(target_os = "linux")]
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use filelatch::{
-    Durability, Error, Expect, LatchFile, LockOptions, LockScope, Outcome, Policy, Strategy, Version, Wait,
-    WriteOptions,
-};
+use filelatch::{Durability, Error, Expect, LatchFile, LockOptions, LockScope, Policy, Version, Wait, WriteOptions};
+#[cfg(target_os = "linux")]
+use filelatch::{Outcome, Strategy};
 use tempfile::tempdir;
 
 use super::support::*;
@@ -24,6 +25,7 @@ fn append(file: &LatchFile, token: &str) -> Result<filelatch::Written, Error> {
 }
 
 /// Starts a thread that runs `body` and waits until it has gone to sleep in it.
+#[cfg(target_os = "linux")]
 fn asleep<'scope, 'env, T: Send + 'scope>(
     scope: &'scope std::thread::Scope<'scope, 'env>,
     body: impl FnOnce() -> T + Send + 'scope,
@@ -103,6 +105,7 @@ fn nothing_is_lost_with_killed_writers() {
 }
 
 /// VER-8, LOCK-15: changes of one process are applied in order of arrival, in one publish.
+#[cfg(target_os = "linux")]
 #[test]
 fn order_of_arrival() {
     let dir = tempdir().unwrap();
@@ -133,6 +136,7 @@ fn order_of_arrival() {
 }
 
 /// VER-8, P8: a change that fails or panics discards only its own part; its error comes back unchanged.
+#[cfg(target_os = "linux")]
 #[test]
 fn failing_parts() {
     #[derive(Debug)]
@@ -275,6 +279,7 @@ fn nested_changes_in_opposite_order() {
 }
 
 /// VER-4, P7: of last-write-wins writes that wait together only the newest is written; the others are told so.
+#[cfg(target_os = "linux")]
 #[test]
 fn superseded() {
     let dir = tempdir().unwrap();
