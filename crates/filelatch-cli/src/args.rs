@@ -117,7 +117,7 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) close: bool,
     /// Take leases for so long instead of locks: 500ms, 30s, 2m. A command that takes longer is ended
-    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with_all = ["shared", "close"])]
+    #[arg(long, value_name = "DURATION", value_parser = some_duration, conflicts_with_all = ["shared", "close"])]
     pub(crate) max_hold: Option<Duration>,
     /// The files; several are locked in one global order. They need not exist
     #[arg(required = true, value_name = "FILE[#RECORD]")]
@@ -421,6 +421,14 @@ pub(crate) enum Page {
 
 fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<Period>().map(|period| period.0)
+}
+
+/// A length of time in which something can happen.
+fn some_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than nothing".to_owned()),
+        time => Ok(time),
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::{LatchFile, WriteOptions};
 use crate::guard::{Guard, Held, SharedGuard};
-use crate::lock::acquire::{Begun, Look, Queued, Request, Target, Watch, begin};
+use crate::lock::acquire::{Begun, Look, Looks, Queued, Request, Target, Watch, begin};
 use crate::lock::owner::Owner;
 use crate::lock::records::{RecordTenure, byte_of, in_order};
 use crate::lock::resource::Tenure;
@@ -241,9 +241,9 @@ impl AsyncFile {
 }
 
 async fn acquire<T: Target>(target: &T, request: &Request<'_>) -> Result<T::Held> {
-    let mut tries = 0;
+    let mut looks = Looks::default();
     let ticket = loop {
-        match begin(target, request, &mut tries)? {
+        match begin(target, request, &mut looks)? {
             Begun::Got(held) => return Ok(held),
             Begun::Queued(ticket) => break ticket,
             Begun::Again(pause) => tokio::time::sleep(pause).await,

@@ -17,7 +17,6 @@ use windows_sys::Wdk::Storage::FileSystem::{
     FILE_SYNCHRONOUS_IO_NONALERT, FILE_WRITE_THROUGH, FileFsDeviceInformation, NTCREATEFILE_CREATE_OPTIONS,
     NtCreateFile, NtQueryVolumeInformationFile,
 };
-use windows_sys::Wdk::System::SystemInformation::{NtQuerySystemInformation, SystemTimeOfDayInformation};
 use windows_sys::Wdk::System::SystemServices::{FILE_FS_DEVICE_INFORMATION, FILE_REMOTE_DEVICE};
 use windows_sys::Win32::Foundation::{
     ERROR_CALL_NOT_IMPLEMENTED, ERROR_INVALID_FUNCTION, ERROR_INVALID_PARAMETER, ERROR_IO_PENDING,
@@ -417,37 +416,6 @@ pub(super) fn start_of(pid: u32) -> io::Result<Option<u64>> {
     // SAFETY: the handle is open and the four structs live through the call.
     check(unsafe { GetProcessTimes(process.as_raw_handle(), created, exited, kernel, user) })?;
     Ok(Some(u64::from(created.dwHighDateTime) << 32 | u64::from(created.dwLowDateTime)))
-}
-
-/// `SYSTEM_TIMEOFDAY_INFORMATION`, whose fields the documentation leaves out; the same since Windows 2000.
-#[repr(C)]
-#[derive(Default)]
-struct TimeOfDay {
-    boot_time: i64,
-    current_time: i64,
-    time_zone_bias: i64,
-    time_zone_id: u32,
-    reserved: u32,
-    boot_time_bias: u64,
-    sleep_time_bias: u64,
-}
-
-/// The moment of boot as the clock stood then, in 100 ns since 1601: the system moves its boot time when the clock is set
-/// and keeps count of that in the bias.
-pub(super) fn boot_time() -> Option<u64> {
-    let mut time = TimeOfDay::default();
-    let mut len = 0;
-    // SAFETY: the struct belongs to the class, consists of numbers, is as long as said and lives through the call.
-    let status = unsafe {
-        NtQuerySystemInformation(
-            SystemTimeOfDayInformation,
-            (&raw mut time).cast(),
-            length::<TimeOfDay>(),
-            &raw mut len,
-        )
-    };
-    (status >= 0 && len == length::<TimeOfDay>())
-        .then(|| time.boot_time.cast_unsigned().wrapping_sub(time.boot_time_bias))
 }
 
 /// The machine's name.

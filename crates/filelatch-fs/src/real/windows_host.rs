@@ -1,7 +1,7 @@
 //! Time and process facts on Windows.
 //!
 //! - Start times are the creation times of processes (100 ns since 1601): they tell processes apart over reboots too.
-//! - The boot is known by the moment it happened, less every later change of the clock; it needs no rights and no registry.
+//! - There is no identity of a boot: the moment it happened moves with the clock, and start times do without.
 #![expect(clippy::disallowed_methods, reason = "this is the other side of the seam")]
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -54,7 +54,7 @@ impl Host for RealHost {
             pid,
             pid_ns: 0,
             start: self.start_of(pid).ok().flatten().unwrap_or_default(),
-            boot: raw_windows::boot_time().map(|time| format!("{time:x}")).unwrap_or_default(),
+            boot: String::new(),
             host: raw_windows::host_name().unwrap_or_else(|_| "unknown".to_owned()),
             user: raw_windows::user_name().unwrap_or_else(|_| "unknown".to_owned()),
         }

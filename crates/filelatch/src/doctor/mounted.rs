@@ -3,6 +3,7 @@
 use filelatch_fs::{Caps, FsKind, Mount};
 
 use super::report::{Fact, Verdict};
+use crate::lock::locality::local_locks;
 
 /// What is told without trying anything.
 pub(super) struct Told {
@@ -91,22 +92,6 @@ fn options(mount: &Mount, local_locks: Option<&str>) -> Fact {
         Fact::good(name, "nothing in them weakens a promise")
     };
     if shown.is_empty() { fact } else { fact.value(shown.join(",")) }
-}
-
-/// Are the locks known to be local, whatever a probe on this machine says? nfs(5), mount.cifs(8), `mount.lustre(8)`, the
-/// documentation of gfs2 and ocfs2; 9p, sshfs and the folders that hosts share with virtual machines do not send locks, or
-/// their servers say yes to all.
-fn local_locks(mount: &Mount, caps: &Caps) -> Option<String> {
-    let option = |name: &str| mount.has(name).then(|| format!("`{name}` is among the mount options"));
-    match caps.name {
-        "nfs" => option("nolock").or_else(|| option("local_lock=all")).or_else(|| option("local_lock=flock")),
-        "cifs" | "smb" => option("nobrl").or_else(|| option("nolock")),
-        "lustre" => option("localflock").or_else(|| option("noflock")),
-        "gfs2" | "ocfs2" => option("localflocks"),
-        "9p" | "fuse.sshfs" | "virtiofs" | "vboxsf" | "vmhgfs" | "prl_fs" | "fuse.rclone" | "fuse.objects"
-        | "fuse.davfs" => Some(format!("{} keeps locks on the machine that takes them", mount.fs_type)),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

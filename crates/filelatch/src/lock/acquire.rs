@@ -25,8 +25,8 @@ const SECOND_LOOK: Duration = Duration::from_millis(20);
 /// A request that does not wait looks so often before it believes that the lock is held: a wait of somebody else that was called
 /// off may have it for a moment (P1).
 const MOMENTS: u32 = 10;
-/// The same when the holder has not signed.
-const UNSIGNED_MOMENTS: u32 = 100;
+/// For so long it looks when the holder has not signed.
+const UNSIGNED: Duration = Duration::from_millis(20);
 /// Between two looks.
 const MOMENT: Duration = Duration::from_micros(200);
 
@@ -109,25 +109,33 @@ pub(crate) enum Begun<H, T> {
     Again(Duration),
 }
 
+/// How often, and since when, a request that does not wait has found the lock held.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    tries: u32,
+    since: Option<Duration>,
+}
+
 /// The first step of a request. It makes system calls but does not wait.
 pub(crate) fn begin<T: Target>(
     target: &T,
     request: &Request<'_>,
-    tries: &mut u32,
+    looks: &mut Looks,
 ) -> Result<Begun<T::Held, T::Ticket>> {
     match target.begin(request)? {
         Begin::Got(tenure) => Ok(Begun::Got(tenure)),
         Begin::Queued(ticket) => Ok(Begun::Queued(ticket)),
-        Begin::HeldElsewhere if *tries < MOMENTS => {
-            *tries += 1;
+        Begin::HeldElsewhere if looks.tries < MOMENTS => {
+            looks.tries += 1;
             Ok(Begun::Again(MOMENT))
         }
         held => {
+            let now = target.resource().parts.host.monotonic();
+            let since = *looks.since.get_or_insert(now);
             let holders = holders(target.resource());
             // A holder of ours has signed; whoever has not may be a wait that was called off, about to give the lock back.
             let signed = holders.iter().any(|holder| holder.session.is_some());
-            if matches!(held, Begin::HeldElsewhere) && !signed && *tries < UNSIGNED_MOMENTS {
-                *tries += 1;
+            if matches!(held, Begin::HeldElsewhere) && !signed && now.saturating_sub(since) < UNSIGNED {
                 return Ok(Begun::Again(MOMENT));
             }
             Err(Error::Locked { path: target.path(), holders })
@@ -137,12 +145,12 @@ pub(crate) fn begin<T: Target>(
 
 /// Takes the lock, waiting on the calling thread.
 pub(crate) fn acquire<T: Target>(target: &T, request: &Request<'_>) -> Result<T::Held> {
-    let mut tries = 0;
+    let mut looks = Looks::default();
     loop {
         if request.cancel.is_some_and(CancelToken::is_cancelled) {
             return Err(Error::Cancelled { path: target.path() });
         }
-        match begin(target, request, &mut tries)? {
+        match begin(target, request, &mut looks)? {
             Begun::Got(held) => return Ok(held),
             Begun::Queued(ticket) => return wait(target, &ticket, request),
             Begun::Again(pause) => target.resource().parts.host.sleep(pause),

@@ -1,4 +1,8 @@
 //! Heartbeats of the fallback locks that this process holds (P4): one thread for all of them, while there are any.
+//!
+//! # Non-promise
+//! A file server that does not answer stops the beats for the locks on other servers, too; these may then be taken over from another
+//! machine, and their holder is refused at its next publish.
 
 use std::io;
 use std::sync::{Arc, Mutex, Weak};

@@ -28,6 +28,7 @@ pub(crate) mod heart;
 pub(crate) mod held;
 pub(crate) mod helpers;
 pub(crate) mod holder;
+pub(crate) mod locality;
 pub(crate) mod options;
 pub(crate) mod owner;
 pub(crate) mod record;

@@ -65,7 +65,8 @@ pub enum IfUnavailable {
 /// What a lock is made of (P4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LockMode {
-    /// The system's whole-file locks; where they are missing, or a lie, a lock file whose existence is the lock.
+    /// The system's whole-file locks; where they are missing, exclude nobody, or are known to end at one machine although others reach the
+    /// files (9p, sshfs, NFS with `nolock`…), a lock file whose existence is the lock.
     #[default]
     Auto,
     /// The system's whole-file locks or an error.

@@ -20,6 +20,7 @@ use filelatch_fs::{Access, FileId, FileKind, FsDir, FsFile, FsKind, LockKind, St
 
 use super::heart::Heart;
 use super::held::{Fallback, Recovery};
+use super::locality::local_locks;
 use super::options::LockMode;
 use super::record::{Found, RECORD_LIMIT, Record};
 use super::records::{FIRST, RECORDS};
@@ -174,6 +175,7 @@ impl Sidecar {
             LockMode::File => true,
             // The disks of this machine are not under suspicion; what they lack shows at the first lock.
             LockMode::Auto if place.dir.caps().kind == FsKind::Local => false,
+            LockMode::Auto if is_known_local(&*place.dir) => true,
             LockMode::Auto => {
                 let excludes = self.flock_excludes(&*place.dir, &lock.name);
                 !excludes.map_err(|e| Error::io("try the lock file", &lock.path, e))?
@@ -499,6 +501,12 @@ fn probe(dir: &dyn FsDir, lock: &LockPath, inherited: &dyn FsFile) -> io::Result
         return Ok(None);
     }
     Ok(inherited.try_lock(LockKind::Shared)?.then_some(LockKind::Shared))
+}
+
+/// Are the locks of this file system known to end at this machine, although others reach its files?
+fn is_known_local(dir: &dyn FsDir) -> bool {
+    let mount = dir.mount().ok().flatten().unwrap_or_default();
+    local_locks(&mount, dir.caps()).is_some()
 }
 
 /// Can another open file have this lock although one has one that excludes it?
