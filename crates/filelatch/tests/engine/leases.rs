@@ -481,6 +481,21 @@ fn inherited() {
     assert_eq!(sim.text(), "heir 2");
 }
 
+/// LOCK-13 (P12): what a command left running does not write through a lease that was given back, although its time is not over.
+#[test]
+fn inherited_and_given_back() {
+    let sim = Sim::new(Dials::default());
+    let lease = sim.process().lease(&for_seconds(10)).unwrap();
+    let fs = sim.fs.process();
+    let engine = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).without_workspaces().build();
+    engine.inherit_leases([InheritedLease { resource: lease.resource_name(), token: lease.token() }]);
+    let heir = engine.file("/f").unwrap();
+    write_now(&heir, "in time").unwrap();
+    drop(lease);
+    assert_eq!(code(write_now(&heir, "late")), "lease-lost");
+    assert_eq!(sim.text(), "in time");
+}
+
 /// LOCK-13 (P11): code that is written for locks as a service runs with leases; a number comes with them.
 #[test]
 fn as_a_service() {

@@ -57,6 +57,9 @@ pub(crate) fn worker(args: &TortureWorker) -> u8 {
 }
 
 fn run(args: &TortureWorker) -> Done {
+    // A process that is stopped does not see the end of its input.
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).ok();
     let stop = Arc::new(AtomicBool::new(false));
     listen(Arc::clone(&stop))?;
     let mut worker = Worker {
