@@ -94,8 +94,8 @@ fn one_holder() {
     }
 }
 
-/// LOCK-3, LOCK-20: chosen by itself where whole-file locks are missing, on whatever it is, and where they exclude nobody on a network;
-/// not where they work.
+/// LOCK-3, LOCK-20: chosen by itself where whole-file locks are missing, on whatever it is, where they exclude nobody on a network, and where
+/// they are known to end at this machine; not where they work.
 #[test]
 fn chosen_by_itself() {
     let network = Dials { kind: FsKind::Network, range_locks: false, lock_table: false, ..Dials::default() };
@@ -105,6 +105,9 @@ fn chosen_by_itself() {
         (Dials { flock: Flock::Lie, ..network }, true),
         (Dials { flock: Flock::Lie, kind: FsKind::Unknown, ..network }, true),
         (network, false),
+        (Dials { name: "fuse.sshfs", ..network }, true),
+        (Dials { name: "nfs", mount_options: &["rw", "nolock"], ..network }, true),
+        (Dials { name: "nfs", mount_options: &["rw"], ..network }, false),
         (Dials::default(), false),
     ];
     for (dials, falls_back) in cases {
