@@ -47,6 +47,7 @@ impl fmt::Display for Holder {
         match (self.pid, self.purpose.as_ref().or(self.program.as_ref())) {
             (Some(pid), Some(what)) => write!(f, "pid {pid} ({what})")?,
             (Some(pid), None) => write!(f, "pid {pid}")?,
+            (None, _) if !self.confirmed => return f.write_str("a lock file whose record cannot be read"),
             (None, _) => f.write_str("a program that keeps no record")?,
         }
         if self.records {

@@ -216,6 +216,16 @@ fn never_on_suspicion() {
     }
 }
 
+/// LOCK-5, LOCK-10: a fallback lock that nobody can be told of is named as what it is.
+#[test]
+fn an_unreadable_record_is_named() {
+    let fs = SimFs::new(Dials::default());
+    with_old(&fs);
+    fs.foreign().create(HELD, b"").unwrap();
+    let error = file_on(&fs).lock(&no_wait()).unwrap_err();
+    assert_eq!(error.to_string(), "`/a` is locked: held by a lock file whose record cannot be read");
+}
+
 /// LOCK-10, LOCK-20: a holder on another machine whose heartbeat has stopped for as long as its record allows loses the lock; whoever
 /// does not wait for so long does not get it.
 #[test]
