@@ -42,7 +42,8 @@ struct Dir {
 #[derive(Debug)]
 struct File {
     fd: OwnedFd,
-    /// Its facts may come from a cache of this machine's, and others change the file.
+    /// Its facts may come from a cache of this machine's, and others change the file. Only Linux can be made to ask the server.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing to ask with"))]
     cached: bool,
 }
 
