@@ -338,3 +338,16 @@ fn large_documents_take_linear_time() {
     let edited = document.render().unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&edited).unwrap(), value);
 }
+
+/// VER-6, VER-10: `/*/` begins a comment and does not end it; both readers of JSON with comments agree.
+#[test]
+fn comments_that_begin_with_a_slash() {
+    let text = "{\"a\": [ /*/ ] /**/ ]}";
+    let mut document = Document::parse(text.as_bytes(), Format::Json).unwrap();
+    assert_eq!(document.value().unwrap(), &json!({"a": []}));
+    document.set("/a", json!([1])).unwrap();
+    let edited = String::from_utf8(document.render().unwrap()).unwrap();
+    assert_eq!(Document::parse(edited.as_bytes(), Format::Json).unwrap().value().unwrap(), &json!({"a": [1]}));
+    assert!(edited.contains("/*/ ] /**/"), "{edited}");
+    assert!(Document::parse(b"{\"a\": 1} /*/", Format::Json).is_err());
+}

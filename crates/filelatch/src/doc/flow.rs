@@ -286,7 +286,7 @@ impl<'t> List<'t> {
             at += match self.comments {
                 Comments::Hash if rest.starts_with('#') => rest.find('\n').unwrap_or(rest.len()),
                 Comments::Slashes if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-                Comments::Slashes if rest.starts_with("/*") => rest.find("*/").map_or(rest.len(), |end| end + 2),
+                Comments::Slashes if rest.starts_with("/*") => rest[2..].find("*/").map_or(rest.len(), |end| end + 4),
                 _ => 1,
             };
         }

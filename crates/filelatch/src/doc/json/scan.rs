@@ -290,8 +290,9 @@ impl<'t> Scanner<'t> {
         let len = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
         } else if rest.starts_with("/*") {
-            match rest.find("*/") {
-                Some(end) => end + 2,
+            // `/*/` only begins one.
+            match rest[2..].find("*/") {
+                Some(end) => end + 4,
                 None => return self.error(self.at, "this comment is never closed"),
             }
         } else {
