@@ -289,9 +289,9 @@ impl<'t> Scanner<'t> {
         let rest = &self.text[self.at..];
         let len = if rest.starts_with("//") {
             rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
+        } else if let Some(inside) = rest.strip_prefix("/*") {
             // `/*/` only begins one.
-            match rest[2..].find("*/") {
+            match inside.find("*/") {
                 Some(end) => end + 4,
                 None => return self.error(self.at, "this comment is never closed"),
             }
