@@ -147,9 +147,11 @@ impl fmt::Debug for Violation {
 }
 
 impl Violations {
-    /// Puts the clearest first: of each kind the one with the shortest history.
+    /// Puts the clearest first: of each kind the one with the shortest history, but with one.
     pub(super) fn new(mut all: Vec<Violation>) -> Violations {
-        all.sort_by_key(|violation| (violation.kind, violation.history.len(), began(violation)));
+        all.sort_by_key(|violation| {
+            (violation.kind, violation.history.is_empty(), violation.history.len(), began(violation))
+        });
         Violations(all)
     }
 
