@@ -428,10 +428,14 @@ impl Fallback {
     }
 
     fn candidate<'a>(&self, state: &'a mut State, flock: u64) -> io::Result<&'a Candidate> {
-        let kept = state.candidate.take().filter(|candidate| candidate.record.flock == flock);
-        let candidate = match kept {
-            Some(candidate) => candidate,
-            None => self.make_candidate(flock)?,
+        let candidate = match state.candidate.take() {
+            Some(kept) if kept.record.flock == flock => kept,
+            outdated => {
+                if let Some(outdated) = outdated {
+                    self.dir().remove(&outdated.name)?;
+                }
+                self.make_candidate(flock)?
+            }
         };
         Ok(state.candidate.insert(candidate))
     }
