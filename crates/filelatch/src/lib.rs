@@ -110,6 +110,7 @@ pub mod fuzzing;
 mod guard;
 pub mod lease;
 pub mod lock;
+pub mod merge;
 mod parts;
 mod path;
 mod policy;
