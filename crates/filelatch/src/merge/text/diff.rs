@@ -1,0 +1,109 @@
+//! The difference of two sequences: which stretches of one were replaced by which of the other.
+//!
+//! # What this module promises
+//!
+//! - The changes are those that git finds, for lines: the same matches, and the same choice where a change could stand at several
+//!   places. Both algorithms have git's limits on what they spend: Myers gives up the shortest answer for a good one on long
+//!   unlike stretches, and histogram becomes Myers where every common line occurs more than 63 times.
+//! - Changes are in order, do not touch each other, and what lies between them is equal.
+//!
+//! The matching itself is done by the crate `gix-imara-diff`, which only this file knows.
+
+use std::hash::Hash;
+use std::ops::Range;
+
+use gix_imara_diff::{Diff, Interner, NoSliderHeuristic, Token};
+
+use crate::merge::options::Algorithm;
+
+/// A stretch of one sequence that became another stretch; one of the two may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Change {
+    pub(crate) before: Range<usize>,
+    pub(crate) after: Range<usize>,
+}
+
+/// What turns `before` into `after`.
+#[allow(dead_code, reason = "for the merges of trees")]
+pub(crate) fn diff<T: Eq + Hash>(before: &[T], after: &[T], algorithm: Algorithm) -> Vec<Change> {
+    let mut numbers = Numbers::default();
+    let before: Vec<Token> = before.iter().map(|item| numbers.number(item)).collect();
+    let after: Vec<Token> = after.iter().map(|item| numbers.number(item)).collect();
+    numbers.diff(&before, &after, algorithm)
+}
+
+/// Equal items get equal numbers.
+pub(super) struct Numbers<T> {
+    interner: Interner<T>,
+}
+
+impl<T> Default for Numbers<T> {
+    fn default() -> Self {
+        Numbers { interner: Interner::new(0) }
+    }
+}
+
+impl<T: Eq + Hash> Numbers<T> {
+    pub(super) fn number(&mut self, item: T) -> Token {
+        self.interner.intern(item)
+    }
+
+    pub(super) fn diff(&self, before: &[Token], after: &[Token], algorithm: Algorithm) -> Vec<Change> {
+        if before.len().max(after.len()) >= MAX_ITEMS {
+            return vec![Change { before: 0..before.len(), after: 0..after.len() }];
+        }
+        let algorithm = match algorithm {
+            Algorithm::Histogram => gix_imara_diff::Algorithm::Histogram,
+            Algorithm::Myers => gix_imara_diff::Algorithm::Myers,
+        };
+        let mut diff = Diff::default();
+        diff.compute_with(algorithm, before, after, self.interner.num_tokens());
+        diff.postprocess_with(before, after, NoSliderHeuristic);
+        diff.hunks()
+            .map(|hunk| Change {
+                before: hunk.before.start as usize..hunk.before.end as usize,
+                after: hunk.after.start as usize..hunk.after.end as usize,
+            })
+            .collect()
+    }
+}
+
+/// The matching counts in 31 bits; longer sequences are one change.
+const MAX_ITEMS: usize = 1 << 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MERGE-1: changes are in order, apart from each other, and turn the one sequence into the other.
+    #[test]
+    fn changes_turn_one_into_the_other() {
+        let mut state = 7_u32;
+        let mut sequence = || -> Vec<u32> {
+            let mut next = || {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                state >> 24
+            };
+            let length = next() % 40;
+            (0..length).map(|_| next() % 5).collect()
+        };
+        for round in 0..500 {
+            let (before, after) = (sequence(), sequence());
+            for algorithm in [Algorithm::Myers, Algorithm::Histogram] {
+                let changes = diff(&before, &after, algorithm);
+                let mut rebuilt = Vec::new();
+                let mut done = 0;
+                for (n, change) in changes.iter().enumerate() {
+                    assert!(n == 0 || change.before.start > done, "touching changes in round {round}: {changes:?}");
+                    assert!(!change.before.is_empty() || !change.after.is_empty());
+                    rebuilt.extend_from_slice(&before[done..change.before.start]);
+                    assert_eq!(rebuilt.len(), change.after.start);
+                    rebuilt.extend_from_slice(&after[change.after.clone()]);
+                    done = change.before.end;
+                }
+                rebuilt.extend_from_slice(&before[done..]);
+                assert_eq!(rebuilt, after, "round {round}, {algorithm:?}");
+            }
+        }
+    }
+}

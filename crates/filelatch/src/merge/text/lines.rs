@@ -1,0 +1,42 @@
+//! A content as numbered lines.
+
+use std::ops::Range;
+
+use gix_imara_diff::Token;
+
+use super::diff::Numbers;
+
+/// A content cut into lines. The line feed belongs to its line; the last line may have none.
+pub(super) struct Lines<'a> {
+    bytes: &'a [u8],
+    /// Where each line begins, and where the last one ends.
+    bounds: Vec<usize>,
+    /// The line's number: equal lines have equal ones.
+    pub(super) numbers: Vec<Token>,
+}
+
+impl<'a> Lines<'a> {
+    pub(super) fn new(bytes: &'a [u8], numbers: &mut Numbers<&'a [u8]>) -> Self {
+        let mut bounds = vec![0];
+        let mut all = Vec::new();
+        for line in split(bytes) {
+            bounds.push(bounds[bounds.len() - 1] + line.len());
+            all.push(numbers.number(line));
+        }
+        Lines { bytes, bounds, numbers: all }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.numbers.len()
+    }
+
+    /// The bytes of these lines.
+    pub(super) fn get(&self, lines: Range<usize>) -> &'a [u8] {
+        &self.bytes[self.bounds[lines.start]..self.bounds[lines.end]]
+    }
+}
+
+/// The lines of a content, with their line feeds.
+pub(crate) fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split_inclusive(|&byte| byte == b'\n')
+}
