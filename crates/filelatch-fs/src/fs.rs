@@ -72,6 +72,13 @@ pub trait FsDir: Debug + Send + Sync + 'static {
     /// Creates an entry that must not exist, open for reading and writing. `mode` is reduced by the umask.
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>>;
 
+    /// Opens an entry that is a directory. A symbolic link is not followed: `ENOTDIR` or `ELOOP`.
+    fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>>;
+
+    /// Creates an entry that is a directory; [`io::ErrorKind::AlreadyExists`] when there is one of this name. `mode` is reduced by
+    /// the umask; Windows knows none. Not durable before [`FsDir::sync`].
+    fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()>;
+
     /// rename(2): replaces `to`.
     fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()>;
 

@@ -89,23 +89,26 @@ fn stat_of(s: &rustix::fs::Stat) -> Stat {
     }
 }
 
+/// Opens a directory by `open`, which is told the flags.
+fn open_dir(path: &Path, open: impl Fn(OFlags) -> rustix::io::Result<OwnedFd>) -> io::Result<Arc<dyn FsDir>> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fd = match retry(|| open(flags | OFlags::RDONLY)) {
+        // A directory that may be entered but not listed still serves, except for listing and syncing.
+        #[cfg(target_os = "linux")]
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => retry(|| open(flags | OFlags::PATH))?,
+        other => other?,
+    };
+    let id = stat_of(&retry(|| rustix::fs::fstat(&fd))?).id;
+    #[cfg(target_os = "linux")]
+    let caps = super::linux_mount::caps_of(fd.as_fd());
+    #[cfg(not(target_os = "linux"))]
+    let caps = caps_of(&fd);
+    Ok(Arc::new(Dir { fd, path: path.to_owned(), id, caps }))
+}
+
 impl Fs for RealFs {
     fn open_dir(&self, path: &Path) -> io::Result<Arc<dyn FsDir>> {
-        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = match retry(|| rustix::fs::open(path, flags | OFlags::RDONLY, Mode::empty())) {
-            // A directory that may be entered but not listed still serves, except for listing and syncing.
-            #[cfg(target_os = "linux")]
-            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
-                retry(|| rustix::fs::open(path, flags | OFlags::PATH, Mode::empty()))?
-            }
-            other => other?,
-        };
-        let id = stat_of(&retry(|| rustix::fs::fstat(&fd))?).id;
-        #[cfg(target_os = "linux")]
-        let caps = super::linux_mount::caps_of(fd.as_fd());
-        #[cfg(not(target_os = "linux"))]
-        let caps = caps_of(&fd);
-        Ok(Arc::new(Dir { fd, path: path.to_owned(), id, caps }))
+        open_dir(path, |flags| rustix::fs::open(path, flags, Mode::empty()))
     }
 
     fn canonicalize(&self, path: &Path) -> io::Result<PathBuf> {
@@ -190,6 +193,17 @@ impl FsDir for Dir {
         let mode = Mode::from_raw_mode(mode.try_into().unwrap_or_default());
         let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
         Ok(Box::new(File { fd, cached: self.is_cached() }))
+    }
+
+    fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>> {
+        let open = |flags| rustix::fs::openat(&self.fd, name, flags | OFlags::NOFOLLOW, Mode::empty());
+        open_dir(&self.path.join(name), open)
+    }
+
+    fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {
+        #[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "mode_t differs between systems"))]
+        let mode = Mode::from_raw_mode(mode.try_into().unwrap_or_default());
+        retry(|| rustix::fs::mkdirat(&self.fd, name, mode))
     }
 
     fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {

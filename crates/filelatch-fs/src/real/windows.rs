@@ -291,6 +291,26 @@ impl FsDir for Dir {
         Ok(Box::new(File::new(handle, true)))
     }
 
+    fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>> {
+        // Held open, so that the directory keeps its path; and what is opened by path must be what was looked at.
+        let entry = self.open_entry(name, Purpose::Look)?;
+        let stat = stat_of(&entry)?;
+        if stat.kind != FileKind::Dir {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let dir = RealFs.open_dir(&self.path_now().join(name))?;
+        if dir.id() != stat.id {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        drop(entry);
+        Ok(dir)
+    }
+
+    fn create_dir(&self, name: &OsStr, _mode: u32) -> io::Result<()> {
+        units(name)?;
+        std::fs::create_dir(self.path_now().join(name))
+    }
+
     fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         self.move_entry(from, self, to, true)
     }

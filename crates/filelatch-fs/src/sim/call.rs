@@ -10,11 +10,13 @@ use std::path::PathBuf;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "each is the method of that name")]
 pub enum Verb {
+    /// `Fs::open_dir`
     OpenDir,
     Canonicalize,
     /// `Fs::stat`
     StatPath,
     ReadLink,
+    /// `Fs::create_dir`
     CreateDir,
     CurrentDir,
     LockTable,
@@ -22,6 +24,10 @@ pub enum Verb {
     StatEntry,
     Open,
     CreateNew,
+    /// `FsDir::open_dir`
+    OpenDirEntry,
+    /// `FsDir::create_dir`
+    CreateDirEntry,
     Rename,
     RenameNew,
     Exchange,
@@ -65,6 +71,7 @@ impl Verb {
             || matches!(
                 self,
                 Verb::CreateDir
+                    | Verb::CreateDirEntry
                     | Verb::CreateNew
                     | Verb::Remove
                     | Verb::RemoveDir

@@ -81,6 +81,22 @@ impl FsDir for SimDir {
         })
     }
 
+    fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>> {
+        self.enter(Verb::OpenDirEntry, &[name])?.run(|state| {
+            let ino = state.store.lookup(self.ino, name)?;
+            if state.store.inode(ino).node != Node::Dir {
+                return Err(errors::os(ErrorKind::NotADirectory));
+            }
+            let (id, caps) = (state.store.id(ino), state.store.dials.caps());
+            Ok(Arc::new(SimDir::new(self.fs.clone(), ino, self.path.join(name), id, caps)) as Arc<dyn FsDir>)
+        })
+    }
+
+    fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {
+        let turn = self.enter(Verb::CreateDirEntry, &[name])?;
+        turn.run(|state| state.store.create(self.ino, name, Node::Dir, mode).map(drop))
+    }
+
     fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
         let turn = self.enter(Verb::Rename, &[from, to])?;
         turn.run(|state| state.store.rename((self.ino, from), (self.ino, to)))

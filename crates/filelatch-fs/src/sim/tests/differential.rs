@@ -26,6 +26,18 @@ fn facts(stat: &Stat) -> (FileKind, u64, u64, u32) {
     (stat.kind, if file { stat.size } else { 0 }, if file { stat.nlink } else { 0 }, if file { stat.mode } else { 0 })
 }
 
+/// Names in a directory.
+fn names_in(dir: &dyn FsDir) -> Vec<std::ffi::OsString> {
+    let mut names = Vec::new();
+    dir.list(&mut |name| {
+        names.push(name);
+        true
+    })
+    .unwrap();
+    names.sort();
+    names
+}
+
 struct Duel {
     rng: Rng,
     dirs: [Pair<Arc<dyn FsDir>>; 2],
@@ -199,6 +211,15 @@ fn directories_and_links_alike() {
         let make = |dir: &dyn FsDir| answer(dir.symlink("nowhere".as_ref(), name.as_ref()));
         assert_eq!(make(&*real), make(&*sim), "{name}");
     }
+    for name in ["full", "file", "link", "gone", "made"] {
+        let name = OsStr::new(name);
+        let make = |dir: &dyn FsDir| answer(dir.create_dir(name, 0o700));
+        assert_eq!(make(&*real), make(&*sim), "{}", name.display());
+        let enter = |dir: &dyn FsDir| answer(dir.open_dir(name).map(|dir| names_in(&*dir)));
+        assert_eq!(enter(&*real), enter(&*sim), "{}", name.display());
+    }
+    assert_eq!(real.stat("made".as_ref()).unwrap().mode, 0o700);
+    assert_eq!(sim.stat("made".as_ref()).unwrap().mode, 0o700);
     let through = |dir: &dyn FsDir| answer(dir.open("link".as_ref(), Access::Read).map(drop));
     assert_eq!(through(&*real), through(&*sim));
 }
