@@ -36,7 +36,11 @@
 mod merged;
 mod options;
 mod render;
+#[expect(dead_code, reason = "the merge of trees is being built on it")]
+mod syntax;
 mod text;
+#[expect(dead_code, unused_imports, reason = "the merge of trees is being built on it")]
+mod tree;
 
 pub use merged::{Fallback, Hunk, Merged, Method, Piece, Source};
 pub use options::{Algorithm, ConflictStyle, Kind, ListRule, MergeOptions, Rules, VersionRule};
