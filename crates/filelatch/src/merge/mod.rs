@@ -39,7 +39,7 @@ mod render;
 #[expect(dead_code, reason = "the merge of trees is being built on it")]
 mod syntax;
 mod text;
-#[expect(dead_code, unused_imports, reason = "the merge of trees is being built on it")]
+#[expect(dead_code, reason = "the merge of trees is being built on it")]
 mod tree;
 
 pub use merged::{Fallback, Hunk, Merged, Method, Piece, Source};

@@ -61,10 +61,9 @@ impl Scanner<'_> {
                 self.tail(id, !open.is_empty())?;
                 continue;
             }
-            if let Some(&before) = self.nodes[id as usize].children.last() {
-                if self.nodes[before as usize].separator.is_none() {
-                    return Err(self.unexpected("`,` or the end of the list or object"));
-                }
+            let before = self.nodes[id as usize].children.last().map(|&before| &self.nodes[before as usize]);
+            if before.is_some_and(|before| before.separator.is_none()) {
+                return Err(self.unexpected("`,` or the end of the list or object"));
             }
             let head = self.at;
             let name = if is_map { Some(self.key()?) } else { None };
@@ -155,7 +154,8 @@ impl Scanner<'_> {
                     let begin = self.at;
                     self.comment()?;
                     // A comment before the next unit on the same line belongs to that one.
-                    let lines_end = matches!(self.rest_of_line(), None | Some(b'\r' | b'\n' | b',' | b'}' | b']' | b'/'));
+                    let lines_end =
+                        matches!(self.rest_of_line(), None | Some(b'\r' | b'\n' | b',' | b'}' | b']' | b'/'));
                     if !lines_end {
                         self.at = begin;
                         break;
@@ -186,14 +186,13 @@ impl Scanner<'_> {
     }
 
     fn key(&mut self) -> Result<String, NoTree> {
-        let name = match self.peek() {
-            Some(b'"' | b'\'') => self.string()?,
-            _ => {
-                let start = self.at;
-                self.word()?;
-                self.relaxed = true;
-                String::from_utf8_lossy(&self.text[start..self.at]).into_owned()
-            }
+        let name = if matches!(self.peek(), Some(b'"' | b'\'')) {
+            self.string()?
+        } else {
+            let start = self.at;
+            self.word()?;
+            self.relaxed = true;
+            String::from_utf8_lossy(&self.text[start..self.at]).into_owned()
         };
         self.trivia()?;
         if self.peek() != Some(b':') {
@@ -240,7 +239,9 @@ impl Scanner<'_> {
     fn word(&mut self) -> Result<(), NoTree> {
         let start = self.at;
         while let Some(byte) = self.peek() {
-            if byte.is_ascii_whitespace() || matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"' | b'\'' | b'/') {
+            if byte.is_ascii_whitespace()
+                || matches!(byte, b',' | b':' | b'{' | b'}' | b'[' | b']' | b'"' | b'\'' | b'/')
+            {
                 break;
             }
             self.at += 1;
