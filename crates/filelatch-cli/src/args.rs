@@ -9,6 +9,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
+use crate::args_merge::{Merge, MergeDriver};
+
 /// Many writers, one file, nothing lost: locks, atomic durable writes and lossless edits for files that several programs change.
 ///
 /// Standard output is data, standard error is talk.
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Write(Write),
     Update(Update),
     Patch(Patch),
+    Merge(Merge),
+    MergeDriver(MergeDriver),
     Status(Status),
     Torture(Torture),
     Doctor(Doctor),
@@ -412,6 +416,8 @@ pub(crate) enum Page {
     Write,
     Update,
     Patch,
+    Merge,
+    MergeDriver,
     Status,
     Torture,
     Doctor,

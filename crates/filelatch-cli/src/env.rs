@@ -24,6 +24,11 @@ fn value(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// The words of the command line.
+pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
+    std::env::args_os().skip(1)
+}
+
 /// The session's name. One that is not text is shown with replacement characters.
 pub(crate) fn session() -> Option<String> {
     value("FILELATCH_SESSION").map(|name| name.to_string_lossy().into_owned())

@@ -22,6 +22,11 @@ pub(crate) const NOT_FOUND: u8 = 127;
 #[cfg(unix)]
 pub(crate) const SIGNALLED: u8 = 128;
 
+/// `merge --git`, `merge-driver`: the command line was wrong, as git has it.
+pub(crate) const GIT_USAGE: u8 = 129;
+/// `merge --git`, `merge-driver`: any other error. A lower status would be a number of conflicts.
+pub(crate) const GIT_ERROR: u8 = 255;
+
 /// The status for a kind of error ([`filelatch::Error::code`]).
 pub(crate) fn of_kind(kind: &str) -> u8 {
     match kind {

@@ -4,6 +4,7 @@
 //! completions; one renderer (`render`) for errors. Standard output is data, standard error is talk.
 
 mod args;
+mod args_merge;
 mod commands;
 mod context;
 mod env;
@@ -19,12 +20,13 @@ mod signals;
 mod waiting;
 
 use std::iter;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1).peekable();
+    let mut arguments = env::arguments().peekable();
     if arguments.next_if(|first| first == args::TortureWorker::NAME).is_some() {
         let name = args::TortureWorker::NAME.into();
         return match args::TortureWorker::try_parse_from(iter::once(name).chain(arguments)) {
@@ -37,14 +39,20 @@ fn main() -> ExitCode {
         Err(told) => return wrong(&told),
     };
     let json = cli.global.json;
-    match commands::run(cli) {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => ExitCode::from(render::report(&error, json)),
+    let run = || match commands::run(cli) {
+        Ok(status) => status,
+        Err(error) => render::report(&error, json),
+    };
+    if !commands::speaks_git(env::arguments()) {
+        return ExitCode::from(run());
     }
+    // The status of a panic would be a number of conflicts to git.
+    ExitCode::from(panic::catch_unwind(AssertUnwindSafe(run)).unwrap_or(exit::GIT_ERROR))
 }
 
 /// Help and version come this way, too; a closed pipe is no error.
 fn wrong(told: &clap::Error) -> ExitCode {
     told.print().ok();
-    ExitCode::from(if told.use_stderr() { exit::USAGE } else { exit::DONE })
+    let usage = if commands::speaks_git(env::arguments()) { exit::GIT_USAGE } else { exit::USAGE };
+    ExitCode::from(if told.use_stderr() { usage } else { exit::DONE })
 }

@@ -57,7 +57,7 @@ pub(crate) fn content(object: &mut Map<String, Value>, bytes: &[u8]) {
 }
 
 /// RFC 4648 §4, with padding.
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -73,14 +73,7 @@ fn base64(bytes: &[u8]) -> String {
 
 /// Tells of a successful change: its hash, or all of it in JSON; notices on standard error.
 pub(crate) fn written(file: &LatchFile, written: &Written, as_json: bool) -> Result<(), CliError> {
-    for notice in &written.notices {
-        match notice {
-            // Told before already, when it is the configuration's wish.
-            Notice::Unlocked { .. } if !file.policy().locks => {}
-            Notice::Unlocked { why } => warning(why),
-            other => note(&other.to_string()),
-        }
-    }
+    notices(file, written);
     let hash = written.version.map(|version| version.to_string());
     if !as_json {
         if let Some(overwrote) = &written.overwrote {
@@ -99,6 +92,18 @@ pub(crate) fn written(file: &LatchFile, written: &Written, as_json: bool) -> Res
     let notices: Vec<_> = written.notices.iter().map(ToString::to_string).collect();
     object.insert("notices".to_owned(), json!(notices));
     json(&Value::Object(object))
+}
+
+/// What a change could not keep, on standard error.
+pub(crate) fn notices(file: &LatchFile, written: &Written) {
+    for notice in &written.notices {
+        match notice {
+            // Told before already, when it is the configuration's wish.
+            Notice::Unlocked { .. } if !file.policy().locks => {}
+            Notice::Unlocked { why } => warning(why),
+            other => note(&other.to_string()),
+        }
+    }
 }
 
 /// Something that is good to know.

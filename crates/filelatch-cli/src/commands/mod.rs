@@ -5,6 +5,7 @@ mod doctor;
 mod hash;
 mod init;
 mod man;
+mod merge;
 mod patch;
 mod read;
 mod run;
@@ -22,6 +23,7 @@ use crate::context::{Context, with_waiting};
 use crate::render::CliError;
 use crate::{exit, output};
 
+pub(crate) use merge::speaks_git;
 pub(crate) use torture::worker;
 
 /// Runs a command; answers the exit status.
@@ -36,6 +38,8 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Write(args) => write::write(&context("filelatch write"), &args),
         Command::Update(args) => update::update(&context("filelatch update"), &args),
         Command::Patch(args) => patch::patch(&context("filelatch patch"), &args),
+        Command::Merge(args) => return merge::merge(&context, &args, global.json),
+        Command::MergeDriver(args) => return merge::merge_driver(&args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),
         Command::Doctor(args) => return doctor::doctor(&context("filelatch doctor"), &args),

@@ -22,6 +22,7 @@ mod leases;
 mod lock_files;
 #[cfg(unix)]
 mod many;
+mod merge;
 #[cfg(unix)]
 mod run;
 mod sandbox;

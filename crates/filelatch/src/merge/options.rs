@@ -51,6 +51,25 @@ impl Kind {
     }
 }
 
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "lines" => Ok(Kind::Lines),
+            "json" => Ok(Kind::Json),
+            "yaml" => Ok(Kind::Yaml),
+            "toml" => Ok(Kind::Toml),
+            "markdown" => Ok(Kind::Markdown),
+            "ini" => Ok(Kind::Ini),
+            "text" => Ok(Kind::Text),
+            other => {
+                Err(format!("`{other}` is not a kind of document: json, yaml, toml, markdown, ini, text or lines"))
+            }
+        }
+    }
+}
+
 /// How conflicts are written into a text, as `git merge-file` and `merge.conflictStyle` have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ConflictStyle {

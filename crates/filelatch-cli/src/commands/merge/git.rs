@@ -1,0 +1,134 @@
+//! `filelatch merge --git`: in place of `git merge-file`, with its arguments and its exit status (P17).
+
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use filelatch::merge::{Algorithm, ConflictStyle, Markers, Merged, Method, Piece};
+use serde_json::Value;
+
+use super::inputs::Inputs;
+use super::{labels, marker_size, options, result, told, write};
+use crate::args_merge::Merge;
+use crate::context::Context;
+use crate::render::CliError;
+use crate::{exit, output};
+
+/// More conflicts are not counted.
+const MOST: usize = 127;
+
+/// Merges; every error ends with git's status for errors.
+pub(super) fn merge_file(context: &dyn Fn(&'static str) -> Context, args: &Merge, json: bool) -> Result<u8, CliError> {
+    match merged(context, args, json) {
+        Err(_) if args.quiet && !json => Ok(exit::GIT_ERROR),
+        done => done.map_err(|error| {
+            let status = if error.kind() == "usage" { exit::GIT_USAGE } else { exit::GIT_ERROR };
+            CliError::WithStatus(Box::new(error), status)
+        }),
+    }
+}
+
+fn merged(context: &dyn Fn(&'static str) -> Context, args: &Merge, json: bool) -> Result<u8, CliError> {
+    let [current, base, other] = [args.base.as_path(), &args.ours_file, &args.theirs_file];
+    let labels = labels(args, [current, base, other])?;
+    let size = marker_size(args.marker_size)?;
+    let inputs = Inputs::read([base, current, other])?;
+    let mut options = options(&args.rules, args.path.as_deref().or(args.output.as_deref()).unwrap_or(current));
+    options.algorithm = args.rules.algorithm.unwrap_or(Algorithm::Myers);
+    let merged = inputs.merge(&options);
+    if merged.method() == Method::Binary {
+        let message = format!("cannot merge binary files: `{}` is left as it was", current.display());
+        return Err(CliError::own("binary", message).hint("take one of them whole"));
+    }
+    let favour = Favour::of(args);
+    let content = if let Some(favour) = favour {
+        favour.settle(&merged)
+    } else {
+        let style = if merged.is_clean() { ConflictStyle::default() } else { style(args) };
+        result(&merged, &inputs, &Markers { style, size, labels })
+    };
+    let mut answer = json.then(|| told::answer(&merged));
+    if args.stdout {
+        match &mut answer {
+            Some(answer) => output::content(answer, &content),
+            None => output::data(&content)?,
+        }
+    } else {
+        let out = args.output.as_deref().unwrap_or(current);
+        let written = write(&context("filelatch merge --git"), out, &content, &inputs)?;
+        if let (Some(answer), Some(written)) = (&mut answer, written) {
+            told::written(answer, out, &written);
+        }
+    }
+    if let Some(answer) = answer {
+        output::json(&Value::Object(answer))?;
+    }
+    let conflicts = if favour.is_some() { 0 } else { merged.conflicts().count() };
+    if conflicts > 0 && !args.quiet {
+        told::tell(&merged);
+    }
+    Ok(u8::try_from(conflicts.min(MOST)).unwrap_or(exit::GIT_ERROR))
+}
+
+fn style(args: &Merge) -> ConflictStyle {
+    match (args.style, args.zdiff3, args.diff3) {
+        (_, true, _) => ConflictStyle::Zdiff3,
+        (_, _, true) => ConflictStyle::Diff3,
+        (Some(style), ..) => style,
+        _ => configured_style(),
+    }
+}
+
+/// What git's configuration says here; the default where there is no git.
+pub(super) fn configured_style() -> ConflictStyle {
+    let asked = Command::new("git").args(["config", "--get", "merge.conflictStyle"]).stderr(Stdio::null()).output();
+    let told = asked.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&told).trim().parse().unwrap_or_default()
+}
+
+/// Who counts where there is a conflict.
+#[derive(Clone, Copy)]
+enum Favour {
+    Ours,
+    Theirs,
+    Union,
+}
+
+impl Favour {
+    fn of(args: &Merge) -> Option<Favour> {
+        match (args.ours, args.theirs_count, args.union) {
+            (true, ..) => Some(Favour::Ours),
+            (_, true, _) => Some(Favour::Theirs),
+            (.., true) => Some(Favour::Union),
+            _ => None,
+        }
+    }
+
+    fn settle(self, merged: &Merged) -> Vec<u8> {
+        let mut content = Vec::new();
+        for piece in merged.pieces() {
+            match (piece, self) {
+                (Piece::Unchanged(bytes) | Piece::Taken { bytes, .. }, _) => content.extend_from_slice(bytes),
+                (Piece::Conflict(hunk), Favour::Ours) => content.extend_from_slice(&hunk.ours),
+                (Piece::Conflict(hunk), Favour::Theirs) => content.extend_from_slice(&hunk.theirs),
+                (Piece::Conflict(hunk), Favour::Union) => {
+                    content.extend_from_slice(&hunk.ours);
+                    if !hunk.ours.is_empty() && !hunk.ours.ends_with(b"\n") {
+                        content.push(b'\n');
+                    }
+                    content.extend_from_slice(&hunk.theirs);
+                }
+            }
+        }
+        content
+    }
+}
+
+/// Is this command line one that git may have written? Then a mistake in it must not look like a number of conflicts.
+pub(crate) fn speaks_git(mut arguments: impl Iterator<Item = OsString>) -> bool {
+    let command = arguments.find(|argument| !argument.as_encoded_bytes().starts_with(b"-"));
+    match command.as_deref().and_then(|command| command.to_str()) {
+        Some("merge-driver") => true,
+        Some("merge") => arguments.take_while(|argument| argument != "--").any(|argument| argument == "--git"),
+        _ => false,
+    }
+}
