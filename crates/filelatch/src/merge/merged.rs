@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::options::Algorithm;
+
 /// Where settled bytes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -94,11 +96,31 @@ pub struct Merged {
     pieces: Vec<Piece>,
     method: Method,
     fallback: Option<Fallback>,
+    lines: LineFacts,
+}
+
+/// What the pieces do not tell and markers as git's depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LineFacts {
+    /// How lines were compared.
+    pub(super) algorithm: Algorithm,
+    /// The first line of the base ends with CR LF, or does not; `None` if it has no line end.
+    pub(super) base_is_crlf: Option<bool>,
+    /// Pieces where both sides have the same lines, but not by the same change, and what the base has there.
+    pub(super) agreed: Vec<(usize, Vec<u8>)>,
 }
 
 impl Merged {
     pub(super) fn new(pieces: Vec<Piece>, method: Method) -> Self {
-        Merged { pieces, method, fallback: None }
+        Merged { pieces, method, fallback: None, lines: LineFacts::default() }
+    }
+
+    pub(super) fn of_lines(pieces: Vec<Piece>, lines: LineFacts) -> Self {
+        Merged { lines, ..Merged::new(pieces, Method::Lines) }
+    }
+
+    pub(super) fn lines(&self) -> &LineFacts {
+        &self.lines
     }
 
     /// One side's content, whole.

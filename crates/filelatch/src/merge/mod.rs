@@ -44,7 +44,7 @@ mod tree;
 
 pub use merged::{Fallback, Hunk, Merged, Method, Piece, Source};
 pub use options::{Algorithm, ConflictStyle, Kind, ListRule, MergeOptions, Rules, VersionRule};
-pub use render::Markers;
+pub use render::{Favor, Markers};
 
 /// git looks at so many bytes for a NUL byte before it calls a file binary.
 const BINARY_PREFIX: usize = 8000;
@@ -64,7 +64,7 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) ->
     if [base, ours, theirs].into_iter().any(is_binary) {
         return Merged::refused(base, ours, theirs, Method::Binary);
     }
-    Merged::new(text::merge(base, ours, theirs, options.algorithm), Method::Lines)
+    text::merge(base, ours, theirs, options.algorithm)
 }
 
 fn is_binary(bytes: &[u8]) -> bool {

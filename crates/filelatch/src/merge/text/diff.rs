@@ -2,18 +2,23 @@
 //!
 //! # What this module promises
 //!
-//! - The changes are those that git finds, for lines: the same matches, and the same choice where a change could stand at several
-//!   places. Both algorithms have git's limits on what they spend: Myers gives up the shortest answer for a good one on long
-//!   unlike stretches, and histogram becomes Myers where every common line occurs more than 63 times.
+//! - The changes are those that git finds between lines: the same matches, and the same choice where a change could stand at
+//!   several places.
 //! - Changes are in order, do not touch each other, and what lies between them is equal.
+//! - Time is bounded as git bounds it: Myers' method gives up the shortest answer for a good one on long unlike stretches, and the
+//!   histogram becomes Myers' where every shared item is frequent. Beyond git's bounds: [`histogram`] has a budget, and
+//!   sequences of [`MAX_ITEMS`] items and more are one change.
 //!
-//! The matching itself is done by the crate `gix-imara-diff`, which only this file knows.
+//! Myers' method and the choice of places are the crate `gix-imara-diff`'s, which only this folder knows. The histogram is ours: the
+//! crate's takes off what the sequences begin and end with alike before it counts, and goes on at another place after a match, so that
+//! its answers are not always git's.
 
 use std::hash::Hash;
 use std::ops::Range;
 
 use gix_imara_diff::{Diff, Interner, NoSliderHeuristic, Token};
 
+use super::histogram;
 use crate::merge::options::Algorithm;
 
 /// A stretch of one sequence that became another stretch; one of the two may be empty.
@@ -48,24 +53,68 @@ impl<T: Eq + Hash> Numbers<T> {
         self.interner.intern(item)
     }
 
+    /// What turns `before` into `after`, both of this object's numbers.
     pub(super) fn diff(&self, before: &[Token], after: &[Token], algorithm: Algorithm) -> Vec<Change> {
         if before.len().max(after.len()) >= MAX_ITEMS {
             return vec![Change { before: 0..before.len(), after: 0..after.len() }];
         }
-        let algorithm = match algorithm {
-            Algorithm::Histogram => gix_imara_diff::Algorithm::Histogram,
-            Algorithm::Myers => gix_imara_diff::Algorithm::Myers,
+        let mut diff = match algorithm {
+            Algorithm::Myers => myers(before, after),
+            Algorithm::Histogram => self.histogram(before, after),
         };
-        let mut diff = Diff::default();
-        diff.compute_with(algorithm, before, after, self.interner.num_tokens());
         diff.postprocess_with(before, after, NoSliderHeuristic);
-        diff.hunks()
-            .map(|hunk| Change {
-                before: hunk.before.start as usize..hunk.before.end as usize,
-                after: hunk.after.start as usize..hunk.after.end as usize,
-            })
-            .collect()
+        changes(&diff)
     }
+
+    fn histogram(&self, before: &[Token], after: &[Token]) -> Diff {
+        let matching = histogram::matching(before, after, self.interner.num_tokens() as usize);
+        let mut partner = vec![None; before.len()];
+        for same in matching.same {
+            for (in_before, in_after) in same.before.zip(same.after) {
+                partner[in_before] = Some(in_after);
+            }
+        }
+        for left in matching.left {
+            let diff = myers(&before[left.before.clone()], &after[left.after.clone()]);
+            let mut kept = left.after.clone().filter(|&at| !diff.is_added(number(at - left.after.start)));
+            for at in left.before.clone() {
+                if !diff.is_removed(number(at - left.before.start)) {
+                    partner[at] = kept.next();
+                }
+            }
+        }
+        of_partners(&partner, after.len())
+    }
+}
+
+fn myers(before: &[Token], after: &[Token]) -> Diff {
+    let mut diff = Diff::default();
+    diff.compute_with(gix_imara_diff::Algorithm::Myers, before, after, 0);
+    diff
+}
+
+/// The difference in which each item of `before` has the partner in `after` that is given, if any. The crate makes differences only
+/// by finding them, so it is given sequences in which nothing else can be found.
+fn of_partners(partner: &[Option<usize>], after: usize) -> Diff {
+    let own = |at: usize| Token(number(at));
+    let before: Vec<Token> =
+        partner.iter().enumerate().map(|(at, partner)| own(partner.unwrap_or(after + at))).collect();
+    let after: Vec<Token> = (0..after).map(own).collect();
+    myers(&before, &after)
+}
+
+/// Sequences are shorter than `MAX_ITEMS`.
+fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+fn changes(diff: &Diff) -> Vec<Change> {
+    diff.hunks()
+        .map(|hunk| Change {
+            before: hunk.before.start as usize..hunk.before.end as usize,
+            after: hunk.after.start as usize..hunk.after.end as usize,
+        })
+        .collect()
 }
 
 /// The matching counts in 31 bits; longer sequences are one change.

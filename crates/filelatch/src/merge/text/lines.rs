@@ -37,6 +37,12 @@ impl<'a> Lines<'a> {
 }
 
 /// The lines of a content, with their line feeds.
-pub(crate) fn split(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(in crate::merge) fn split(bytes: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     bytes.split_inclusive(|&byte| byte == b'\n')
+}
+
+/// Whether the first line ends with CR LF; `None` if it has no line end.
+pub(in crate::merge) fn first_is_crlf(bytes: &[u8]) -> Option<bool> {
+    let first = split(bytes).next()?;
+    first.ends_with(b"\n").then(|| first.ends_with(b"\r\n"))
 }

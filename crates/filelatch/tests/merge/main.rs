@@ -1,0 +1,7 @@
+//! Merges, as pure functions of bytes.
+#![expect(clippy::disallowed_methods, reason = "tests stand outside the seam: git is another program")]
+
+#[cfg(test)]
+mod cases;
+#[cfg(test)]
+mod git;
