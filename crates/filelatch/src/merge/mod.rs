@@ -41,6 +41,8 @@ mod syntax;
 mod text;
 #[expect(dead_code, reason = "the merge of trees is being built on it")]
 mod tree;
+#[allow(dead_code, reason = "for the merges of trees")]
+mod words;
 
 pub use merged::{Fallback, Hunk, Merged, Method, Piece, Source};
 pub use options::{Algorithm, ConflictStyle, Kind, ListRule, MergeOptions, Rules, VersionRule};
