@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
-use crate::args_merge::{Merge, MergeDriver};
+use crate::args_merge::{GitSetup, Merge, MergeDriver};
 
 /// Many writers, one file, nothing lost: locks, atomic durable writes and lossless edits for files that several programs change.
 ///
@@ -49,6 +49,7 @@ pub(crate) enum Command {
     Patch(Patch),
     Merge(Merge),
     MergeDriver(MergeDriver),
+    GitSetup(GitSetup),
     Status(Status),
     Torture(Torture),
     Doctor(Doctor),
@@ -418,6 +419,7 @@ pub(crate) enum Page {
     Patch,
     Merge,
     MergeDriver,
+    GitSetup,
     Status,
     Torture,
     Doctor,

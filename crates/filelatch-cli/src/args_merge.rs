@@ -128,6 +128,52 @@ pub(crate) struct MergeDriver {
     pub(crate) labels: Vec<OsString>,
 }
 
+/// Let git merge files by `filelatch merge-driver`, or no longer
+///
+/// Two things are changed, and shown first: lines `PATTERN merge=filelatch` at the top of .gitattributes, where lines of your own
+/// below them count more; and merge.filelatch in git's configuration, which says what to run. On a terminal it asks before.
+///
+/// .gitattributes belongs into the repository; the configuration does not travel with it. Who does not have it gets git's own merge.
+/// So does who no longer has filelatch.
+///
+/// --remove takes out exactly these lines and settings, whatever else was changed meanwhile, and the file if it was made here and
+/// nothing is left in it.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "they are options")]
+pub(crate) struct GitSetup {
+    /// For this repository; the default
+    #[arg(long)]
+    pub(crate) local: bool,
+    /// For all repositories of this user
+    #[arg(long, conflicts_with_all = ["local", "info"])]
+    pub(crate) global: bool,
+    /// Write to .git/info/attributes, which belongs to this copy of the repository alone
+    #[arg(long)]
+    pub(crate) info: bool,
+    /// Undo it
+    #[arg(long)]
+    pub(crate) remove: bool,
+    /// Only show what would be done
+    #[arg(short = 'n', long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Which files, as .gitattributes has it: `*.json`, `config/*.yaml`, or `*` for all
+    /// [default: JSON, YAML, TOML, Markdown, ini-like files and texts]
+    #[arg(value_name = "PATTERN", conflicts_with = "remove", value_parser = pattern)]
+    pub(crate) patterns: Vec<String>,
+}
+
+/// A pattern that needs no quotes in .gitattributes.
+fn pattern(text: &str) -> Result<String, String> {
+    let special = text.starts_with(['#', '!', '"']) || text.starts_with("[attr]");
+    if text.is_empty() || special || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("a pattern has no blanks, and does not begin with #, ! or a quote".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 fn rule(text: &str) -> Result<VersionRule, String> {
     match text.split_once('=') {
         Some(("version", rule)) => rule.parse(),

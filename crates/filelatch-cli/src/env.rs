@@ -9,6 +9,7 @@
 //! | `FILELATCH_LEASE` | set by `filelatch run --max-hold` for the command: the leases it writes under (see `leases`) |
 //! | `FILELATCH_TOKEN` | set by `filelatch run --max-hold` for the command: the number of its lease, if it has one; not read |
 //! | `XDG_RUNTIME_DIR` | where processes find deadlocks among each other, in `filelatch/`; else below `TMPDIR` |
+//! | `PATH` | for `filelatch git-setup`: by which name this program is found |
 //! | `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM` | colours on a terminal |
 #![expect(clippy::disallowed_methods, reason = "the command line is what passes the environment into the library")]
 
@@ -27,6 +28,23 @@ fn value(name: &str) -> Option<OsString> {
 /// The words of the command line.
 pub(crate) fn arguments() -> impl Iterator<Item = OsString> {
     std::env::args_os().skip(1)
+}
+
+/// This program, by the name that it is found under: that stays when a package manager puts a new version elsewhere and changes
+/// a link.
+pub(crate) fn program() -> std::io::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let own_name = own.file_name().unwrap_or_default();
+    let is_it = |found: &PathBuf| std::fs::canonicalize(found).is_ok_and(|found| same_file(&found, &own));
+    let found = value("PATH").and_then(|dirs| {
+        let mut named = std::env::split_paths(&dirs).filter(|dir| dir.is_absolute()).map(|dir| dir.join(own_name));
+        named.find(is_it)
+    });
+    Ok(found.unwrap_or(own))
+}
+
+fn same_file(found: &std::path::Path, own: &std::path::Path) -> bool {
+    std::fs::canonicalize(own).is_ok_and(|own| own == found)
 }
 
 /// The session's name. One that is not text is shown with replacement characters.

@@ -2,6 +2,7 @@
 
 mod completions;
 mod doctor;
+mod git_setup;
 mod hash;
 mod init;
 mod man;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Patch(args) => patch::patch(&context("filelatch patch"), &args),
         Command::Merge(args) => return merge::merge(&context, &args, global.json),
         Command::MergeDriver(args) => return merge::merge_driver(&args),
+        Command::GitSetup(args) => git_setup::git_setup(&args, global.json),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),
         Command::Doctor(args) => return doctor::doctor(&context("filelatch doctor"), &args),

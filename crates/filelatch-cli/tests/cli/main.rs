@@ -14,6 +14,8 @@ mod doctor;
 mod documents;
 mod everywhere;
 #[cfg(unix)]
+mod git;
+#[cfg(unix)]
 mod interop;
 mod json;
 #[cfg(unix)]

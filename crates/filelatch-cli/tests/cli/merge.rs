@@ -118,6 +118,8 @@ fn in_place_of_git_merge_file() {
     let s = sandbox();
     s.write("binary", b"one\0two");
     s.write("open", "one\nTWO");
+    s.write("overlap", "two\nx\nthree\nfour\nfive\nsix\nseven\n");
+    s.write("overlap-too", "one\nx\nthree\nfour\nfive\nsix\nseven\n");
     s.write("open-too", "one\n2");
     let many = |by: &str| lines(300, |i| format!("{i}\n{by}{i}\n-\n-\n-\n"));
     for (name, by) in [("many", "x"), ("many-ours", "y"), ("many-theirs", "z")] {
@@ -130,6 +132,7 @@ fn in_place_of_git_merge_file() {
         ["many-ours", "many", "many-theirs"],
         ["open", "base", "open-too"],
         ["open-too", "base", "against"],
+        ["overlap", "base", "overlap-too"],
         ["binary", "base", "theirs"],
         ["gone", "base", "theirs"],
         ["ours", "gone", "theirs"],

@@ -6,7 +6,7 @@
 
 use std::ffi::OsStr;
 
-use filelatch::merge::{Markers, Method};
+use filelatch::merge::{ConflictStyle, Kind, Markers, Method};
 
 use super::git::configured_style;
 use super::inputs::{self, Inputs};
@@ -23,28 +23,33 @@ pub(crate) fn merge_driver(args: &MergeDriver) -> Result<u8, CliError> {
 fn merged(args: &MergeDriver) -> Result<u8, CliError> {
     let inputs = Inputs::read([&args.base, &args.ours, &args.theirs])?;
     let name = args.path.as_deref().unwrap_or(&args.ours);
-    let merged = inputs.merge(&options(&args.rules, name));
-    let tell = || {
-        output::note(&format!("{}: {}", name.display(), told::summary(&merged)));
+    let options = options(&args.rules, name);
+    let merged = inputs.merge(&options);
+    let tell = |style| {
+        output::note(&format!("{}: {}", name.display(), told::summary(&merged, style)));
         if let Some(fallback) = merged.fallback() {
             output::note(&format!("{}: {fallback}", name.display()));
         }
     };
     if merged.method() == Method::Binary {
-        tell();
+        tell(ConflictStyle::default());
         return Ok(exit::ERROR);
     }
-    let clean = merged.is_clean();
-    let style = if clean { None } else { Some(args.style.unwrap_or_else(configured_style)) };
-    let markers = Markers { style: style.unwrap_or_default(), size: args.marker_size, labels: labels(args) };
-    let content = merged.render(&markers);
+    // What git would merge itself has git's verdict, too, and that depends on the style.
+    let by_git = options.kind == Kind::Lines;
+    let style = if merged.is_clean() && !by_git {
+        ConflictStyle::default()
+    } else {
+        args.style.unwrap_or_else(|| configured_style(&merged))
+    };
+    let content = merged.render(&Markers { style, size: args.marker_size, labels: labels(args) });
     if content != inputs.ours {
         inputs::overwrite(&args.ours, &content)?;
     }
-    if clean {
+    if merged.shown(style) == 0 {
         return Ok(exit::DONE);
     }
-    tell();
+    tell(style);
     Ok(exit::ERROR)
 }
 

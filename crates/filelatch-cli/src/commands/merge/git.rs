@@ -3,11 +3,11 @@
 use std::ffi::OsString;
 use std::process::{Command, Stdio};
 
-use filelatch::merge::{Algorithm, ConflictStyle, Markers, Merged, Method, Piece};
+use filelatch::merge::{Algorithm, ConflictStyle, Favor, Markers, Merged, Method};
 use serde_json::Value;
 
 use super::inputs::Inputs;
-use super::{labels, marker_size, options, result, told, write};
+use super::{labels, marker_size, options, told, write};
 use crate::args_merge::Merge;
 use crate::context::Context;
 use crate::render::CliError;
@@ -39,12 +39,11 @@ fn merged(context: &dyn Fn(&'static str) -> Context, args: &Merge, json: bool) -
         let message = format!("cannot merge binary files: `{}` is left as it was", current.display());
         return Err(CliError::own("binary", message).hint("take one of them whole"));
     }
-    let favour = Favour::of(args);
-    let content = if let Some(favour) = favour {
-        favour.settle(&merged)
-    } else {
-        let style = if merged.is_clean() { ConflictStyle::default() } else { style(args) };
-        result(&merged, &inputs, &Markers { style, size, labels })
+    let style = style(args, &merged);
+    let favor = favor(args);
+    let content = match favor {
+        Some(favor) => merged.favoring(favor, style),
+        None => merged.render(&Markers { style, size, labels }),
     };
     let mut answer = json.then(|| told::answer(&merged));
     if args.stdout {
@@ -62,65 +61,40 @@ fn merged(context: &dyn Fn(&'static str) -> Context, args: &Merge, json: bool) -
     if let Some(answer) = answer {
         output::json(&Value::Object(answer))?;
     }
-    let conflicts = if favour.is_some() { 0 } else { merged.conflicts().count() };
+    let conflicts = if favor.is_some() { 0 } else { merged.shown(style) };
     if conflicts > 0 && !args.quiet {
-        told::tell(&merged);
+        told::tell(&merged, style);
     }
     Ok(u8::try_from(conflicts.min(MOST)).unwrap_or(exit::GIT_ERROR))
 }
 
-fn style(args: &Merge) -> ConflictStyle {
+fn favor(args: &Merge) -> Option<Favor> {
+    match (args.ours, args.theirs_count, args.union) {
+        (true, ..) => Some(Favor::Ours),
+        (_, true, _) => Some(Favor::Theirs),
+        (.., true) => Some(Favor::Union),
+        _ => None,
+    }
+}
+
+fn style(args: &Merge, merged: &Merged) -> ConflictStyle {
     match (args.style, args.zdiff3, args.diff3) {
         (_, true, _) => ConflictStyle::Zdiff3,
         (_, _, true) => ConflictStyle::Diff3,
         (Some(style), ..) => style,
-        _ => configured_style(),
+        _ => configured_style(merged),
     }
 }
 
-/// What git's configuration says here; the default where there is no git.
-pub(super) fn configured_style() -> ConflictStyle {
+/// What git's configuration says here; the default where there is no git, and where it makes no difference.
+pub(super) fn configured_style(merged: &Merged) -> ConflictStyle {
+    // A clean merge may have conflicts in a style that shows more of them.
+    if merged.shown(ConflictStyle::Diff3) == 0 {
+        return ConflictStyle::default();
+    }
     let asked = Command::new("git").args(["config", "--get", "merge.conflictStyle"]).stderr(Stdio::null()).output();
     let told = asked.map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&told).trim().parse().unwrap_or_default()
-}
-
-/// Who counts where there is a conflict.
-#[derive(Clone, Copy)]
-enum Favour {
-    Ours,
-    Theirs,
-    Union,
-}
-
-impl Favour {
-    fn of(args: &Merge) -> Option<Favour> {
-        match (args.ours, args.theirs_count, args.union) {
-            (true, ..) => Some(Favour::Ours),
-            (_, true, _) => Some(Favour::Theirs),
-            (.., true) => Some(Favour::Union),
-            _ => None,
-        }
-    }
-
-    fn settle(self, merged: &Merged) -> Vec<u8> {
-        let mut content = Vec::new();
-        for piece in merged.pieces() {
-            match (piece, self) {
-                (Piece::Unchanged(bytes) | Piece::Taken { bytes, .. }, _) => content.extend_from_slice(bytes),
-                (Piece::Conflict(hunk), Favour::Ours) => content.extend_from_slice(&hunk.ours),
-                (Piece::Conflict(hunk), Favour::Theirs) => content.extend_from_slice(&hunk.theirs),
-                (Piece::Conflict(hunk), Favour::Union) => {
-                    content.extend_from_slice(&hunk.ours);
-                    if !hunk.ours.is_empty() && !hunk.ours.ends_with(b"\n") {
-                        content.push(b'\n');
-                    }
-                    content.extend_from_slice(&hunk.theirs);
-                }
-            }
-        }
-        content
-    }
 }
 
 /// Is this command line one that git may have written? Then a mistake in it must not look like a number of conflicts.

@@ -11,7 +11,7 @@ mod told;
 use std::io::Write;
 use std::path::Path;
 
-use filelatch::merge::{Markers, MergeOptions, Merged, Method};
+use filelatch::merge::{ConflictStyle, Markers, MergeOptions, Merged, Method};
 use filelatch::{Error, Expect, Strategy, Version, WriteOptions, Written};
 use serde_json::Value;
 
@@ -31,8 +31,10 @@ pub(crate) fn merge(context: &dyn Fn(&'static str) -> Context, args: &Merge, jso
     let inputs = Inputs::read([&args.base, &args.ours_file, &args.theirs_file])?;
     let name = args.path.as_deref().or(args.output.as_deref()).unwrap_or(&args.ours_file);
     let merged = inputs.merge(&options(&args.rules, name));
+    // A style that shows more must not make a conflict of what is settled.
+    let style = if merged.is_clean() { ConflictStyle::default() } else { args.style.unwrap_or_default() };
     let markers = Markers {
-        style: args.style.unwrap_or_default(),
+        style,
         size: marker_size(args.marker_size)?,
         labels: labels(args, [&args.ours_file, &args.base, &args.theirs_file])?,
     };
@@ -54,7 +56,7 @@ pub(crate) fn merge(context: &dyn Fn(&'static str) -> Context, args: &Merge, jso
         output::json(&Value::Object(answer))?;
     }
     if !args.quiet {
-        told::tell(&merged);
+        told::tell(&merged, style);
     }
     Ok(if merged.is_clean() { exit::DONE } else { exit::CONFLICT })
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use filelatch::Written;
-use filelatch::merge::{Hunk, Merged, Method, Piece, Source};
+use filelatch::merge::{ConflictStyle, Hunk, Merged, Method, Piece, Source};
 use serde_json::{Map, Value};
 
 use crate::output;
@@ -12,15 +12,15 @@ use crate::output;
 const NAMED: usize = 5;
 
 /// What happened, for people.
-pub(super) fn tell(merged: &Merged) {
-    output::note(&summary(merged));
+pub(super) fn tell(merged: &Merged, style: ConflictStyle) {
+    output::note(&summary(merged, style));
     if let Some(fallback) = merged.fallback() {
         output::note(&fallback.to_string());
     }
 }
 
 /// `2 conflicts (/a, /b), 5 places settled by structure`.
-pub(super) fn summary(merged: &Merged) -> String {
+pub(super) fn summary(merged: &Merged, style: ConflictStyle) -> String {
     let mut settled = 0;
     let mut only = None;
     for piece in merged.pieces() {
@@ -29,7 +29,7 @@ pub(super) fn summary(merged: &Merged) -> String {
             only = Some(*from);
         }
     }
-    let conflicts = merged.conflicts().count();
+    let conflicts = merged.shown(style);
     let by = match merged.method() {
         Method::Binary => return "not merged, because a content is binary; ours is left as it was".to_owned(),
         Method::Whole => {
