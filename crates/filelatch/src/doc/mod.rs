@@ -60,3 +60,4 @@ pub use document::Document;
 pub use error::DocError;
 pub use format::{Format, UnknownFormat};
 pub use syntax::MAX_DEPTH;
+pub(crate) use toml::string_value as toml_string;

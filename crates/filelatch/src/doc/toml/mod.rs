@@ -8,4 +8,5 @@ mod syntax;
 mod verify;
 
 pub(super) use print::print_document;
+pub(crate) use scan::string_value;
 pub(super) use syntax::TomlSyntax;

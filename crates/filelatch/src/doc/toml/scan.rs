@@ -264,7 +264,7 @@ impl Scanner<'_> {
 }
 
 /// The value of a string literal.
-pub(super) fn string_value(raw: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn string_value(raw: &str) -> Option<Cow<'_, str>> {
     let simple = |quote| raw.strip_prefix(quote)?.strip_suffix(quote).filter(|inner: &&str| !inner.is_empty());
     if !raw.starts_with("'''") && !raw.starts_with("\"\"\"") {
         if let Some(inner) = simple('\'') {

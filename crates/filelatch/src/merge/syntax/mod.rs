@@ -1,6 +1,9 @@
 //! Documents as trees of units: one file for each language.
 
+pub(super) mod ini;
 pub(super) mod json;
+mod rows;
+pub(super) mod toml;
 
 use super::options::Kind;
 use super::tree::{NoTree, Tree};
@@ -9,6 +12,8 @@ use super::tree::{NoTree, Tree};
 pub(super) fn tree(kind: Kind, document: &[u8]) -> Option<Result<Tree, NoTree>> {
     let build: fn(&str) -> Result<Tree, NoTree> = match kind {
         Kind::Json => json::tree,
+        Kind::Toml => toml::tree,
+        Kind::Ini => ini::tree,
         _ => return None,
     };
     Some(match std::str::from_utf8(document) {
@@ -21,6 +26,7 @@ pub(super) fn tree(kind: Kind, document: &[u8]) -> Option<Result<Tree, NoTree>> 
 pub(super) fn verify(kind: Kind, merged: &str) -> Result<(), String> {
     match kind {
         Kind::Json => json::verify(merged),
+        Kind::Toml => toml::verify(merged),
         _ => Ok(()),
     }
 }
