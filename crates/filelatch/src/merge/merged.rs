@@ -134,6 +134,10 @@ impl Merged {
         Merged::new(vec![Piece::Conflict(hunk)], method)
     }
 
+    pub(super) fn fell_back(self, why: Fallback) -> Self {
+        Merged { fallback: Some(why), ..self }
+    }
+
     /// The stretches of the document, in order.
     pub fn pieces(&self) -> &[Piece] {
         &self.pieces

@@ -36,12 +36,11 @@
 mod merged;
 mod options;
 mod render;
-#[expect(dead_code, reason = "the merge of trees is being built on it")]
+mod structure;
 mod syntax;
 mod text;
-#[expect(dead_code, reason = "the merge of trees is being built on it")]
 mod tree;
-#[allow(dead_code, reason = "for the merges of trees")]
+mod versions;
 mod words;
 
 pub use merged::{Fallback, Hunk, Merged, Method, Piece, Source};
@@ -66,7 +65,7 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) ->
     if [base, ours, theirs].into_iter().any(is_binary) {
         return Merged::refused(base, ours, theirs, Method::Binary);
     }
-    text::merge(base, ours, theirs, options.algorithm)
+    structure::merge(base, ours, theirs, options)
 }
 
 fn is_binary(bytes: &[u8]) -> bool {

@@ -132,6 +132,7 @@ impl Scanner<'_> {
         self.at += 1;
         let at = u32_of(self.at);
         self.nodes[id as usize].inner = Span { start: at, end: at };
+        self.nodes[id as usize].separated = true;
         open.push(Open { id, is_map, close: if is_map { b'}' } else { b']' } });
         Ok(())
     }

@@ -61,10 +61,12 @@ pub(in crate::merge) struct Node {
     pub(in crate::merge) shape: Shape,
     /// Whether the units of this container begin on lines of their own.
     pub(in crate::merge) rows: bool,
+    /// Whether the units of this container are separated ([`Language::separator`]).
+    pub(in crate::merge) separated: bool,
     /// What the unit is called in its map: the key as readers see it, without quotes and escapes.
     pub(in crate::merge) name: Option<Box<str>>,
     /// What a leaf says, if its bytes are not the usual way to write it: `'a'` says `"a"`. The bytes of another type's value never
-    /// say the same. Of a container: what it means besides its units, a YAML tag.
+    /// say the same.
     pub(in crate::merge) says: Option<Box<str>>,
     /// The whole unit: lead, head, value and tail.
     pub(in crate::merge) item: Span,
@@ -92,6 +94,7 @@ impl Node {
         Node {
             shape,
             rows: false,
+            separated: false,
             name: None,
             says: None,
             item,
@@ -210,11 +213,10 @@ impl Tree {
     fn meaning(&self, id: NodeId) -> Result<(u64, u32), NoTree> {
         let node = self.node(id);
         let mut weight = 1u32;
-        let says = node.says.as_deref().unwrap_or_default().as_bytes();
         let meaning = match node.shape {
             Shape::Leaf | Shape::Prose | Shape::Lines => hash(1, self.says(id)),
             Shape::List => {
-                let mut state = hash(2, says);
+                let mut state = hash(2, b"");
                 for &child in &node.children {
                     let child = self.node(child);
                     weight = weight.saturating_add(child.weight);
@@ -223,7 +225,7 @@ impl Tree {
                 state
             }
             Shape::Map => {
-                let mut state = hash(3, says);
+                let mut state = hash(3, b"");
                 let mut seen = HashMap::with_capacity(node.children.len());
                 for &id in &node.children {
                     let child = self.node(id);

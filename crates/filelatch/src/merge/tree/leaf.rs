@@ -1,0 +1,91 @@
+//! What can't be taken apart any more: values, and what stands between them.
+
+use std::borrow::Cow;
+
+use super::node::{NodeId, Shape};
+use super::{BASE, OURS, THEIRS, Trees};
+use crate::merge::options::{Algorithm, VersionRule};
+use crate::merge::{text, versions, words};
+
+/// A merged value, and whether it is one that no side had.
+pub(super) struct Leaf<'t> {
+    pub(super) bytes: Cow<'t, [u8]>,
+    pub(super) mixed: bool,
+}
+
+/// Merges three values that are no containers. `None`: they do not fit.
+pub(super) fn leaf<'t>(
+    trees: &Trees<'t>,
+    base: Option<NodeId>,
+    ours: NodeId,
+    theirs: NodeId,
+    version: VersionRule,
+) -> Option<Leaf<'t>> {
+    let bytes = |side: usize, id: NodeId| trees[side].bytes(trees[side].node(id).value);
+    let (o, t) = (bytes(OURS, ours), bytes(THEIRS, theirs));
+    let taken = |bytes: &'t [u8]| Some(Leaf { bytes: Cow::Borrowed(bytes), mixed: false });
+    let (says_o, says_t) = (trees[OURS].says(ours), trees[THEIRS].says(theirs));
+    let Some(base) = base else {
+        return if says_o == says_t { taken(o) } else { None };
+    };
+    let (b, says_b) = (bytes(BASE, base), trees[BASE].says(base));
+    if says_o == says_t {
+        // Only the spelling differs: from the side that changed it.
+        return taken(if b == o { t } else { o });
+    }
+    if says_o == says_b {
+        return taken(t);
+    }
+    if says_t == says_b {
+        return taken(o);
+    }
+    let shapes = [trees[BASE].node(base).shape, trees[OURS].node(ours).shape, trees[THEIRS].node(theirs).shape];
+    if version == VersionRule::Higher
+        && let Some(ours_wins) = versions::higher(b, o, t)
+    {
+        return taken(if ours_wins { o } else { t });
+    }
+    let mixed = |bytes: Vec<u8>| Some(Leaf { bytes: Cow::Owned(bytes), mixed: true });
+    match shapes {
+        [Shape::Lines, Shape::Lines, Shape::Lines] => lines(b, o, t).and_then(mixed),
+        [Shape::Prose, Shape::Prose, Shape::Prose] => {
+            let [b, o, t] = [b, o, t].map(|bytes| std::str::from_utf8(bytes).ok());
+            words::merge(b?, o?, t?).map(String::into_bytes).and_then(mixed)
+        }
+        _ => None,
+    }
+}
+
+/// Merges what stands between values: white space and comments. `None`: both sides changed comments, and they do not fit.
+pub(super) fn trivia<'t>(base: Option<&'t [u8]>, ours: &'t [u8], theirs: &'t [u8]) -> Option<Cow<'t, [u8]>> {
+    if ours == theirs || base == Some(theirs) {
+        return Some(Cow::Borrowed(ours));
+    }
+    if base == Some(ours) {
+        return Some(Cow::Borrowed(theirs));
+    }
+    // White space alone is no reason to disturb anybody.
+    if same_words(ours, theirs) {
+        return Some(Cow::Borrowed(ours));
+    }
+    let base = base.unwrap_or_default();
+    if same_words(base, ours) {
+        return Some(Cow::Borrowed(theirs));
+    }
+    if same_words(base, theirs) {
+        return Some(Cow::Borrowed(ours));
+    }
+    lines(base, ours, theirs).map(Cow::Owned)
+}
+
+/// Merges lines as git does.
+fn lines(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<Vec<u8>> {
+    text::merge(base, ours, theirs, Algorithm::Histogram).content()
+}
+
+/// Do two texts differ in white space only?
+pub(super) fn same_words(a: &[u8], b: &[u8]) -> bool {
+    let words =
+        |bytes: &'_ [u8]| -> Vec<u8> { bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect() };
+    a == b || words(a) == words(b)
+}

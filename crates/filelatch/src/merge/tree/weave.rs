@@ -1,0 +1,349 @@
+//! The way down: what one side left alone is the other's; what both changed is taken apart.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::emit::{self, Layout};
+use super::leaf::{leaf, same_words, trivia};
+use super::node::{NodeId, Shape, Span, hash, mix};
+use super::order::{Run, order};
+use super::pair::{self, Slot};
+use super::{BASE, OURS, THEIRS, Trees};
+use crate::merge::merged::{Piece, Source};
+use crate::merge::options::{ListRule, Rules};
+
+/// A merged tree.
+pub(in crate::merge) struct Woven {
+    pub(in crate::merge) pieces: Vec<Piece>,
+    /// Where values were mixed of both sides' words or lines: neither side has them ([`super::check`]).
+    pub(in crate::merge) mixed: HashSet<u64>,
+}
+
+/// Merges three trees. `None`: the documents do not fit as wholes, or their conflicts can't be shown in lines.
+pub(in crate::merge) fn weave(
+    base: &super::Tree,
+    ours: &super::Tree,
+    theirs: &super::Tree,
+    rules: &Rules,
+) -> Option<Woven> {
+    let mut weaver = Weaver { trees: [base, ours, theirs], rules, path: Vec::new(), mixed: HashSet::new() };
+    let parts = weaver.root()?;
+    let pieces = emit::pieces(&weaver.trees, parts)?;
+    Some(Woven { pieces, mixed: weaver.mixed })
+}
+
+/// Bytes of the result, or a conflict.
+#[derive(Clone, Debug)]
+pub(super) enum Seg<'t> {
+    Bytes(Cow<'t, [u8]>, From),
+    Clash(Clash),
+}
+
+/// Whose bytes these are; `None`: nobody changed them.
+pub(super) type From = Option<Source>;
+
+/// Units that do not fit together, as they stand in the three versions: whole rows, each beginning with its line end.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clash {
+    pub(super) sides: [Vec<u8>; 3],
+    pub(super) place: Option<String>,
+}
+
+/// Both sides changed something, and it does not fit. Rises until there are rows to show it.
+pub(super) struct Unsettled;
+
+type Settled<T> = Result<T, Unsettled>;
+
+/// One unit of a merged container.
+pub(super) enum Part<'t> {
+    Unit(Unit<'t>),
+    /// Units that do not fit together: those of each version.
+    Clash([Vec<NodeId>; 3], String),
+}
+
+/// A merged unit whose separator is not decided yet.
+pub(super) struct Unit<'t> {
+    pub(super) lead: Cow<'t, [u8]>,
+    pub(super) body: Vec<Seg<'t>>,
+    /// What stands before and behind the separator.
+    pub(super) tail: [Cow<'t, [u8]>; 2],
+    /// Whether it had a separator: if not, a new one comes before the tail.
+    pub(super) separated: bool,
+    pub(super) from: From,
+    /// The version whose indentation it has.
+    pub(super) side: usize,
+    /// Whether it was the first in its container.
+    pub(super) first: bool,
+}
+
+struct Weaver<'t, 'r> {
+    trees: Trees<'t>,
+    rules: &'r Rules,
+    /// The names of the units above.
+    path: Vec<Step>,
+    mixed: HashSet<u64>,
+}
+
+struct Step {
+    name: Option<Box<str>>,
+    /// A hash of the way from the root, as [`super::check`] computes it.
+    hash: u64,
+}
+
+impl<'t> Weaver<'t, '_> {
+    fn root(&mut self) -> Option<Vec<Seg<'t>>> {
+        let [base, ours, theirs] = self.trees.map(|tree| tree.root);
+        let unit = self.unit(Some(base), ours, theirs).ok()?;
+        let mut segs = vec![Seg::Bytes(unit.lead, unit.from)];
+        segs.extend(unit.body);
+        let [before, behind] = unit.tail;
+        segs.push(Seg::Bytes(before, unit.from));
+        segs.push(Seg::Bytes(behind, unit.from));
+        Some(segs)
+    }
+
+    /// Are these the same bytes, separators aside?
+    fn same(&self, a: (usize, NodeId), b: (usize, NodeId)) -> bool {
+        let (one, other) = (self.trees[a.0].node(a.1), self.trees[b.0].node(b.1));
+        one.spelling == other.spelling
+            && one.meaning == other.meaning
+            && self.trees[a.0].bytes(one.head) == self.trees[b.0].bytes(other.head)
+            && (one.is_container() || self.trees[a.0].bytes(one.value) == self.trees[b.0].bytes(other.value))
+    }
+
+    /// Is there nothing in `changed` that a person would miss if the unit were deleted with its base?
+    fn untouched(&self, base: NodeId, side: usize, changed: NodeId) -> bool {
+        if self.same((BASE, base), (side, changed)) {
+            return true;
+        }
+        let (one, other) = (self.trees[BASE].node(base), self.trees[side].node(changed));
+        one.meaning == other.meaning
+            && same_words(self.without_separator(BASE, base), self.without_separator(side, changed))
+    }
+
+    fn without_separator(&self, side: usize, id: NodeId) -> &'t [u8] {
+        let node = self.trees[side].node(id);
+        self.trees[side].bytes(Span { start: node.item.start, end: node.value.end })
+    }
+
+    /// A unit as one side has it.
+    fn verbatim(&self, side: usize, id: NodeId, from: From) -> Unit<'t> {
+        let tree = self.trees[side];
+        let node = tree.node(id);
+        let (before, behind) = tree.tail_parts(node);
+        let body = tree.bytes(Span { start: node.head.start, end: node.value.end });
+        Unit {
+            lead: Cow::Borrowed(tree.bytes(node.lead())),
+            body: vec![Seg::Bytes(Cow::Borrowed(body), from)],
+            tail: [Cow::Borrowed(before), Cow::Borrowed(behind)],
+            separated: node.separator.is_some(),
+            from,
+            side,
+            first: false,
+        }
+    }
+
+    /// Merges a unit that both sides have.
+    fn unit(&mut self, base: Option<NodeId>, ours: NodeId, theirs: NodeId) -> Settled<Unit<'t>> {
+        let (o, t) = ((OURS, ours), (THEIRS, theirs));
+        let same_as_base = |side| base.is_some_and(|base| self.same((BASE, base), side));
+        if self.same(o, t) {
+            let from = if same_as_base(o) { None } else { Some(Source::Both) };
+            return Ok(self.verbatim(OURS, ours, from));
+        }
+        if same_as_base(o) {
+            return Ok(self.verbatim(THEIRS, theirs, Some(Source::Theirs)));
+        }
+        if same_as_base(t) {
+            return Ok(self.verbatim(OURS, ours, Some(Source::Ours)));
+        }
+        let trees = self.trees;
+        let spans = |side: usize, id: NodeId| {
+            let node = trees[side].node(id);
+            let (before, behind) = trees[side].tail_parts(node);
+            [trees[side].bytes(node.lead()), trees[side].bytes(node.head), before, behind]
+        };
+        let (b, o, t) = (base.map(|base| spans(BASE, base)), spans(OURS, ours), spans(THEIRS, theirs));
+        let part = |at: usize| trivia(b.map(|b| b[at]), o[at], t[at]).ok_or(Unsettled);
+        let head = part(1)?;
+        let mut body = vec![Seg::Bytes(head, Some(Source::Merged))];
+        self.value(base, ours, theirs, &mut body)?;
+        // A tail with a separator in the middle has its comment behind it; without one, before it.
+        let tails = |parts: [&'t [u8]; 4]| if parts[3].is_empty() { parts[2] } else { parts[3] };
+        let with = [(OURS, ours), (THEIRS, theirs)];
+        let separated = with.map(|(side, id)| trees[side].node(id).separator.is_some());
+        let tail = if separated[0] == separated[1] && b.is_none_or(|b| b[3].is_empty() == o[3].is_empty()) {
+            [part(2)?, part(3)?]
+        } else {
+            let tail = trivia(b.map(tails), tails(o), tails(t)).ok_or(Unsettled)?;
+            if separated[0] || separated[1] { [Cow::Borrowed(&[][..]), tail] } else { [tail, Cow::Borrowed(&[][..])] }
+        };
+        let lead = part(0)?;
+        let side = if lead == t[0] && lead != o[0] { THEIRS } else { OURS };
+        let from = Some(Source::Merged);
+        Ok(Unit { lead, body, tail, separated: separated[0] || separated[1], from, side, first: false })
+    }
+
+    fn value(&mut self, base: Option<NodeId>, ours: NodeId, theirs: NodeId, out: &mut Vec<Seg<'t>>) -> Settled<()> {
+        let trees = self.trees;
+        let (o, t) = (trees[OURS].node(ours), trees[THEIRS].node(theirs));
+        let whole = |side: usize, id: NodeId, from| {
+            Seg::Bytes(Cow::Borrowed(trees[side].bytes(trees[side].node(id).value)), Some(from))
+        };
+        let means = base.map(|base| trees[BASE].node(base).meaning);
+        match (o.is_container(), t.is_container()) {
+            (true, true) if o.shape == t.shape => {
+                let base = base.filter(|&base| trees[BASE].node(base).shape == o.shape);
+                return self.container([base, Some(ours), Some(theirs)], o.shape, out);
+            }
+            (false, false) => {
+                let leaf = leaf(&trees, base, ours, theirs, self.rules.version).ok_or(Unsettled)?;
+                if leaf.mixed {
+                    self.mixed.insert(self.path.last().map_or(0, |step| step.hash));
+                }
+                out.push(Seg::Bytes(leaf.bytes, Some(Source::Merged)));
+            }
+            // Another kind of value on each side: one of them must have left it alone.
+            _ if means == Some(o.meaning) => out.push(whole(THEIRS, theirs, Source::Theirs)),
+            _ if means == Some(t.meaning) => out.push(whole(OURS, ours, Source::Ours)),
+            _ => return Err(Unsettled),
+        }
+        Ok(())
+    }
+
+    fn container(&mut self, nodes: [Option<NodeId>; 3], shape: Shape, out: &mut Vec<Seg<'t>>) -> Settled<()> {
+        let trees = self.trees;
+        let slots = match shape {
+            Shape::Map => pair::map(&trees, nodes),
+            _ => pair::list(&trees, nodes, self.list_rule()),
+        };
+        let order = order(&slots);
+        if order.disputed && shape == Shape::List {
+            return Err(Unsettled);
+        }
+        let sorted = emit::is_sorted(&trees, nodes);
+        let mut parts = Vec::new();
+        for run in &order.runs {
+            if let Some(index) = run.shared {
+                parts.extend(self.part(&slots[index]));
+            }
+            self.run(run, &slots, shape, sorted, &mut parts);
+        }
+        let layout = Layout::of(&trees, nodes).ok_or(Unsettled)?;
+        emit::container(&trees, nodes, &layout, parts, out)
+    }
+
+    /// What stands between two units that both sides have.
+    fn run(&mut self, run: &Run, slots: &[Slot], shape: Shape, sorted: bool, parts: &mut Vec<Part<'t>>) {
+        let fresh = |side: usize| -> Vec<usize> {
+            run.only[side].iter().copied().filter(|&index| slots[index].nodes[BASE].is_none()).collect()
+        };
+        let (ours, theirs) = (fresh(OURS), fresh(THEIRS));
+        let replaced = &run.only[BASE];
+        if shape == Shape::List && !replaced.is_empty() && !ours.is_empty() && !theirs.is_empty() {
+            // Both replaced the same items by other ones.
+            let ids =
+                |indices: &[usize], side: usize| indices.iter().filter_map(|&index| slots[index].nodes[side]).collect();
+            for &index in run.only[OURS].iter().chain(&run.only[THEIRS]) {
+                if slots[index].nodes[BASE].is_some() {
+                    parts.extend(self.part(&slots[index]));
+                }
+            }
+            parts.push(Part::Clash([ids(replaced, BASE), ids(&ours, OURS), ids(&theirs, THEIRS)], self.place(None)));
+            return;
+        }
+        let mut indices = run.only[OURS].clone();
+        if sorted {
+            emit::merge_sorted(&self.trees, slots, &mut indices, &run.only[THEIRS]);
+        } else {
+            indices.extend_from_slice(&run.only[THEIRS]);
+        }
+        for index in indices {
+            parts.extend(self.part(&slots[index]));
+        }
+    }
+
+    /// What becomes of one unit; nothing, if it is deleted.
+    fn part(&mut self, slot: &Slot) -> Option<Part<'t>> {
+        let [base, ours, theirs] = slot.nodes;
+        let known = [(OURS, ours), (THEIRS, theirs), (BASE, base)];
+        let (side, id) = known.into_iter().find_map(|(side, id)| Some((side, id?)))?;
+        let clash = |place: String| Part::Clash(slot.nodes.map(|id| id.into_iter().collect()), place);
+        let first = |side: usize| slot.places[side] == Some(0);
+        match (base, ours, theirs) {
+            (base, Some(ours), Some(theirs)) => {
+                self.enter(side, id);
+                let unit = self.unit(base, ours, theirs);
+                self.path.pop();
+                match unit {
+                    Ok(unit) => {
+                        let first = first(unit.side);
+                        Some(Part::Unit(Unit { first, ..unit }))
+                    }
+                    Err(Unsettled) => Some(clash(self.place(Some((side, id))))),
+                }
+            }
+            (None, Some(id), None) | (None, None, Some(id)) => {
+                let from = if side == OURS { Source::Ours } else { Source::Theirs };
+                Some(Part::Unit(Unit { first: first(side), ..self.verbatim(side, id, Some(from)) }))
+            }
+            (Some(base), Some(id), None) | (Some(base), None, Some(id)) => {
+                if self.untouched(base, side, id) {
+                    None
+                } else {
+                    Some(clash(self.place(Some((side, id)))))
+                }
+            }
+            (_, None, None) => None,
+        }
+    }
+
+    fn enter(&mut self, side: usize, id: NodeId) {
+        let name = self.trees[side].node(id).name.clone();
+        let above = self.path.last().map_or(0, |step| step.hash);
+        self.path.push(Step { hash: step(above, self.trees[side], id), name });
+    }
+
+    /// The place of a unit in the document, as a JSON pointer; of the container itself, if no unit is given.
+    fn place(&self, unit: Option<(usize, NodeId)>) -> String {
+        let mut place = String::new();
+        let last = unit.and_then(|(side, id)| self.trees[side].node(id).name.as_deref());
+        for name in self.path.iter().map(|step| step.name.as_deref()).chain(last.map(Some)) {
+            place.push('/');
+            place.push_str(&name.unwrap_or("-").replace('~', "~0").replace('/', "~1"));
+        }
+        place
+    }
+
+    /// What the owner of the document says about the list that is being merged.
+    fn list_rule(&self) -> Option<&ListRule> {
+        if self.rules.lists.is_empty() {
+            return None;
+        }
+        let fits = |pointer: &str| {
+            let mut steps = pointer.split('/').skip(usize::from(pointer.starts_with('/')));
+            let fits = self.path.iter().all(|step| {
+                steps.next().is_some_and(|wanted| {
+                    wanted == "*"
+                        || step.name.as_deref().is_some_and(|name| name == wanted.replace("~1", "/").replace("~0", "~"))
+                })
+            });
+            fits && steps.next().is_none()
+        };
+        self.rules.lists.iter().find(|(pointer, _)| fits(pointer)).map(|(_, rule)| rule)
+    }
+}
+
+/// The way to a unit, given the way to its container: by name in maps, by an item's own name in lists.
+pub(super) fn step(above: u64, tree: &super::Tree, id: NodeId) -> u64 {
+    const NAMES: [&str; 3] = ["id", "name", "key"];
+    let node = tree.node(id);
+    if let Some(name) = &node.name {
+        return mix(above, hash(20, name.as_bytes()));
+    }
+    let named = (node.shape == Shape::Map).then(|| NAMES.iter().find_map(|name| tree.field(id, name))).flatten();
+    match named {
+        Some(named) if !tree.node(named).is_container() => mix(above, hash(21, tree.says(named))),
+        _ => mix(above, 22),
+    }
+}
