@@ -4,6 +4,7 @@ pub(super) mod ini;
 pub(super) mod json;
 mod rows;
 pub(super) mod toml;
+pub(super) mod yaml;
 
 use super::options::Kind;
 use super::tree::{NoTree, Tree};
@@ -14,6 +15,7 @@ pub(super) fn tree(kind: Kind, document: &[u8]) -> Option<Result<Tree, NoTree>> 
         Kind::Json => json::tree,
         Kind::Toml => toml::tree,
         Kind::Ini => ini::tree,
+        Kind::Yaml => yaml::tree,
         _ => return None,
     };
     Some(match std::str::from_utf8(document) {
@@ -27,6 +29,7 @@ pub(super) fn verify(kind: Kind, merged: &str) -> Result<(), String> {
     match kind {
         Kind::Json => json::verify(merged),
         Kind::Toml => toml::verify(merged),
+        Kind::Yaml => yaml::verify(merged),
         _ => Ok(()),
     }
 }
