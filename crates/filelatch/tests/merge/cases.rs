@@ -36,15 +36,13 @@ impl Numbers {
 
 type Lines = Vec<Vec<u8>>;
 
-/// Case number `seed`; long ones only if `long`.
-pub(crate) fn case(numbers: &mut Numbers, long: bool) -> Case {
-    let source = if long {
-        [Source::Long, Source::Repeated][numbers.below(2)]
-    } else {
-        Source::ALL[numbers.below(Source::ALL.len())]
-    };
+/// A case; some of them are long.
+pub(crate) fn case(numbers: &mut Numbers) -> Case {
+    let long = numbers.once_in(40);
+    let sources = if long { &Source::LONG[..] } else { &Source::SHORT };
+    let source = sources[numbers.below(sources.len())];
     let base = source.content(numbers);
-    let (mut ours, mut theirs) = if numbers.once_in(12) {
+    let (mut ours, mut theirs) = if numbers.once_in(source.independent()) {
         (source.content(numbers), source.content(numbers))
     } else {
         let effort = if long { 1 + base.len() / (2 + numbers.below(60)) } else { 1 + numbers.below(7) };
@@ -63,9 +61,11 @@ pub(crate) fn case(numbers: &mut Numbers, long: bool) -> Case {
 
 #[derive(Clone, Copy)]
 enum Source {
-    /// Few different lines.
+    /// A few lines, hardly different.
+    Tiny,
+    /// As many different lines as told.
     Letters(usize),
-    /// Lines without a letter or digit among others.
+    /// Lines without a letter or digit among others, often in a row.
     Blanks,
     Json,
     Yaml,
@@ -76,38 +76,59 @@ enum Source {
     Long,
     /// Many lines, all of them frequent.
     Repeated,
+    /// One line about 64 times, where the histogram ends, among lines that stand nowhere else.
+    Border,
 }
 
 impl Source {
-    const ALL: [Source; 9] = [
+    const SHORT: [Source; 13] = [
+        Source::Tiny,
+        Source::Tiny,
+        Source::Tiny,
         Source::Letters(2),
         Source::Letters(4),
         Source::Letters(9),
         Source::Letters(40),
+        Source::Blanks,
         Source::Blanks,
         Source::Json,
         Source::Yaml,
         Source::Code,
         Source::Bytes,
     ];
+    const LONG: [Source; 4] = [Source::Long, Source::Long, Source::Repeated, Source::Border];
 
     fn content(self, numbers: &mut Numbers) -> Lines {
         let count = match self {
             Source::Long => 400 + numbers.below(3000),
             Source::Repeated => 100 + numbers.below(1500),
+            Source::Border => return border(numbers),
+            Source::Tiny => numbers.below(7),
             _ if numbers.once_in(20) => 0,
             _ => numbers.below(40),
         };
         (0..count).map(|at| self.line(numbers, at)).collect()
     }
 
+    /// Once in so many cases the contents have nothing to do with each other but their source.
+    fn independent(self) -> usize {
+        match self {
+            Source::Tiny => 2,
+            Source::Border => 1,
+            _ => 12,
+        }
+    }
+
     /// A line such as stands at about this place.
     fn line(self, numbers: &mut Numbers, at: usize) -> Vec<u8> {
         match self {
+            Source::Tiny => vec![b"abc"[numbers.below(3)]],
+            Source::Border => format!("only {}", numbers.next()).into_bytes(),
             Source::Letters(count) => format!("line {}", numbers.below(count)).into_bytes(),
             Source::Blanks => {
-                let all = ["", "", " ", "\t", "}", "{", "---", "  }", "a", "b", "c", "dd", "1", "*", "ä", "_"];
-                numbers.pick(&all).into()
+                let all = ["", " ", "\t", "}", "{", "---", "  }", "*", "ä", "_"];
+                let bare = !at.is_multiple_of(7) || numbers.once_in(4);
+                if bare { numbers.pick(&all).into() } else { vec![b"abcz0129"[numbers.below(8)]] }
             }
             Source::Json => match numbers.below(8) {
                 0 => "  },".into(),
@@ -140,6 +161,17 @@ impl Source {
             },
         }
     }
+}
+
+fn border(numbers: &mut Numbers) -> Lines {
+    let mut lines = Vec::new();
+    for _ in 0..62 + numbers.below(6) {
+        for _ in 0..numbers.below(3) {
+            lines.push(Source::Border.line(numbers, 0));
+        }
+        lines.push(b"frequent".to_vec());
+    }
+    lines
 }
 
 /// Some edits, as people and programs make them.

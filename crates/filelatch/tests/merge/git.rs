@@ -111,9 +111,8 @@ fn usable_git(dir: &Path) -> Option<()> {
 /// Case `seed` by both; what differs, if anything does.
 fn difference(dir: &Path, seed: u64) -> Option<String> {
     let mut numbers = Numbers(seed);
-    let long = seed.is_multiple_of(50);
     let settings = Settings::new(&mut numbers);
-    let case = case(&mut numbers, long);
+    let case = case(&mut numbers);
     let (git, ours) = (by_git(dir, &case, &settings), by_us(&case, &settings));
     if git == ours {
         return None;

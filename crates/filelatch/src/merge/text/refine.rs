@@ -80,11 +80,12 @@ impl Parts {
         let (our_middle, tail) = our_rest.split_at(our_rest.len() - tail);
         let their_middle = &their_rest[..their_rest.len() - tail.len()];
         self.shared(&ours[..head]);
-        self.done.push(if our_middle.is_empty() && their_middle.is_empty() {
-            Part::Settled(Vec::new())
-        } else {
-            Part::Conflict(Hunk { ours: our_middle.to_vec(), theirs: their_middle.to_vec(), ..hunk.clone() })
-        });
+        self.done.push(Part::Conflict(Hunk {
+            base: hunk.base.clone(),
+            ours: our_middle.to_vec(),
+            theirs: their_middle.to_vec(),
+            place: hunk.place.clone(),
+        }));
         self.shared(tail);
     }
 
