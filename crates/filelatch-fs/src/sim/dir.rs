@@ -124,9 +124,9 @@ impl FsDir for SimDir {
 
     fn move_to(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()> {
         let paths = vec![self.path.join(from), dir.path().join(to)];
-        self.fs.enter(Verb::MoveTo, paths, String::new())?.run(|state| {
-            state.store.rename_new((self.ino, from), (self.neighbour(dir)?, to))
-        })
+        self.fs
+            .enter(Verb::MoveTo, paths, String::new())?
+            .run(|state| state.store.rename_new((self.ino, from), (self.neighbour(dir)?, to)))
     }
 
     fn move_over(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()> {
