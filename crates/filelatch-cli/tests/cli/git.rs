@@ -6,12 +6,13 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::sandbox::{Ran, Sandbox, feed};
+use crate::sandbox::{BIN, Ran, Sandbox, feed};
 
 /// Neighbouring lines changed: a conflict to git, none by keys.
 const BASE: &str = "{\n  \"a\": 1,\n  \"b\": 2\n}\n";
 const OURS: &str = "{\n  \"a\": 10,\n  \"b\": 2\n}\n";
 const THEIRS: &str = "{\n  \"a\": 1,\n  \"b\": 20\n}\n";
+const MERGED: &str = "{\n  \"a\": 10,\n  \"b\": 20\n}\n";
 const AGAINST: &str = "{\n  \"a\": 11,\n  \"b\": 2\n}\n";
 
 /// A repository in a sandbox.
@@ -81,6 +82,42 @@ fn isolate(command: &mut std::process::Command) {
         command.env(format!("GIT_{who}_NAME"), "n").env(format!("GIT_{who}_EMAIL"), "n@example.org");
         // The same commits have the same hashes each time.
         command.env(format!("GIT_{who}_DATE"), "1600000000 +0000");
+    }
+}
+
+/// MERGE-5: git alone has a conflict; with the driver `git merge`, `git rebase`, `git cherry-pick` and `git stash pop` go through,
+/// and leave nothing beside the file.
+#[test]
+fn through_git() {
+    for (setup, doing) in [
+        ("", "merge -q --no-edit theirs"),
+        ("", "rebase -q theirs"),
+        ("", "cherry-pick theirs"),
+        ("checkout theirs -- f.json/reset -q/stash -q", "stash pop -q"),
+    ] {
+        for with_driver in [false, true] {
+            let Some(repo) = Repo::new() else { return };
+            if with_driver {
+                repo.filelatch(&["git-setup", "--info"]).exits(0);
+            }
+            if setup.is_empty() {
+                repo.diverge("f.json", BASE, OURS, THEIRS);
+            } else {
+                // Stashed on the common version, taken out on ours.
+                repo.commit(&[("f.json", BASE)]);
+                repo.0.write("f.json", THEIRS);
+                repo.git("stash -q").exits(0);
+                repo.commit(&[("f.json", OURS)]);
+            }
+            let ran = repo.git(doing);
+            let found = repo.text("f.json");
+            if with_driver {
+                assert_eq!((ran.code, found.as_str()), (Some(0), MERGED), "{doing}: {ran:?}");
+                repo.has_only(&["f.json"]);
+            } else {
+                assert!(ran.code != Some(0) && found.contains("<<<<<<<"), "{doing}: {ran:?}");
+            }
+        }
     }
 }
 
@@ -208,6 +245,30 @@ fn deleted_and_changed() {
     assert_eq!(repo.text("f.json"), THEIRS);
 }
 
+/// MERGE-5: the program stands where its path has blanks, quotes and percent signs; later it is gone: then git merges, and leaves what it
+/// leaves by itself.
+#[test]
+fn where_the_program_is() {
+    let Some(repo) = Repo::new() else { return };
+    let dir = repo.0.path("../it's 100% \"here\" $HOME");
+    std::fs::create_dir(&dir).unwrap();
+    let program = dir.join("filelatch");
+    std::fs::copy(BIN, &program).unwrap();
+    let mut setup = repo.0.program(&program);
+    setup.args(["git-setup", "--info"]);
+    isolate(&mut setup);
+    feed(setup, b"").exits(0);
+    repo.diverge("f.json", BASE, OURS, THEIRS);
+    repo.git("merge -q --no-edit theirs").exits(0);
+    assert_eq!(repo.text("f.json"), MERGED);
+    repo.git("reset -q --hard HEAD~").exits(0);
+    std::fs::remove_file(&program).unwrap();
+    repo.git("merge theirs").exits(1).says("filelatch is gone: merged by git");
+    let left = repo.text("f.json");
+    assert!(left.contains("<<<<<<< HEAD\n") && left.contains(">>>>>>> theirs\n"), "{left}");
+    assert_eq!(repo.git("ls-files -u").text().lines().count(), 3);
+}
+
 /// MERGE-5: attributes without a configuration, as for those who have not run git-setup, are git's own merge.
 #[test]
 fn attributes_alone() {
@@ -229,8 +290,8 @@ fn statuses_of_the_driver() {
     };
     prepare();
     let driver = |args: &[&str]| s.run(["merge-driver"].iter().chain(args));
-    driver(&["base", "base", "theirs", "7", "f.json"]).exits(0);
-    assert_eq!(s.text("base"), THEIRS);
+    driver(&["base", "ours", "theirs", "7", "f.json"]).exits(0);
+    assert_eq!(s.text("ours"), MERGED);
     prepare();
     // An old git passes on what it does not know; an empty label is none.
     driver(&["--", "base", "ours", "against", "9", "f.json", "%S", "%X", ""]).exits(1).says("f.json: 1 conflict");
@@ -309,6 +370,8 @@ fn where_it_is_set_up() {
     assert_eq!(repo.git("check-attr merge a.json").text(), "a.json: merge: filelatch\n");
     assert!(home(".gitconfig").exists());
     repo.diverge("f.json", BASE, OURS, THEIRS);
+    repo.git("merge -q --no-edit theirs").exits(0);
+    assert_eq!(repo.text("f.json"), MERGED);
     repo.filelatch(&["git-setup", "--global", "--remove"]).exits(0);
     assert!(!home(".gitconfig").exists() && !home(".config/git/attributes").exists());
     std::fs::write(home(".gitconfig"), "[core]\n\tattributesFile = ~/mine\n").unwrap();
