@@ -4,12 +4,10 @@
 //! be read and holds both sides' changes at their places: git puts lines under the wrong key where blocks look alike. Else the
 //! trees are merged, and their result is checked in the same way.
 
-use std::collections::HashSet;
-
 use super::merged::{Fallback, Merged, Method, Piece};
 use super::options::{Kind, MergeOptions};
 use super::tree::check::holds_both;
-use super::tree::{Tree, weave};
+use super::tree::{Notes, Tree, weave};
 use super::{syntax, text};
 
 /// Longer documents are merged as lines: a tree takes many times their memory.
@@ -29,9 +27,9 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
         }
     }
     let [base_tree, ours_tree, theirs_tree] = trees.as_slice() else { return lines };
-    let proved = |merged: &[u8], mixed: &HashSet<u64>| -> Result<(), String> {
+    let proved = |merged: &[u8], notes: &Notes| -> Result<(), String> {
         let tree = readable(options.kind, merged)?;
-        if holds_both(base_tree, ours_tree, theirs_tree, &tree, mixed) {
+        if holds_both(base_tree, ours_tree, theirs_tree, &tree, notes) {
             Ok(())
         } else {
             Err("a change would be lost, or stand in another place".to_owned())
@@ -39,7 +37,7 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
     };
     let lines_clean = lines.content();
     if let Some(content) = &lines_clean
-        && proved(content, &HashSet::new()).is_ok()
+        && proved(content, &Notes::default()).is_ok()
     {
         return lines;
     }
@@ -48,7 +46,7 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
         Some(woven) => {
             let structure = Merged::new(woven.pieces, Method::Structure);
             let problem = match structure.content() {
-                Some(content) => proved(&content, &woven.mixed),
+                Some(content) => proved(&content, &woven.notes),
                 None => readable(options.kind, &one_side(&structure)).map(drop),
             };
             match problem {

@@ -21,6 +21,11 @@ pub(super) fn higher(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<bool> {
     }
 }
 
+/// Is there one version in this text?
+pub(super) fn is_version(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| split(text).is_some())
+}
+
 /// A version and what stands around it.
 struct Form<'t> {
     before: &'t str,

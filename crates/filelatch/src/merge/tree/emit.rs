@@ -235,7 +235,7 @@ fn row(tree: &Tree, id: NodeId, separator: &str, out: &mut Vec<u8>) -> Result<()
 }
 
 /// Makes pieces of segments. `None`: a conflict would begin or end within a line.
-pub(super) fn pieces(_trees: &Trees<'_>, segs: Vec<Seg<'_>>) -> Option<Vec<Piece>> {
+pub(super) fn pieces(segs: Vec<Seg<'_>>) -> Option<Vec<Piece>> {
     let mut out: Vec<Piece> = Vec::new();
     // A line end that stands before a conflict was taken from the units in it, and is taken from what follows.
     let mut owed = false;

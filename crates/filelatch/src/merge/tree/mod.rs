@@ -21,10 +21,11 @@ mod leaf;
 mod node;
 mod order;
 mod pair;
+mod stale;
 mod weave;
 
 pub(super) use node::{Language, NoTree, Node, NodeId, Shape, Span, Tree};
-pub(super) use weave::weave;
+pub(super) use weave::{Notes, weave};
 
 /// Indices of the three versions.
 const BASE: usize = 0;

@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::node::{NodeId, Shape, Tree};
+use super::node::{Node, NodeId, Shape, Tree};
 use super::{BASE, OURS, THEIRS, Trees};
 use crate::merge::options::{Algorithm, ListRule};
 use crate::merge::text;
@@ -29,6 +29,9 @@ const NAMING: [&str; 13] =
 const MAX_GAP: usize = 64;
 /// How alike two items must be to be one, in hundredths.
 const ALIKE: u32 = 50;
+const VERY_ALIKE: u32 = 70;
+/// What holds so many units is known by them, whatever its name.
+const MUCH: u32 = 5;
 
 /// The units of three maps.
 pub(super) fn map(trees: &Trees<'_>, maps: [Option<NodeId>; 3]) -> Vec<Slot> {
@@ -45,7 +48,23 @@ pub(super) fn map(trees: &Trees<'_>, maps: [Option<NodeId>; 3]) -> Vec<Slot> {
             put(&mut slots[slot], side, id, place);
         }
     }
+    pair_alike(trees, &mut slots, is_renamed);
     slots
+}
+
+/// Is `new` in a map what was `old`, under another name? Only if it has the same value, or much the same, and the name is alike or
+/// what it holds is much.
+fn is_renamed(old: (&Tree, NodeId), new: (&Tree, NodeId)) -> u32 {
+    let (one, other) = (old.0.node(old.1), new.0.node(new.1));
+    let name = |node: &Node| node.name.as_deref().unwrap_or_default().as_bytes().to_vec();
+    let likeness = alike(old, new);
+    let names = alike_bytes(&name(one), &name(other));
+    let is_much = one.is_container() && one.weight >= MUCH;
+    if likeness == 100 && (names >= ALIKE || is_much) || is_much && likeness >= VERY_ALIKE {
+        likeness + names
+    } else {
+        0
+    }
 }
 
 fn put(slot: &mut Slot, side: usize, id: NodeId, place: usize) {
@@ -67,7 +86,7 @@ pub(super) fn list(trees: &Trees<'_>, lists: [Option<NodeId>; 3], rule: Option<&
         Some(keys) => by_keys(all, &keys),
         None => aligned(trees, all),
     };
-    pair_alike(trees, &mut slots);
+    pair_alike(trees, &mut slots, alike);
     slots
 }
 
@@ -172,7 +191,7 @@ fn aligned(trees: &Trees<'_>, all: [&[NodeId]; 3]) -> Vec<Slot> {
 }
 
 /// An item that one side dropped and one that it added at the same place are one item, edited, if they are alike.
-fn pair_alike(trees: &Trees<'_>, slots: &mut Vec<Slot>) {
+fn pair_alike(trees: &Trees<'_>, slots: &mut Vec<Slot>, alike: fn((&Tree, NodeId), (&Tree, NodeId)) -> u32) {
     for side in [OURS, THEIRS] {
         let mut gone: Vec<usize> = Vec::new();
         let mut new: Vec<usize> = Vec::new();

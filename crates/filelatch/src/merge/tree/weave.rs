@@ -1,13 +1,14 @@
 //! The way down: what one side left alone is the other's; what both changed is taken apart.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::emit::{self, Layout};
 use super::leaf::{leaf, same_words, trivia};
 use super::node::{NodeId, Shape, Span, hash, mix};
 use super::order::{Run, order};
 use super::pair::{self, Slot};
+use super::stale::Stale;
 use super::{BASE, OURS, THEIRS, Trees};
 use crate::merge::merged::{Piece, Source};
 use crate::merge::options::{ListRule, Rules};
@@ -15,8 +16,16 @@ use crate::merge::options::{ListRule, Rules};
 /// A merged tree.
 pub(in crate::merge) struct Woven {
     pub(in crate::merge) pieces: Vec<Piece>,
-    /// Where values were mixed of both sides' words or lines: neither side has them ([`super::check`]).
-    pub(in crate::merge) mixed: HashSet<u64>,
+    pub(in crate::merge) notes: Notes,
+}
+
+/// What the check of the result has to know ([`super::check`]).
+#[derive(Default)]
+pub(in crate::merge) struct Notes {
+    /// Where values were mixed of both sides' words or lines: neither side has them.
+    pub(super) mixed: HashSet<u64>,
+    /// Ways to units that one side renamed, and the ways they had.
+    pub(super) renamed: HashMap<u64, u64>,
 }
 
 /// Merges three trees. `None`: the documents do not fit as wholes, or their conflicts can't be shown in lines.
@@ -26,10 +35,10 @@ pub(in crate::merge) fn weave(
     theirs: &super::Tree,
     rules: &Rules,
 ) -> Option<Woven> {
-    let mut weaver = Weaver { trees: [base, ours, theirs], rules, path: Vec::new(), mixed: HashSet::new() };
+    let trees = [base, ours, theirs];
+    let mut weaver = Weaver { trees, rules, stale: Stale::new(&trees), path: Vec::new(), notes: Notes::default() };
     let parts = weaver.root()?;
-    let pieces = emit::pieces(&weaver.trees, parts)?;
-    Some(Woven { pieces, mixed: weaver.mixed })
+    Some(Woven { pieces: emit::pieces(parts)?, notes: weaver.notes })
 }
 
 /// Bytes of the result, or a conflict.
@@ -79,9 +88,10 @@ pub(super) struct Unit<'t> {
 struct Weaver<'t, 'r> {
     trees: Trees<'t>,
     rules: &'r Rules,
+    stale: Stale,
     /// The names of the units above.
     path: Vec<Step>,
-    mixed: HashSet<u64>,
+    notes: Notes,
 }
 
 struct Step {
@@ -199,7 +209,7 @@ impl<'t> Weaver<'t, '_> {
             (false, false) => {
                 let leaf = leaf(&trees, base, ours, theirs, self.rules.version).ok_or(Unsettled)?;
                 if leaf.mixed {
-                    self.mixed.insert(self.path.last().map_or(0, |step| step.hash));
+                    self.notes.mixed.insert(self.path.last().map_or(0, |step| step.hash));
                 }
                 out.push(Seg::Bytes(leaf.bytes, Some(Source::Merged)));
             }
@@ -272,7 +282,7 @@ impl<'t> Weaver<'t, '_> {
         let first = |side: usize| slot.places[side] == Some(0);
         match (base, ours, theirs) {
             (base, Some(ours), Some(theirs)) => {
-                self.enter(side, id);
+                self.enter(slot);
                 let unit = self.unit(base, ours, theirs);
                 self.path.pop();
                 match unit {
@@ -284,6 +294,9 @@ impl<'t> Weaver<'t, '_> {
                 }
             }
             (None, Some(id), None) | (None, None, Some(id)) => {
+                if self.stale.has(self.trees[side], side, id) {
+                    return Some(clash(self.place(Some((side, id)))));
+                }
                 let from = if side == OURS { Source::Ours } else { Source::Theirs };
                 Some(Part::Unit(Unit { first: first(side), ..self.verbatim(side, id, Some(from)) }))
             }
@@ -298,10 +311,22 @@ impl<'t> Weaver<'t, '_> {
         }
     }
 
-    fn enter(&mut self, side: usize, id: NodeId) {
-        let name = self.trees[side].node(id).name.clone();
+    /// Goes down to a unit; its way is the one it has in the first version that has it.
+    fn enter(&mut self, slot: &Slot) {
         let above = self.path.last().map_or(0, |step| step.hash);
-        self.path.push(Step { hash: step(above, self.trees[side], id), name });
+        let mut way = None;
+        let mut name = None;
+        for side in [BASE, OURS, THEIRS] {
+            let Some(id) = slot.nodes[side] else { continue };
+            let hash = step(above, self.trees[side], id);
+            name = self.trees[side].node(id).name.clone();
+            if *way.get_or_insert(hash) != hash
+                && let Some(way) = way
+            {
+                self.notes.renamed.insert(hash, way);
+            }
+        }
+        self.path.push(Step { name, hash: way.unwrap_or(above) });
     }
 
     /// The place of a unit in the document, as a JSON pointer; of the container itself, if no unit is given.
