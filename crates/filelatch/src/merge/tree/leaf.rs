@@ -34,10 +34,16 @@ pub(super) fn leaf<'t>(
         return taken(if b == o { t } else { o });
     }
     if says_o == says_b {
-        return taken(t);
+        return Some(requoted(b, o, t).map_or(Leaf { bytes: Cow::Borrowed(t), mixed: false }, |bytes| Leaf {
+            bytes: Cow::Owned(bytes),
+            mixed: false,
+        }));
     }
     if says_t == says_b {
-        return taken(o);
+        return Some(requoted(b, t, o).map_or(Leaf { bytes: Cow::Borrowed(o), mixed: false }, |bytes| Leaf {
+            bytes: Cow::Owned(bytes),
+            mixed: false,
+        }));
     }
     let shapes = [trees[BASE].node(base).shape, trees[OURS].node(ours).shape, trees[THEIRS].node(theirs).shape];
     if version == VersionRule::Higher
@@ -54,6 +60,26 @@ pub(super) fn leaf<'t>(
         }
         _ => None,
     }
+}
+
+/// `changed` in the quotes that `spelled` has, if `spelled` says what base says, in other quotes.
+fn requoted(base: &[u8], spelled: &[u8], changed: &[u8]) -> Option<Vec<u8>> {
+    let quote = |bytes: &[u8]| match bytes {
+        [first @ (b'"' | b'\''), inner @ .., last] if first == last => {
+            // Within other quotes these would mean something else.
+            (!inner.iter().any(|byte| matches!(byte, b'"' | b'\'' | b'\\' | b'\n'))).then_some(*first)
+        }
+        _ => None,
+    };
+    let (old, new) = (quote(base)?, quote(spelled)?);
+    if old == new || quote(changed)? != old || base[1..base.len() - 1] != spelled[1..spelled.len() - 1] {
+        return None;
+    }
+    let mut bytes = changed.to_vec();
+    bytes[0] = new;
+    let last = bytes.len() - 1;
+    bytes[last] = new;
+    Some(bytes)
 }
 
 /// Merges what stands between values: white space and comments. `None`: both sides changed comments, and they do not fit.

@@ -204,6 +204,10 @@ impl<'t> Weaver<'t, '_> {
         match (o.is_container(), t.is_container()) {
             (true, true) if o.shape == t.shape => {
                 let base = base.filter(|&base| trees[BASE].node(base).shape == o.shape);
+                if base.is_none() && o.shape == Shape::List {
+                    // Two lists that begin at nothing: there is no telling what belongs into both.
+                    return Err(Unsettled);
+                }
                 return self.container([base, Some(ours), Some(theirs)], o.shape, out);
             }
             (false, false) => {
@@ -319,7 +323,7 @@ impl<'t> Weaver<'t, '_> {
         for side in [BASE, OURS, THEIRS] {
             let Some(id) = slot.nodes[side] else { continue };
             let hash = step(above, self.trees[side], id);
-            name = self.trees[side].node(id).name.clone();
+            name.clone_from(&self.trees[side].node(id).name);
             if *way.get_or_insert(hash) != hash
                 && let Some(way) = way
             {
