@@ -50,6 +50,11 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
                 None => readable(options.kind, &one_side(&structure)).map(drop),
             };
             match problem {
+                Ok(())
+                    if !structure.is_clean() && lines_clean.is_none() && unsettled(&lines) < unsettled(&structure) =>
+                {
+                    return lines;
+                }
                 Ok(()) => return structure,
                 Err(why) => Some(why),
             }
@@ -60,6 +65,12 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
         Some(why) => lines.fell_back(Fallback::Unproved { why }),
         None => lines,
     }
+}
+
+/// How many lines a person would have to look at.
+fn unsettled(merged: &Merged) -> usize {
+    let lines = |bytes: &[u8]| bytes.split_inclusive(|&byte| byte == b'\n').count();
+    merged.conflicts().map(|hunk| lines(&hunk.base) + lines(&hunk.ours) + lines(&hunk.theirs)).sum()
 }
 
 /// The tree of a merged document, if another parser can read it, too.
