@@ -98,6 +98,7 @@
 //! take the place of the real ones in the tests of this crate and in yours (`filelatch-testkit`).
 
 mod bytes;
+pub mod diff;
 pub mod doc;
 pub mod doctor;
 mod engine;

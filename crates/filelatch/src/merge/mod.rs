@@ -46,6 +46,7 @@ mod words;
 pub use merged::{Fallback, Hunk, Merged, Method, Piece, Source};
 pub use options::{Algorithm, ConflictStyle, Kind, ListRule, MergeOptions, Rules, VersionRule};
 pub use render::{Favor, Markers};
+pub(crate) use text::{Change, Lines, Numbers, diff};
 
 /// git looks at so many bytes for a NUL byte before it calls a file binary.
 const BINARY_PREFIX: usize = 8000;
@@ -68,6 +69,7 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) ->
     structure::merge(base, ours, theirs, options)
 }
 
-fn is_binary(bytes: &[u8]) -> bool {
+/// What git calls binary.
+pub(crate) fn is_binary(bytes: &[u8]) -> bool {
     bytes[..bytes.len().min(BINARY_PREFIX)].contains(&0)
 }

@@ -102,7 +102,10 @@ impl Source {
         let count = match self {
             Source::Long => 400 + numbers.below(3000),
             Source::Repeated => 100 + numbers.below(1500),
-            Source::Border => return border(numbers),
+            Source::Border => {
+                let count = 62 + numbers.below(6);
+                return border(numbers, count);
+            }
             Source::Tiny => numbers.below(7),
             _ if numbers.once_in(20) => 0,
             _ => numbers.below(40),
@@ -163,9 +166,15 @@ impl Source {
     }
 }
 
-fn border(numbers: &mut Numbers) -> Lines {
+/// Contents that share nothing but one line, which the base has so many times.
+pub(crate) fn frequent(numbers: &mut Numbers, count: usize) -> Case {
+    let mut content = |count: usize| ended(border(numbers, count), 9, &mut Numbers(0));
+    Case { base: content(count), ours: content(20), theirs: content(count / 2) }
+}
+
+fn border(numbers: &mut Numbers, count: usize) -> Lines {
     let mut lines = Vec::new();
-    for _ in 0..62 + numbers.below(6) {
+    for _ in 0..count {
         for _ in 0..numbers.below(3) {
             lines.push(Source::Border.line(numbers, 0));
         }

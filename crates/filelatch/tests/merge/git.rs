@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use filelatch::merge::{Algorithm, ConflictStyle, Favor, Kind, Markers, MergeOptions, merge};
 
-use crate::cases::{Case, Numbers, case};
+use crate::cases::{Case, Numbers, case, frequent};
 
 /// What git is told.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ fn by_us(case: &Case, settings: &Settings) -> Answer {
     (Some(i32::try_from(shown.min(127)).unwrap()), merged.render(&markers))
 }
 
-fn git(dir: &Path) -> Command {
+pub(crate) fn git(dir: &Path) -> Command {
     let mut git = Command::new("git");
     git.current_dir(dir).env("GIT_CONFIG_NOSYSTEM", "1").env("HOME", dir).env("GIT_CEILING_DIRECTORIES", dir);
     git.stdin(Stdio::null());
@@ -95,7 +95,7 @@ fn git(dir: &Path) -> Command {
 }
 
 /// A git that knows `--diff-algorithm` (2.44), or `None` with a message.
-fn usable_git(dir: &Path) -> Option<()> {
+pub(crate) fn usable_git(dir: &Path) -> Option<()> {
     let case = Case { base: b"a\n".to_vec(), ours: b"b\n".to_vec(), theirs: b"a\n".to_vec() };
     for name in ["base", "ours", "theirs"] {
         std::fs::write(dir.join(name), b"a\n").unwrap();
@@ -113,11 +113,15 @@ fn difference(dir: &Path, seed: u64) -> Option<String> {
     let mut numbers = Numbers(seed);
     let settings = Settings::new(&mut numbers);
     let case = case(&mut numbers);
-    let (git, ours) = (by_git(dir, &case, &settings), by_us(&case, &settings));
+    compared(dir, &case, &settings).map(|report| format!("case {seed}, {report}"))
+}
+
+fn compared(dir: &Path, case: &Case, settings: &Settings) -> Option<String> {
+    let (git, ours) = (by_git(dir, case, settings), by_us(case, settings));
     if git == ours {
         return None;
     }
-    let mut report = format!("case {seed}, {settings:?}\n");
+    let mut report = format!("{settings:?}\n");
     if case.base.len() < 2000 {
         for (name, content) in [
             ("base", &case.base),
@@ -133,18 +137,60 @@ fn difference(dir: &Path, seed: u64) -> Option<String> {
     Some(report)
 }
 
+fn plain(style: ConflictStyle, algorithm: Algorithm, favor: Option<Favor>) -> Settings {
+    let labels = ["ours".to_owned(), "base".to_owned(), "theirs".to_owned()];
+    Settings { style, algorithm, favor, size: 7, labels }
+}
+
+const STYLES: [ConflictStyle; 3] = [ConflictStyle::Merge, ConflictStyle::Diff3, ConflictStyle::Zdiff3];
+
+/// MERGE-1: lines that both sides came to by different changes: the merge is clean, and in the styles that show the base git
+/// shows a conflict.
+#[test]
+fn sides_that_agree_are_shown_as_git_shows_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(()) = usable_git(dir.path()) else { return };
+    let content = |letters: &str| letters.chars().flat_map(|letter| [letter, '\n']).collect::<String>().into_bytes();
+    let case = Case { base: content("aaa"), ours: content("abaa"), theirs: content("abab") };
+    for style in STYLES {
+        let settings = plain(style, Algorithm::Histogram, None);
+        assert_eq!(compared(dir.path(), &case, &settings), None);
+        let (conflicts, _) = by_us(&case, &settings);
+        assert_eq!(conflicts, Some(i32::from(style != ConflictStyle::Merge)), "{style:?}");
+    }
+}
+
+/// MERGE-1: lines that occur about as often as the histogram counts.
+#[test]
+fn frequent_lines_are_matched_as_git_matches_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(()) = usable_git(dir.path()) else { return };
+    for count in 62..68 {
+        for seed in 0..8 {
+            let case = frequent(&mut Numbers(seed), count);
+            let settings = plain(ConflictStyle::Diff3, Algorithm::Histogram, None);
+            assert_eq!(compared(dir.path(), &case, &settings), None, "{count} times, seed {seed}");
+        }
+    }
+}
+
 /// MERGE-1: verdict, text and markers are those of `git merge-file`, byte for byte, in every style, with both algorithms, for
 /// all line ends, and with `--ours`, `--theirs` and `--union`. 600 generated cases; 100,000 with `FILELATCH_FULL=1`, or those of
 /// `FILELATCH_FULL=FIRST..LAST`.
 #[test]
 fn lines_are_merged_as_git_merges_them() {
+    for_all_seeds(600, 100_000, difference);
+}
+
+/// Runs `difference` for a quick number of seeds, or as many as `FILELATCH_FULL` wants; fails if it finds any.
+pub(crate) fn for_all_seeds(quick: u64, full: u64, difference: fn(&Path, u64) -> Option<String>) {
     let dir = tempfile::tempdir().unwrap();
     let Some(()) = usable_git(dir.path()) else { return };
     let seeds = match std::env::var("FILELATCH_FULL") {
-        Err(_) => 0..600,
+        Err(_) => 0..quick,
         Ok(range) => match range.split_once("..") {
             Some((first, last)) => first.parse().unwrap()..last.parse().unwrap(),
-            None => 0..100_000,
+            None => 0..full,
         },
     };
     let workers = 4;
@@ -162,5 +208,5 @@ fn lines_are_merged_as_git_merges_them() {
         threads.into_iter().flat_map(|thread| -> Vec<String> { thread.join().unwrap() }).collect()
     });
     let shown = reports.iter().min_by_key(|report| report.len());
-    assert!(reports.is_empty(), "{} of {} cases differ; the shortest:\n{}", reports.len(), seeds.end, shown.unwrap());
+    assert!(reports.is_empty(), "{} of {seeds:?} cases differ; the shortest:\n{}", reports.len(), shown.unwrap());
 }

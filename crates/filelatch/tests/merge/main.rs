@@ -5,3 +5,5 @@
 mod cases;
 #[cfg(test)]
 mod git;
+#[cfg(test)]
+mod unified;

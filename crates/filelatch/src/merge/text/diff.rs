@@ -16,7 +16,7 @@
 use std::hash::Hash;
 use std::ops::Range;
 
-use gix_imara_diff::{Diff, Interner, NoSliderHeuristic, Token};
+use gix_imara_diff::{Diff, IndentHeuristic, IndentLevel, Interner, NoSliderHeuristic, Token};
 
 use super::histogram;
 use crate::merge::options::Algorithm;
@@ -29,7 +29,6 @@ pub(crate) struct Change {
 }
 
 /// What turns `before` into `after`.
-#[allow(dead_code, reason = "for the merges of trees")]
 pub(crate) fn diff<T: Eq + Hash>(before: &[T], after: &[T], algorithm: Algorithm) -> Vec<Change> {
     let mut numbers = Numbers::default();
     let before: Vec<Token> = before.iter().map(|item| numbers.number(item)).collect();
@@ -38,7 +37,7 @@ pub(crate) fn diff<T: Eq + Hash>(before: &[T], after: &[T], algorithm: Algorithm
 }
 
 /// Equal items get equal numbers.
-pub(super) struct Numbers<T> {
+pub(crate) struct Numbers<T> {
     interner: Interner<T>,
 }
 
@@ -58,12 +57,16 @@ impl<T: Eq + Hash> Numbers<T> {
         if before.len().max(after.len()) >= MAX_ITEMS {
             return vec![Change { before: 0..before.len(), after: 0..after.len() }];
         }
-        let mut diff = match algorithm {
-            Algorithm::Myers => myers(before, after),
-            Algorithm::Histogram => self.histogram(before, after),
-        };
+        let mut diff = self.matched(before, after, algorithm);
         diff.postprocess_with(before, after, NoSliderHeuristic);
         changes(&diff)
+    }
+
+    fn matched(&self, before: &[Token], after: &[Token], algorithm: Algorithm) -> Diff {
+        match algorithm {
+            Algorithm::Myers => myers(before, after),
+            Algorithm::Histogram => self.histogram(before, after),
+        }
     }
 
     fn histogram(&self, before: &[Token], after: &[Token]) -> Diff {
@@ -84,6 +87,19 @@ impl<T: Eq + Hash> Numbers<T> {
             }
         }
         of_partners(&partner, after.len())
+    }
+}
+
+impl Numbers<&[u8]> {
+    /// As [`diff`](Self::diff), for readers: where a change could stand at several places, indentation and blank lines tell which.
+    pub(crate) fn diff_for_readers(&self, before: &[Token], after: &[Token], algorithm: Algorithm) -> Vec<Change> {
+        if before.len().max(after.len()) >= MAX_ITEMS {
+            return vec![Change { before: 0..before.len(), after: 0..after.len() }];
+        }
+        let mut diff = self.matched(before, after, algorithm);
+        let indent = |line: Token| IndentLevel::for_ascii_line(self.interner[line].iter().copied(), TAB);
+        diff.postprocess_with(before, after, IndentHeuristic::new(indent));
+        changes(&diff)
     }
 }
 
@@ -116,6 +132,9 @@ fn changes(diff: &Diff) -> Vec<Change> {
         })
         .collect()
 }
+
+/// A tab indents to the next multiple of so many columns.
+const TAB: u8 = 8;
 
 /// The matching counts in 31 bits; longer sequences are one change.
 const MAX_ITEMS: usize = 1 << 30;

@@ -7,16 +7,16 @@ use gix_imara_diff::Token;
 use super::diff::Numbers;
 
 /// A content cut into lines. The line feed belongs to its line; the last line may have none.
-pub(super) struct Lines<'a> {
+pub(crate) struct Lines<'a> {
     bytes: &'a [u8],
     /// Where each line begins, and where the last one ends.
     bounds: Vec<usize>,
     /// The line's number: equal lines have equal ones.
-    pub(super) numbers: Vec<Token>,
+    pub(crate) numbers: Vec<Token>,
 }
 
 impl<'a> Lines<'a> {
-    pub(super) fn new(bytes: &'a [u8], numbers: &mut Numbers<&'a [u8]>) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], numbers: &mut Numbers<&'a [u8]>) -> Self {
         let mut bounds = vec![0];
         let mut all = Vec::new();
         for line in split(bytes) {
@@ -26,18 +26,18 @@ impl<'a> Lines<'a> {
         Lines { bytes, bounds, numbers: all }
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.numbers.len()
     }
 
     /// The bytes of these lines.
-    pub(super) fn get(&self, lines: Range<usize>) -> &'a [u8] {
+    pub(crate) fn get(&self, lines: Range<usize>) -> &'a [u8] {
         &self.bytes[self.bounds[lines.start]..self.bounds[lines.end]]
     }
 }
 
 /// The lines of a content, with their line feeds.
-pub(in crate::merge) fn split(bytes: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub(super) fn split(bytes: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     bytes.split_inclusive(|&byte| byte == b'\n')
 }
 

@@ -6,14 +6,12 @@ mod histogram;
 mod lines;
 mod refine;
 
-#[allow(unused_imports, reason = "for the merges of trees")]
-pub(crate) use diff::{Change, diff};
+pub(crate) use diff::{Change, Numbers, diff};
+pub(crate) use lines::Lines;
 pub(super) use lines::first_is_crlf;
 pub(super) use refine::{Part, parts};
 
-use self::diff::Numbers;
 use self::diff3::{Region, Who};
-use self::lines::Lines;
 use super::merged::{Hunk, LineFacts, Merged, Piece, Source};
 use super::options::Algorithm;
 
