@@ -66,7 +66,7 @@ pub(in crate::merge) struct Node {
     /// What the unit is called in its map: the key as readers see it, without quotes and escapes.
     pub(in crate::merge) name: Option<Box<str>>,
     /// What a leaf says, if its bytes are not the usual way to write it: `'a'` says `"a"`. The bytes of another type's value never
-    /// say the same.
+    /// say the same. Of a container: what it means besides its units, a YAML tag.
     pub(in crate::merge) says: Option<Box<str>>,
     /// The whole unit: lead, head, value and tail.
     pub(in crate::merge) item: Span,
@@ -213,10 +213,11 @@ impl Tree {
     fn meaning(&self, id: NodeId) -> Result<(u64, u32), NoTree> {
         let node = self.node(id);
         let mut weight = 1u32;
+        let says = node.says.as_deref().unwrap_or_default().as_bytes();
         let meaning = match node.shape {
             Shape::Leaf | Shape::Prose | Shape::Lines => hash(1, self.says(id)),
             Shape::List => {
-                let mut state = hash(2, b"");
+                let mut state = hash(2, says);
                 for &child in &node.children {
                     let child = self.node(child);
                     weight = weight.saturating_add(child.weight);
@@ -225,7 +226,7 @@ impl Tree {
                 state
             }
             Shape::Map => {
-                let mut state = hash(3, b"");
+                let mut state = hash(3, says);
                 let mut seen = HashMap::with_capacity(node.children.len());
                 for &id in &node.children {
                     let child = self.node(id);

@@ -84,6 +84,7 @@ impl Builder<'_> {
         self.place(id, at..at + 1);
         let node = self.node(id);
         node.shape = if is_map { Shape::Map } else { Shape::List };
+        node.separated = true;
         node.inner = Span::new(at + 1, at + 1);
         self.at = at + 1;
         open.push(Flow { id, is_map });

@@ -1,7 +1,7 @@
 //! YAML as a tree of units.
 //!
 //! A builder of its own for what people write: block mappings and sequences, flow collections, all scalars, several documents. It
-//! refuses what it does not surely understand (complex keys, tabs that indent, templates); the lines are merged then. Where the
+//! refuses what it does not surely understand (complex keys, tabs that indent); the lines are merged then. Where the
 //! trees' parser and `granit-parser` read a merged text differently, [`verify`] refuses the text.
 //!
 //! - A mapping or sequence in block style has rows; one in flow style has them when its first item begins a line.
@@ -14,6 +14,7 @@
 mod block;
 mod flow;
 mod scalar;
+mod template;
 mod verify;
 
 use crate::merge::tree::{Language, NoTree, Node, NodeId, Shape, Span, Tree};
@@ -28,11 +29,18 @@ const MAX_DEPTH: usize = 1000;
 
 /// Builds the tree of a YAML text.
 pub(in crate::merge) fn tree(document: &str) -> Result<Tree, NoTree> {
-    let mut text = Vec::with_capacity(document.len() + 1);
-    text.push(b'\n');
-    text.extend_from_slice(document.as_bytes());
+    build(document.as_bytes(), document.as_bytes()).or_else(|reason| match template::masked(document.as_bytes()) {
+        Some(masked) => build(document.as_bytes(), &masked),
+        None => Err(reason),
+    })
+}
+
+/// Builds the tree of `document`. `masked`: the same, in which templates say nothing.
+fn build(document: &[u8], masked: &[u8]) -> Result<Tree, NoTree> {
+    let text = [b"\n", document].concat();
+    let masked = [b"\n", masked].concat();
     let (nodes, root) = {
-        let mut builder = Builder { text: &text, at: 0, nodes: Vec::new(), open: Vec::new(), column: 0 };
+        let mut builder = Builder { text: &masked, said: &text, at: 0, nodes: Vec::new(), open: Vec::new(), column: 0 };
         let root = builder.stream()?;
         (builder.nodes, root)
     };
@@ -40,7 +48,10 @@ pub(in crate::merge) fn tree(document: &str) -> Result<Tree, NoTree> {
 }
 
 struct Builder<'t> {
+    /// The text, without what templates say.
     text: &'t [u8],
+    /// The text as it is.
+    said: &'t [u8],
     at: usize,
     nodes: Vec<Node>,
     /// The block collections that are being read, outermost first.

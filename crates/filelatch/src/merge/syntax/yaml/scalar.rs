@@ -85,7 +85,7 @@ impl Builder<'_> {
     }
 
     fn str(&self, start: usize, end: usize) -> String {
-        String::from_utf8_lossy(&self.text[start..end]).into_owned()
+        String::from_utf8_lossy(&self.said[start..end]).into_owned()
     }
 
     /// Reads a scalar or flow collection in block style; its value begins at `start`, with anchor and tag. It belongs to a collection in
@@ -193,7 +193,7 @@ impl Builder<'_> {
         style: Style,
         says: Option<String>,
     ) -> Result<(), NoTree> {
-        let plain = &self.text[self.at..end];
+        let plain = &self.said[self.at..end];
         let says = match says {
             Some(says) => Some(says),
             None if plain.contains(&b'\n') => Some(self.fold(self.at, end, style)?),
@@ -249,7 +249,7 @@ impl Builder<'_> {
 
     /// What a scalar says: lines folded, escapes read.
     fn fold(&self, start: usize, end: usize, style: Style) -> Result<String, NoTree> {
-        let text = String::from_utf8_lossy(&self.text[start..end]);
+        let text = String::from_utf8_lossy(&self.said[start..end]);
         let mut says = String::with_capacity(text.len());
         // Blanks up to here were escaped: they stay at the end of a line.
         let mut firm = 0;

@@ -289,7 +289,9 @@ fn what_is_not_understood_is_refused() {
         ("? a\n: b\n", "line 1: a complex key"),
         ("a: 1\n\tb: 2\n", "line 2: indented with a tab"),
         ("a:\n  b: 1\n c: 2\n", "line 3: an indentation that fits nowhere"),
-        ("a: 1\nb: {{ c }}\n", "line 2: expected a value"),
+        ("a: 1\n{{ c }}: 1\n", "line 2: expected a key"),
+        ("{% if a %}\nb: {{ c }}\n{% endif %}\n", "line 1: expected a value"),
+        ("b: {{ c }} {% if a %}\n", "line 1: expected a value"),
         ("a: 1\nb: c: d\n", "line 2: a colon where none was expected"),
         ("a: 1\nb: 2\na: 3\n", "`a` stands twice in line 3"),
         ("a: [1, 2\nb: 3\n", "line 1: a plain scalar of several lines in a flow collection"),
@@ -331,4 +333,32 @@ fn deep_nesting() {
     assert!(tree(&format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH))).is_ok());
     assert_eq!(reason(&"[".repeat(100_000)), "nested deeper than 1000 levels");
     assert_eq!(reason(&"- ".repeat(100_000)), "nested deeper than 1000 levels");
+}
+
+/// MERGE-2: In a recipe the templates are text, and what they say counts.
+#[test]
+fn templates_are_text() {
+    let recipe = r#"{% set name = "tool: one" %}
+{%- set version = "1.2" -%}
+
+package:
+  name: {{ name|lower }}
+  version: {{ version }}  # as above
+source:
+  url: https://example.org/{{ name[0] }}/{{ name }}-{{ version }}.tar.gz
+  args: [{{ a }}, b]
+  text: "{{ c: d }}"
+"#;
+    let tree = tree(recipe).unwrap();
+    assert_eq!(tree.gap(), None);
+    assert_eq!(&tree.text[1..], recipe.as_bytes());
+    assert_eq!(verify(recipe), Ok(()));
+    let outline = outline(recipe);
+    for line in ["name: \"{{ name|lower }}\"", "version: \"{{ version }}\"", "\"{{ a }}\"", "text: \"\\\"{{ c: d }}\""]
+    {
+        assert!(outline.contains(line), "{line} in {outline}");
+    }
+    let meaning = |text: &str| super::tree(text).map(|tree| tree.node(tree.root).meaning).unwrap();
+    assert_ne!(meaning("a: {{ b|c }}\nd: \"{{ e|f }}\"\n"), meaning("a: {{ b|c }}\nd: \"{{ e:f }}\"\n"));
+    assert!(verify("a: {{ b }}\n  c: d\n").is_err());
 }

@@ -8,8 +8,15 @@ use crate::merge::tree::{NodeId, Shape, Tree};
 /// Whether the text is YAML, every alias has its anchor, no mapping has a key twice, and the tree of it is the same
 /// documents, collections, keys and scalars that `granit-parser` reads.
 pub(in crate::merge) fn verify(text: &str) -> Result<(), String> {
+    read(text).or_else(|reason| match super::template::masked(text.as_bytes()).map(String::from_utf8) {
+        Some(Ok(masked)) => read(&masked),
+        _ => Err(reason),
+    })
+}
+
+fn read(text: &str) -> Result<(), String> {
     // Finds keys that stand twice.
-    let tree = super::tree(text).map_err(|reason| reason.0)?;
+    let tree = super::build(text.as_bytes(), text.as_bytes()).map_err(|reason| reason.0)?;
     let mut walk = Walk { tree: &tree, next: vec![Step::Value(tree.root)] };
     let mut any = false;
     for event in Parser::new_from_str(text) {
