@@ -109,7 +109,6 @@ mod file;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
-pub mod keep;
 pub mod lease;
 pub mod lock;
 pub mod merge;
@@ -131,7 +130,6 @@ pub use engine::{Builder, Filelatch, Inherited};
 pub use error::{Conflict, Error, Result};
 pub use file::{LatchFile, WriteOptions};
 pub use guard::{Guard, SharedGuard, Validity};
-pub use keep::{Keep, KeepLimits, KeptVersion, Pruned};
 pub use lease::{InheritedLease, Lease, LeaseOptions, LeaseState, Leases};
 pub use lock::holder::LockState;
 pub use lock::{

@@ -73,14 +73,12 @@ pub(crate) fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
 }
 
 /// Removes the leftovers of one file. Only for the holder of its exclusive lock, with no write in place pending. Leaves
-/// everything when `is_alone` says no: the lock is not the one that others see. `put_away` removes a file that nobody could miss, or keeps it as
-/// an old version.
+/// everything when `is_alone` says no: the lock is not the one that others see.
 pub(crate) fn sweep(
     place: &Place,
     lock: &LockPath,
     limit: usize,
     is_alone: &dyn Fn() -> bool,
-    put_away: &dyn Fn(&OsStr) -> io::Result<()>,
 ) -> io::Result<Vec<Leftover>> {
     let mut kept = Vec::new();
     let lease = LeaseFile::of(place);
@@ -98,7 +96,7 @@ pub(crate) fn sweep(
             Err(e) => return Err(e),
         };
         if leftover.disposable && !leftover.in_use && is_alone() {
-            put_away(&name)?;
+            place.dir.remove(&name)?;
         } else {
             kept.push(leftover);
         }

@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Once;
 
 use super::targets;
 
@@ -16,19 +17,8 @@ thread_local! {
 
 /// VER-10: a legal edit is made, whatever the document looks like, and the second reader agrees.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "how long to try is told by the environment")]
 fn documents_by_chance() {
-    let full = std::env::var("FILELATCH_FULL").ok();
-    let (seed, rounds) = match &full {
-        Some(seed) => (seed.parse().unwrap_or(1), 400_000),
-        None => (1, 4000),
-    };
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !QUIET.get() {
-            before(info);
-        }
-    }));
+    let (seed, rounds) = effort(4000);
     let mut found = Vec::new();
     for round in 0..rounds {
         let mut random = Random(seed * 1_000_003 + round);
@@ -46,11 +36,32 @@ fn documents_by_chance() {
     assert!(found.is_empty(), "{}", found.join("\n==========\n"));
 }
 
-/// The message of its panic.
+/// The seed, and how many rounds: so many, or a hundred times as many.
+#[expect(clippy::disallowed_methods, reason = "how long to try is told by the environment")]
+pub(super) fn effort(rounds: u64) -> (u64, u64) {
+    match std::env::var("FILELATCH_FULL") {
+        Ok(seed) => (seed.parse().unwrap_or(1), rounds * 100),
+        Err(_) => (1, rounds),
+    }
+}
+
 fn fails(text: &str, edits: &[u8]) -> Option<String> {
-    let input = [text.as_bytes(), b"\0\0", edits].concat();
+    panic_of(TARGET, &[text.as_bytes(), b"\0\0", edits].concat())
+}
+
+/// The message of a target's panic.
+pub(super) fn panic_of(target: &str, input: &[u8]) -> Option<String> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !QUIET.get() {
+                before(info);
+            }
+        }));
+    });
     QUIET.set(true);
-    let result = catch_unwind(AssertUnwindSafe(|| targets::run(TARGET, &input)));
+    let result = catch_unwind(AssertUnwindSafe(|| targets::run(target, input)));
     QUIET.set(false);
     let panic = result.err()?;
     let text = panic.downcast_ref::<String>().cloned();
@@ -128,7 +139,7 @@ const SCALARS: [&str; 24] = [
     ".inf",
 ];
 
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     /// splitmix64 (Steele and others, 2014).
@@ -140,19 +151,19 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn byte(&mut self) -> u8 {
+    pub(super) fn byte(&mut self) -> u8 {
         self.next().to_le_bytes()[0]
     }
 
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         usize::try_from(self.next() >> 33).unwrap_or_default() % bound
     }
 
-    fn one(&mut self, of: usize) -> bool {
+    pub(super) fn one(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
 
-    fn of<'t>(&mut self, choices: &[&'t str]) -> &'t str {
+    pub(super) fn of<'t>(&mut self, choices: &[&'t str]) -> &'t str {
         choices[self.below(choices.len())]
     }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "the corpora are files")]
 
 mod generated;
+mod merges;
 mod targets;
 
 use std::path::Path;

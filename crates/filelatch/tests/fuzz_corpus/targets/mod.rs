@@ -6,6 +6,7 @@ mod held_record;
 mod identity;
 mod lease_record;
 mod lock_record;
+mod merge;
 mod model;
 mod names;
 mod patches;
@@ -15,7 +16,7 @@ use filelatch::doc::Format;
 
 /// All targets.
 #[allow(dead_code, reason = "the fuzzers know their own names")]
-pub(crate) const NAMES: [&str; 12] = [
+pub(crate) const NAMES: [&str; 13] = [
     "config",
     "held_record",
     "identity",
@@ -23,6 +24,7 @@ pub(crate) const NAMES: [&str; 12] = [
     "jsonc",
     "lease_record",
     "lock_record",
+    "merge",
     "names",
     "patch",
     "text",
@@ -40,6 +42,7 @@ pub(crate) fn run(name: &str, data: &[u8]) {
         "jsonc" => documents::run(Format::Jsonc, data),
         "lease_record" => lease_record::run(data),
         "lock_record" => lock_record::run(data),
+        "merge" => merge::run(data),
         "names" => names::run(data),
         "patch" => patches::run(data),
         "text" => documents::run(Format::Text, data),
