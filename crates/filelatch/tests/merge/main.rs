@@ -6,4 +6,6 @@ mod cases;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod toml;
+#[cfg(test)]
 mod unified;

@@ -322,6 +322,7 @@ impl<'t> Builder<'t> {
         }
         let node = self.node(id);
         node.shape = Shape::List;
+        node.separated = true;
         node.inner = Span::new(start, end);
         let mut at = start;
         for item in value.split(|&byte| byte == b',') {

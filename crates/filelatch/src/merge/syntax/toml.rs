@@ -9,6 +9,8 @@
 //!                     └─ [bin.metadata]   the tables below a block belong to it
 //! ```
 //!
+//! `a.b = 1` and `a.c = 2` that stand together in a table are one unit `a`, as `a = { b = 1, c = 2 }` is.
+//!
 //! Pairs stand inside the table they belong to, so a table that one side adds can never come between another table and its
 //! pairs. Blocks of one header that stand apart, with other tables between them, are units of their own if a field names each of them.
 //!
@@ -62,6 +64,8 @@ struct Builder<'t> {
     blocks: Vec<Block>,
     /// The paths of all arrays of tables so far.
     arrays: HashSet<String>,
+    /// The dotted pairs of the open table: the first part of their keys, and the others.
+    dotted: HashMap<NodeId, (String, String)>,
     /// The lists of each array of tables, by what they are in and their header.
     runs: HashMap<(NodeId, String), Vec<NodeId>>,
 }
@@ -71,6 +75,15 @@ struct Block {
     path: Vec<String>,
     list: NodeId,
     item: NodeId,
+}
+
+/// The key of a pair.
+#[derive(Default)]
+struct Key {
+    name: String,
+    /// Its first part, and the others.
+    first: String,
+    rest: String,
 }
 
 /// An array or inline table that is being read.
@@ -95,6 +108,7 @@ impl<'t> Builder<'t> {
             section: PREAMBLE,
             blocks: Vec::new(),
             arrays: HashSet::new(),
+            dotted: HashMap::new(),
             runs: HashMap::new(),
         }
     }
@@ -150,6 +164,7 @@ impl<'t> Builder<'t> {
         };
         let section = self.section;
         finish(self.node(section), end, close);
+        self.group(section);
         for index in (0..self.blocks.len()).rev() {
             let (list, item) = (self.blocks[index].list, self.blocks[index].item);
             if index >= kept && item != section {
@@ -160,6 +175,46 @@ impl<'t> Builder<'t> {
             }
         }
         self.blocks.truncate(lists);
+    }
+
+    /// Makes pairs `a.b`, `a.c` of a table that stand together one unit `a`, so that it is the same unit as `a = { b = … }`.
+    fn group(&mut self, section: NodeId) {
+        let dotted = std::mem::take(&mut self.dotted);
+        if dotted.is_empty() {
+            return;
+        }
+        let children = std::mem::take(&mut self.node(section).children);
+        let first = |id: NodeId| dotted.get(&id).map(|(first, _)| first.as_str());
+        let runs = || children.chunk_by(|&a, &b| first(a).is_some() && first(a) == first(b));
+        // How often a name begins: groups that are torn apart stay pairs.
+        let mut begins: HashMap<Box<str>, usize> = HashMap::new();
+        for run in runs() {
+            let name = first(run[0]).map(Into::into).or_else(|| self.nodes[run[0] as usize].name.clone());
+            *begins.entry(name.unwrap_or_default()).or_default() += 1;
+        }
+        let mut grouped = Vec::with_capacity(children.len());
+        for run in runs() {
+            let Some(name) = first(run[0]).filter(|&name| begins.get(name) == Some(&1)) else {
+                grouped.extend_from_slice(run);
+                continue;
+            };
+            for id in run {
+                self.node(*id).name = dotted.get(id).map(|(_, rest)| rest.as_str().into());
+            }
+            let start = self.nodes[run[0] as usize].item.start;
+            let end = self.nodes[run[run.len() - 1] as usize].item.end;
+            let all = Span { start, end };
+            let head = Span { start, end: start };
+            grouped.push(u32_of(self.nodes.len()));
+            self.nodes.push(Node {
+                name: Some(name.into()),
+                rows: true,
+                inner: all,
+                children: run.to_vec(),
+                ..Node::new(Shape::Map, all, head, all)
+            });
+        }
+        self.node(section).children = grouped;
     }
 
     /// `[a.b]` or `[[a.b]]`. What stood before it ended at `end`, its own comments begin at `lead`.
@@ -200,6 +255,7 @@ impl<'t> Builder<'t> {
         let node = |shape, from: usize, name: Option<String>| Node {
             name: name.map(Into::into),
             rows: true,
+            section: true,
             inner: Span::new(at, at),
             ..Node::new(shape, Span::new(lead, lead), Span::new(from, from), Span::new(from, from))
         };
@@ -227,8 +283,11 @@ impl<'t> Builder<'t> {
     fn pair(&mut self, lead: usize) -> Result<(), NoTree> {
         let mut open: Vec<Open> = Vec::new();
         let head = self.at;
-        let name = self.key()?;
-        let pair = self.value(lead, head, Some(name), self.section, &mut open)?;
+        let key = self.key()?;
+        let pair = self.value(lead, head, Some(key.name), self.section, &mut open)?;
+        if !key.rest.is_empty() {
+            self.dotted.insert(pair, (key.first, key.rest));
+        }
         while let Some(top) = open.last() {
             let (id, is_map) = (top.id, top.is_map);
             let lead = self.at;
@@ -250,7 +309,7 @@ impl<'t> Builder<'t> {
                 return Err(self.unexpected("`,` or the end of the array or table"));
             }
             let head = self.at;
-            let name = if is_map { Some(self.key()?) } else { None };
+            let name = if is_map { Some(self.key()?.name) } else { None };
             let inside = open.len();
             let child = self.value(lead, head, name, id, &mut open)?;
             let begins = self.text[lead..head].contains(&b'\n');
@@ -292,6 +351,7 @@ impl<'t> Builder<'t> {
         };
         node.item.end = u32_of(self.at);
         if matches!(shape, Shape::Map | Shape::List) {
+            node.separated = true;
             if open.len() >= MAX_DEPTH {
                 return Err(self.wrong(start, &format!("nested deeper than {MAX_DEPTH} levels")));
             }
@@ -354,17 +414,21 @@ impl<'t> Builder<'t> {
     }
 
     /// A key, and the sign and spaces behind it.
-    fn key(&mut self) -> Result<String, NoTree> {
-        let mut name = String::new();
-        for part in self.keys()? {
-            add_part(&mut name, &part);
+    fn key(&mut self) -> Result<Key, NoTree> {
+        let mut key = Key::default();
+        for (index, part) in self.keys()?.iter().enumerate() {
+            add_part(&mut key.name, part);
+            match index {
+                0 => key.first.clone_from(&key.name),
+                _ => add_part(&mut key.rest, part),
+            }
         }
         if self.peek() != Some(b'=') {
             return Err(self.unexpected("`=`"));
         }
         self.at += 1;
         self.spaces();
-        Ok(name)
+        Ok(key)
     }
 
     fn keys(&mut self) -> Result<Vec<String>, NoTree> {

@@ -153,12 +153,12 @@ fn put<'t>(
     layout: &Layout<'t>,
     out: &mut Vec<Seg<'t>>,
 ) -> Result<(), Unsettled> {
-    let Unit { mut lead, body, tail: [before, behind], separated, from, side, first } = unit;
+    let Unit { mut lead, body, tail: [before, behind], separated, from, side, first, section: _ } = unit;
     let mut shift = None;
     if layout.rows {
         let own = layout.indents[side].as_deref();
         let wanted = &layout.row[layout.row.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1)..];
-        if !(lead.contains(&b'\n') || is_first && first) {
+        if !(lead.contains(&b'\n') || is_first && first || lead.is_empty() && begins_row(&body)) {
             lead = Cow::Owned([&layout.row, trim_start(&lead)].concat());
         } else if own.is_some_and(|own| own != wanted) && lead.contains(&b'\n') {
             if !layout.free_indentation {
@@ -184,6 +184,16 @@ fn put<'t>(
     let (before, behind) = (Seg::Bytes(before, from), Seg::Bytes(behind, from));
     out.extend(if separated { [before, separator, behind] } else { [separator, before, behind] });
     Ok(())
+}
+
+/// Does a unit without a lead have one in its first unit?
+fn begins_row(body: &[Seg<'_>]) -> bool {
+    let first = body.iter().find(|seg| !matches!(seg, Seg::Bytes(bytes, _) if bytes.is_empty()));
+    match first {
+        Some(Seg::Bytes(bytes, _)) => begins_line(bytes),
+        Some(Seg::Clash(_)) => true,
+        None => false,
+    }
 }
 
 fn trim_start(bytes: &[u8]) -> &[u8] {

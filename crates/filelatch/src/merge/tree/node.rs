@@ -63,6 +63,8 @@ pub(in crate::merge) struct Node {
     pub(in crate::merge) rows: bool,
     /// Whether the units of this container are separated ([`Language::separator`]).
     pub(in crate::merge) separated: bool,
+    /// All that stands behind it is its own, up to the next section: it stands behind the other units of its container.
+    pub(in crate::merge) section: bool,
     /// What the unit is called in its map: the key as readers see it, without quotes and escapes.
     pub(in crate::merge) name: Option<Box<str>>,
     /// What a leaf says, if its bytes are not the usual way to write it: `'a'` says `"a"`. The bytes of another type's value never
@@ -95,6 +97,7 @@ impl Node {
             shape,
             rows: false,
             separated: false,
+            section: false,
             name: None,
             says: None,
             item,

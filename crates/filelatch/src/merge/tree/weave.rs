@@ -81,6 +81,7 @@ pub(super) struct Unit<'t> {
     pub(super) from: From,
     /// The version whose indentation it has.
     pub(super) side: usize,
+    pub(super) section: bool,
     /// Whether it was the first in its container.
     pub(super) first: bool,
 }
@@ -149,6 +150,7 @@ impl<'t> Weaver<'t, '_> {
             separated: node.separator.is_some(),
             from,
             side,
+            section: node.section,
             first: false,
         }
     }
@@ -191,7 +193,8 @@ impl<'t> Weaver<'t, '_> {
         let lead = part(0)?;
         let side = if lead == t[0] && lead != o[0] { THEIRS } else { OURS };
         let from = Some(Source::Merged);
-        Ok(Unit { lead, body, tail, separated: separated[0] || separated[1], from, side, first: false })
+        let section = trees[OURS].node(ours).section;
+        Ok(Unit { lead, body, tail, separated: separated[0] || separated[1], from, side, section, first: false })
     }
 
     fn value(&mut self, base: Option<NodeId>, ours: NodeId, theirs: NodeId, out: &mut Vec<Seg<'t>>) -> Settled<()> {
@@ -242,6 +245,15 @@ impl<'t> Weaver<'t, '_> {
                 parts.extend(self.part(&slots[index]));
             }
             self.run(run, &slots, shape, sorted, &mut parts);
+        }
+        let is_section = |part: &Part<'_>| match part {
+            Part::Unit(unit) => unit.section,
+            Part::Clash(ids, _) => {
+                [BASE, OURS, THEIRS].into_iter().any(|side| ids[side].iter().any(|&id| trees[side].node(id).section))
+            }
+        };
+        if parts.iter().any(is_section) {
+            parts.sort_by_key(is_section);
         }
         let layout = Layout::of(&trees, nodes).ok_or(Unsettled)?;
         emit::container(&trees, nodes, &layout, parts, out)

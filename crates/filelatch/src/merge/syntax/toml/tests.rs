@@ -72,7 +72,7 @@ fn names(tree: &Tree, path: &[&str]) -> Vec<String> {
 fn tables_pairs_and_blocks_are_units() {
     let tree = built(REAL);
     assert_eq!(names(&tree, &[]), ["", "[package]", "[dependencies]", "[[bin]]", "[profile.release]"]);
-    assert_eq!(names(&tree, &["[dependencies]"]), ["serde", "\"toml.edit\"", "a.b.c"]);
+    assert_eq!(names(&tree, &["[dependencies]"]), ["serde", "\"toml.edit\"", "a"]);
     assert_eq!(names(&tree, &["[[bin]]", "0"]), ["name", "path", "[bin.metadata]"]);
     assert_eq!(part(&tree, &[""], Node::open), "\n# What the project is.\n# Written by hand.");
     assert_eq!(part(&tree, &["[dependencies]"], Node::lead), "\n\n# The parts.\n");
@@ -120,10 +120,27 @@ fn spelling_is_not_meaning() {
     };
     assert_eq!(meaning(same[0]), meaning(same[1]));
     for other in ["a = 1\n", "a = \"1\"\n", "a = '1 '\n", "[a]\n", "[[a]]\n", "a = {}\n", "a = []\n", "\"[a]\" = 1\n"] {
-        for another in ["a = 2\n", "a = true\n", "a.b = 1\n", "'a.b' = 1\n", "[a.b]\n", "[['a.b']]\n"] {
+        for another in
+            ["a = 2\n", "a = true\n", "a.b = 1\n", "'a.b' = 1\n", "a = { b = 2 }\n", "[a.b]\n", "[['a.b']]\n"]
+        {
             assert_ne!(meaning(other), meaning(another), "{other} {another}");
         }
     }
+}
+
+/// MERGE-1: dotted keys that stand together are a table of their own.
+#[test]
+fn dotted_keys_are_tables() {
+    let tree = built("[t]\n# c\na.b = 1\na.c.d = 2\nb.x = 1\nc = { d.e = 1 }\nb.y = 2\n");
+    assert_eq!(names(&tree, &["[t]"]), ["a", "b.x", "c", "b.y"]);
+    assert_eq!(names(&tree, &["[t]", "a"]), ["b", "c.d"]);
+    assert_eq!(part(&tree, &["[t]", "a"], |node| node.item), "\n# c\na.b = 1\na.c.d = 2");
+    assert_eq!(part(&tree, &["[t]", "a", "c.d"], |node| node.head), "a.c.d = ");
+    let meaning = |text: &str| {
+        let tree = built(text);
+        tree.node(tree.root).meaning
+    };
+    assert_eq!(meaning("a.b = 1\na.c = 2\n"), meaning("a = { b = 1, c = 2 }\n"));
 }
 
 /// MERGE-1: line ends of any kind, a byte order mark, no last line end, nothing at all.

@@ -1,0 +1,203 @@
+//! TOML: what people change in one file at one time.
+
+use filelatch::merge::{Kind, Markers, MergeOptions, Merged, merge};
+
+fn run(base: &str, ours: &str, theirs: &str) -> Merged {
+    let options = MergeOptions { kind: Kind::Toml, ..MergeOptions::default() };
+    merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &options)
+}
+
+fn text(merged: &Merged) -> String {
+    String::from_utf8(merged.render(&Markers::default())).unwrap()
+}
+
+/// Clean, with this result, whoever is called ours.
+#[track_caller]
+fn fits(base: &str, ours: &str, theirs: &str, expected: &str) {
+    for (ours, theirs) in [(ours, theirs), (theirs, ours)] {
+        let merged = run(base, ours, theirs);
+        assert!(merged.is_clean(), "{}\n{:?}", text(&merged), merged.fallback());
+        assert_eq!(text(&merged), expected);
+    }
+}
+
+/// Clean, with ours before theirs.
+#[track_caller]
+fn fits_in_order(base: &str, ours: &str, theirs: &str, expected: &str) {
+    let merged = run(base, ours, theirs);
+    assert!(merged.is_clean(), "{}\n{:?}", text(&merged), merged.fallback());
+    assert_eq!(text(&merged), expected);
+    assert!(run(base, theirs, ours).is_clean());
+}
+
+/// A conflict, shown so, whoever is called ours.
+#[track_caller]
+fn clashes(base: &str, ours: &str, theirs: &str, expected: &str) {
+    let merged = run(base, ours, theirs);
+    assert!(!merged.is_clean(), "{}", text(&merged));
+    assert_eq!(text(&merged), expected);
+    assert!(!run(base, theirs, ours).is_clean());
+}
+
+/// MERGE-1: neighbouring pairs, changed by one side each.
+#[test]
+fn neighbouring_pairs() {
+    fits(
+        "[dependencies]\nlog = \"0.4\"\nrand = \"0.8\"\nserde = \"1.0\"\n",
+        "[dependencies]\nlog = \"0.5\"\nrand = \"0.8\"\nserde = \"1.0\"\n",
+        "[dependencies]\nlog = \"0.4\"\nrand = \"0.9\" # why\n",
+        "[dependencies]\nlog = \"0.5\"\nrand = \"0.9\" # why\n",
+    );
+}
+
+/// MERGE-1: feature lists on one line, and a version beside them.
+#[test]
+fn lists_and_inline_tables_on_one_line() {
+    fits(
+        "[features]\nfull = [\"a\", \"b\"]\n\n[dependencies]\nserde = { version = \"1.0\", features = [\"rc\"] }\n",
+        "[features]\nfull = [\"b\"]\n\n[dependencies]\nserde = { version = \"1.1\", features = [\"rc\"] }\n",
+        "[features]\nfull = [\"a\", \"b\", \"c\"]\n\n[dependencies]\nserde = { version = \"1.0\", features = [\"rc\", \"std\"], optional = true }\n",
+        "[features]\nfull = [\"b\", \"c\"]\n\n[dependencies]\nserde = { version = \"1.1\", features = [\"rc\", \"std\"], optional = true }\n",
+    );
+}
+
+/// MERGE-1: both add to a list in rows; the comma at its end stays as it was.
+#[test]
+fn lists_in_rows() {
+    fits_in_order(
+        "[workspace]\nmembers = [\n    \"z\",\n    \"a\",\n]\n",
+        "[workspace]\nmembers = [\n    \"z\",\n    \"a\",\n    \"ours\",\n]\n",
+        "[workspace]\nmembers = [\n    \"z\",\n    \"a\",\n    \"theirs\", # new\n]\n",
+        "[workspace]\nmembers = [\n    \"z\",\n    \"a\",\n    \"ours\",\n    \"theirs\", # new\n]\n",
+    );
+    fits_in_order(
+        "x = [\n  \"z\",\n  \"a\"\n]\n",
+        "x = [\n  \"z\",\n  \"a\",\n  \"ours\"\n]\n",
+        "x = [\n  \"z\",\n  \"a\",\n  \"theirs\"\n]\n",
+        "x = [\n  \"z\",\n  \"a\",\n  \"ours\",\n  \"theirs\"\n]\n",
+    );
+    // Sorted on both sides: it stays so.
+    fits(
+        "x = [\n  \"a\",\n  \"c\",\n  \"e\",\n]\n",
+        "x = [\n  \"a\",\n  \"c\",\n  \"e\",\n  \"h\",\n]\n",
+        "x = [\n  \"a\",\n  \"c\",\n  \"e\",\n  \"g\",\n]\n",
+        "x = [\n  \"a\",\n  \"c\",\n  \"e\",\n  \"g\",\n  \"h\",\n]\n",
+    );
+}
+
+/// MERGE-1: both add a table, or a pair, at one place.
+#[test]
+fn additions_at_one_place() {
+    fits_in_order(
+        "[package]\nname = \"x\"\n",
+        "[package]\nname = \"x\"\n\n[lib]\npath = \"o\"\n",
+        "[package]\nname = \"x\"\nedition = \"2021\"\n\n# for tests\n[dev]\npath = \"o\"\n",
+        "[package]\nname = \"x\"\nedition = \"2021\"\n\n[lib]\npath = \"o\"\n\n# for tests\n[dev]\npath = \"o\"\n",
+    );
+}
+
+/// MERGE-1: a table never takes the pairs of another one: neither those at the head of the document nor those of a block.
+#[test]
+fn pairs_stay_in_their_tables() {
+    fits("a = 1\n", "a = 1\n\n[t]\nx = 1\n", "a = 1\nb = 2\n", "a = 1\nb = 2\n\n[t]\nx = 1\n");
+    fits("", "b = 2\n", "[t]\nx = 1\n", "b = 2\n[t]\nx = 1\n");
+    let base = "[[bin]]\nname = \"a\"\n";
+    fits(
+        base,
+        &format!("{base}[bin.x]\ny = 1\n"),
+        &format!("{base}path = \"p\"\n"),
+        &format!("{base}path = \"p\"\n[bin.x]\ny = 1\n"),
+    );
+    // Lines that look alike: git puts theirs into the new table.
+    fits(
+        "[a]\nx = 1\n\n[c]\nx = 1\ny = 2\n",
+        "[a]\nx = 1\n\n[b]\nx = 1\n\n[c]\nx = 1\ny = 2\n",
+        "[a]\nx = 1\nz = 3\n\n[c]\nx = 1\ny = 2\n",
+        "[a]\nx = 1\nz = 3\n\n[b]\nx = 1\n\n[c]\nx = 1\ny = 2\n",
+    );
+}
+
+/// MERGE-1: blocks of one header are told apart by their names, also if other tables stand between them.
+#[test]
+fn blocks_are_told_apart() {
+    let block = |name: &str, path: &str| format!("[[bin]]\nname = \"{name}\"\npath = \"{path}\"\n\n");
+    let meta = |name: &str| format!("[meta.{name}]\nhidden = true\n\n");
+    for between in [String::new(), meta("a")] {
+        let rest = if between.is_empty() { String::new() } else { meta("b") };
+        fits(
+            &format!("{}{between}{}{rest}[end]\n", block("a", "a.rs"), block("b", "b.rs")),
+            &format!("{}{}{between}{}{rest}[end]\n", block("n", "b.rs"), block("a", "a.rs"), block("b", "b.rs")),
+            &format!("{}{between}{}{rest}[end]\n", block("a", "a.rs"), block("b", "c.rs")),
+            &format!("{}{}{between}{}{rest}[end]\n", block("n", "b.rs"), block("a", "a.rs"), block("b", "c.rs")),
+        );
+    }
+}
+
+/// MERGE-1: two versions are a conflict, of that line alone.
+#[test]
+fn versions_are_a_conflict_of_one_line() {
+    clashes(
+        "[package]\nname = \"x\"\nversion = \"1.0.0\"\nedition = \"2018\"\n",
+        "[package]\nname = \"x\"\nversion = \"1.0.1\"\nedition = \"2021\"\n",
+        "[package]\nname = \"y\"\nversion = \"1.1.0\"\nedition = \"2018\"\n",
+        "[package]\nname = \"y\"\n<<<<<<< ours\nversion = \"1.0.1\"\n=======\nversion = \"1.1.0\"\n>>>>>>> theirs\nedition = \"2021\"\n",
+    );
+}
+
+/// MERGE-1: one table in two forms is a conflict, not a table that is there twice.
+#[test]
+fn one_table_in_two_forms_is_a_conflict() {
+    let base = "[dependencies]\na = \"1\"\n";
+    for (ours, theirs) in [
+        (
+            "[dependencies]\na = \"1\"\nb = { path = \"b\" }\n",
+            "[dependencies]\na = \"1\"\n\n[dependencies.b]\npath = \"b\"\n",
+        ),
+        (
+            "[dependencies]\na = \"1\"\nb.path = \"b\"\n",
+            "[dependencies]\na = \"1\"\n\n[dependencies.b]\npath = \"b\"\n",
+        ),
+        ("[dependencies]\na = \"1\"\n\n[[b]]\n", "[dependencies]\na = \"1\"\n\n[b]\n"),
+    ] {
+        for (ours, theirs) in [(ours, theirs), (theirs, ours)] {
+            let merged = run(base, ours, theirs);
+            assert!(!merged.is_clean(), "{}", text(&merged));
+        }
+    }
+}
+
+/// MERGE-1: `a.b = …` is the same unit as `a = { b = … }`: what one side deletes, the other does not keep in another form unseen.
+#[test]
+fn dotted_keys_are_tables() {
+    let base = "[dependencies]\nlog = \"0.4\"\nrand = \"0.8\"\n";
+    fits(
+        base,
+        "[dependencies]\nlog.workspace = true\nrand = \"0.8\"\n",
+        "[dependencies]\nlog = \"0.4\"\nrand.workspace = true\n",
+        "[dependencies]\nlog.workspace = true\nrand.workspace = true\n",
+    );
+    clashes(
+        base,
+        "[dependencies]\nlog.workspace = true\nrand = \"0.8\"\n",
+        "[dependencies]\nrand = \"0.9\"\n",
+        "[dependencies]\n<<<<<<< ours\nlog.workspace = true\n=======\n>>>>>>> theirs\nrand = \"0.9\"\n",
+    );
+    fits_in_order(
+        "[t]\na.x = 1\na.y = 1\n[u]\n",
+        "[t]\na.x = 1\na.y = 2\na.p = 3\n[u]\n",
+        "[t]\na.x = 2\na.y = 1\na.q = 4\n[u]\n",
+        "[t]\na.x = 2\na.y = 2\na.p = 3\na.q = 4\n[u]\n",
+    );
+}
+
+/// MERGE-1: line ends stay what they are.
+#[test]
+fn line_ends() {
+    let crlf = |text: &str| text.replace('\n', "\r\n");
+    fits(
+        &crlf("\u{feff}[t]\na = 1\nb = 2"),
+        &crlf("\u{feff}[t]\na = 2\nb = 2"),
+        &crlf("\u{feff}[t]\na = 1\nb = 3\nc = 4"),
+        &crlf("\u{feff}[t]\na = 2\nb = 3\nc = 4"),
+    );
+}
