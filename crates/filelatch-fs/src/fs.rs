@@ -96,6 +96,10 @@ pub trait FsDir: Debug + Send + Sync + 'static {
     /// Moves an entry into another directory of the same file system without replacing anything there.
     fn move_to(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()>;
 
+    /// Moves an entry into another directory of the same file system; replaces what has the name there. One atomic operation, also
+    /// where [`FsDir::move_to`] is two; [`io::ErrorKind::CrossesDevices`] where the directories have not one file system.
+    fn move_over(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()>;
+
     /// Removes an entry that is not a directory.
     fn remove(&self, name: &OsStr) -> io::Result<()>;
 

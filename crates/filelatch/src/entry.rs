@@ -1,5 +1,6 @@
 //! Everything this process shares about one file: its lock, its cache, its queue of changes.
 
+use std::ffi::OsStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -8,6 +9,9 @@ use filelatch_fs::{FsFile, FsKind};
 use crate::doc::Document;
 use crate::error::{Conflict, Error, Result};
 use crate::guard::Held;
+use crate::keep::Keep;
+use crate::keep::history::History;
+use crate::keep::publish::Keeping;
 use crate::lease::desk::LeaseDesk;
 use crate::lock::owner::Owner;
 use crate::lock::records::{RecordTenure, Records};
@@ -40,6 +44,8 @@ pub(crate) struct Entry {
     pub(crate) policy: Policy,
     pub(crate) workspace: Option<Arc<Workspace>>,
     pub(crate) read_limit: u64,
+    /// Where its versions are kept; `None`: nowhere.
+    pub(crate) history: Option<History>,
     kept: Mutex<Option<Kept>>,
     swept: AtomicBool,
 }
@@ -51,6 +57,17 @@ struct Kept {
     document: Option<Document>,
 }
 
+/// What most publishes have nothing of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extra<'a> {
+    /// Report the version that an unchecked write displaced.
+    pub(crate) report_displaced: bool,
+    /// Versions on the way to this one.
+    pub(crate) passed: &'a [Arc<Content>],
+    /// What a file that does not exist takes its metadata from.
+    pub(crate) like: Option<&'a Current>,
+}
+
 impl Entry {
     pub(crate) fn new(
         resource: Resource,
@@ -59,6 +76,10 @@ impl Entry {
         read_limit: u64,
     ) -> Arc<Entry> {
         let resource = Arc::new(resource);
+        let history = workspace.as_ref().and_then(|workspace| {
+            let relative = resource.place.path.strip_prefix(&workspace.root).ok()?;
+            History::of(workspace, relative, policy.keep, policy.keep_limits)
+        });
         Arc::new(Entry {
             leases: LeaseDesk::new(&resource.place),
             records: Records::new(Arc::clone(&resource)),
@@ -68,6 +89,7 @@ impl Entry {
             policy,
             workspace,
             read_limit,
+            history,
             kept: Mutex::new(None),
             swept: AtomicBool::new(false),
         })
@@ -119,6 +141,7 @@ impl Entry {
         mut head: Head,
         durability: Durability,
         report_displaced: bool,
+        passed: &[Arc<Content>],
     ) -> Result<Ended> {
         let place = self.place();
         let Some(new) = head.content(place)? else {
@@ -132,13 +155,18 @@ impl Entry {
             self.keep(new, head);
             return Ok(ended);
         }
-        let temp = self.prepare(&new, head.disk.is_some())?;
+        let like = head.like.take();
+        let temp = self.prepare(&new, head.disk.is_some() || like.is_some())?;
         let base = match (&head.disk, head.depends_on_disk) {
             (None, _) => Base::Absent,
             (Some(disk), false) => Base::Unchecked(Some(&disk.current)),
-            (Some(disk), true) => Base::Bytes(&disk.current, &disk.content(place)?.bytes),
+            (Some(disk), true) => Base::Bytes(&disk.current, disk.content(place)?),
         };
-        let published = self.publish(tenure, temp, &base, durability, report_displaced)?;
+        // The last is the new version itself, and changes that left all as it was are no versions.
+        let mut passed: Vec<_> = passed.iter().filter(|content| content.bytes[..] != new.bytes[..]).cloned().collect();
+        passed.dedup_by(|a, b| a.bytes[..] == b.bytes[..]);
+        let extra = Extra { report_displaced, passed: &passed, like: like.as_deref() };
+        let published = self.publish(tenure, temp, &base, durability, &extra)?;
         self.keep(new, head);
         Ok(Ended {
             version: Some(published.version),
@@ -163,14 +191,18 @@ impl Entry {
         temp: Temp,
         base: &Base<'_>,
         durability: Durability,
-        report_displaced: bool,
+        extra: &Extra<'_>,
     ) -> Result<Published> {
+        let Extra { report_displaced, passed, like } = *extra;
+        let history = self.history.as_ref().filter(|history| history.keep != Keep::None);
         let publisher = Publisher {
             parts: self.parts(),
             place: self.place(),
             resource: tenure.map(|tenure| &*tenure.resource),
             how: self.how(durability),
             report_displaced,
+            like,
+            keeping: history.map(|history| Keeping { history, parts: self.parts(), durability, passed }),
             fence: tenure.and_then(|tenure| tenure.fence).map(|token| (&self.leases, token)),
         };
         self.cache.forget();
@@ -187,9 +219,26 @@ impl Entry {
             let shown = || place.dir.stat(&place.name).ok().map(|stat| stat.id);
             let is_alone = || tenure.resource.stands() && (in_place || shown() == ours);
             // Tidying up after the dead must not make a write of the living fail.
-            sweep::sweep(place, &self.resource.lock, SWEEP_LIMIT, &is_alone).ok();
+            sweep::sweep(place, &self.resource.lock, SWEEP_LIMIT, &is_alone, &|name| self.put_away(name)).ok();
         }
         Ok(published)
+    }
+
+    /// A dead writer's file that nobody needs: the version that it had replaced and did not come to keep is kept, anything else is removed.
+    pub(crate) fn put_away(&self, name: &OsStr) -> std::io::Result<()> {
+        let place = self.place();
+        let history = self.history.as_ref().filter(|history| history.keep != Keep::None);
+        if let Some(history) = history
+            && history.inherit(self.parts(), place, name)?
+        {
+            return Ok(());
+        }
+        place.dir.remove(name)
+    }
+
+    /// Does anybody want to know what a document was between two changes of one publish?
+    pub(crate) fn keeps_every(&self) -> bool {
+        self.history.as_ref().is_some_and(|history| history.keep == Keep::Every)
     }
 
     /// Keeps the newest content for the next change, and lets go of the replaced file.

@@ -176,6 +176,44 @@ pub enum Error {
     #[error("{0}")]
     Conflict(Box<Conflict>),
 
+    /// Versions are kept in a workspace only, and the file is in none, or in one that belongs to another user.
+    #[error("no versions of `{}` are kept: it is in no workspace", path.display())]
+    NoWorkspace {
+        /// The file.
+        path: PathBuf,
+    },
+
+    /// No such version of the file is kept.
+    #[error("no version {wanted} of `{}` is kept", path.display())]
+    NoSuchVersion {
+        /// The file.
+        path: PathBuf,
+        /// What was asked for.
+        wanted: String,
+    },
+
+    /// Several kept versions begin with these digits.
+    #[error("{} kept versions of `{}` begin with {prefix}", versions.len(), path.display())]
+    AmbiguousVersion {
+        /// The file.
+        path: PathBuf,
+        /// The digits.
+        prefix: String,
+        /// The versions.
+        versions: Vec<Version>,
+    },
+
+    /// The version was kept, and its bytes were changed since: it is not what it was, and is not used.
+    #[error("the kept version {} of `{}` was changed since it was kept", version.short(), path.display())]
+    DamagedVersion {
+        /// The file.
+        path: PathBuf,
+        /// The version that was asked for.
+        version: Version,
+        /// Where its file lies.
+        kept: PathBuf,
+    },
+
     /// The document can't be read or changed as asked.
     #[error("`{}`: {source}", path.display())]
     Document {
@@ -319,6 +357,10 @@ impl Error {
             Error::Forked { .. } => "forked",
             Error::Unrecovered { .. } => "unrecovered",
             Error::Conflict(_) => "conflict",
+            Error::NoWorkspace { .. } => "no-workspace",
+            Error::NoSuchVersion { .. } => "no-such-version",
+            Error::AmbiguousVersion { .. } => "ambiguous-version",
+            Error::DamagedVersion { .. } => "damaged-version",
             Error::Document { source, .. } => match source {
                 DocError::Parse { .. } => "not-parseable",
                 DocError::NotUtf8 { .. } => "not-utf8",
@@ -356,6 +398,10 @@ impl Error {
             | Error::LockLost { path }
             | Error::Forked { path }
             | Error::Unrecovered { path, .. }
+            | Error::NoWorkspace { path }
+            | Error::NoSuchVersion { path, .. }
+            | Error::AmbiguousVersion { path, .. }
+            | Error::DamagedVersion { path, .. }
             | Error::Document { path, .. }
             | Error::PublishedNotDurable { path, .. }
             | Error::BatchFailed { path, .. }
@@ -402,6 +448,18 @@ impl Error {
             }
             Error::Unrecovered { .. } => hint("nothing was changed; `filelatch status` shows what is left"),
             Error::Conflict(conflict) => conflict.hints(),
+            Error::NoWorkspace { .. } => {
+                hint("`filelatch init` in the project's folder makes a workspace: from then on each write keeps what it replaces")
+            }
+            Error::NoSuchVersion { path, .. } => vec![
+                format!("nothing was changed; `filelatch history {}` lists what is kept", path.display()),
+                "a version is named by at least 16 of its digits".to_owned(),
+            ],
+            Error::AmbiguousVersion { .. } => hint("nothing was changed; give more digits"),
+            Error::DamagedVersion { kept, .. } => vec![
+                "nothing was changed; an older or newer version may be whole".to_owned(),
+                format!("what is left of it lies in `{}`", kept.display()),
+            ],
             Error::Document { source, .. } => source.hints(),
             Error::PublishedNotDurable { .. } => {
                 hint("the disk reported an error: check it; write the content again once it is healthy")

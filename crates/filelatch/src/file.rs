@@ -29,6 +29,7 @@ use crate::snapshot::Snapshot;
 use crate::update::combine::{Ended, Part, combine};
 use crate::update::head::{Head, doc_error};
 use crate::version::Expect;
+use crate::write::current::Current;
 use crate::write::{Durability, Notice, current};
 use crate::write_path::{self, Written};
 use crate::writer::FileWriter;
@@ -419,11 +420,24 @@ impl LatchFile {
     /// Nothing is written unless the file is what `options.expect` says ([`Error::Conflict`] otherwise, or as the strategy has
     /// it). Writes of one process that wait for the same file share one publish.
     pub fn write(&self, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Written> {
+        self.write_like(bytes, options, None)
+    }
+
+    /// As [`LatchFile::write`]; a file that does not exist gets the metadata of `like`.
+    pub(crate) fn write_like(
+        &self,
+        bytes: &[u8],
+        options: &WriteOptions<'_>,
+        like: Option<&Arc<Current>>,
+    ) -> Result<Written> {
         let mut decided = None;
         let entry = self.entry()?;
         let ended = self.combined(&entry, options, &mut |head| {
             let result = write_path::decide(&entry, head, bytes, options);
             let accepted = result.is_ok();
+            if accepted && head.disk.is_none() {
+                head.like = like.cloned();
+            }
             decided = Some(result);
             accepted
         })?;

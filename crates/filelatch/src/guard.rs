@@ -266,6 +266,6 @@ impl Guard {
     fn publish(&self, head: Head, options: &WriteOptions<'_>) -> Result<crate::update::combine::Ended> {
         let entry = &self.held.entry;
         let durability = options.durability.unwrap_or(entry.policy.durability);
-        entry.publish_head(self.held.tenure.as_ref(), head, durability, true)
+        entry.publish_head(self.held.tenure.as_ref(), head, durability, true, &[])
     }
 }

@@ -109,6 +109,7 @@ mod file;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guard;
+pub mod keep;
 pub mod lease;
 pub mod lock;
 pub mod merge;
@@ -130,6 +131,7 @@ pub use engine::{Builder, Filelatch, Inherited};
 pub use error::{Conflict, Error, Result};
 pub use file::{LatchFile, WriteOptions};
 pub use guard::{Guard, SharedGuard, Validity};
+pub use keep::{Keep, KeepLimits, KeptVersion, Pruned};
 pub use lease::{InheritedLease, Lease, LeaseOptions, LeaseState, Leases};
 pub use lock::holder::LockState;
 pub use lock::{

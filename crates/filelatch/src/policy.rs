@@ -16,6 +16,10 @@
 //! lock_file = "hidden"        # .name.lock; or "suffix": name.lock
 //! lock = "file"               # as above, for these files
 //! if_unavailable = "error"    # or "proceed": warn and go on without the lock
+//! keep = "displaced"          # versions that are kept: none, displaced (default), current, every
+//! keep_versions = 50          # of these so many…
+//! keep_age = "30d"            # …and none so long after it was replaced…
+//! keep_bytes = "256MB"        # …and so many bytes
 //! ```
 
 use std::path::Path;
@@ -26,6 +30,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::keep::{Keep, KeepLimits, Size};
 use crate::lock::{IfUnavailable, LockMode, Wait};
 use crate::path::LockFileName;
 use crate::write::{Durability, HardLinks};
@@ -76,6 +81,10 @@ pub struct Policy {
     pub lock_file: LockFileName,
     /// False: nothing is locked at all (LOCK-21).
     pub locks: bool,
+    /// Which versions are kept, of files in a workspace.
+    pub keep: Keep,
+    /// How much of them.
+    pub keep_limits: KeepLimits,
 }
 
 impl Default for Policy {
@@ -89,6 +98,8 @@ impl Default for Policy {
             lock: LockMode::default(),
             lock_file: LockFileName::default(),
             locks: true,
+            keep: Keep::default(),
+            keep_limits: KeepLimits::default(),
         }
     }
 }
@@ -99,6 +110,7 @@ pub(crate) struct Policies {
     locks: Option<bool>,
     lock: Option<LockMode>,
     wait: Option<Wait>,
+    keep: KeepRule,
     rules: Vec<Rule>,
 }
 
@@ -118,6 +130,10 @@ struct RawConfig {
     lock: Option<Text<LockMode>>,
     #[serde(default)]
     timeout: Option<Text<Period>>,
+    keep: Option<Text<Keep>>,
+    keep_versions: Option<u32>,
+    keep_age: Option<Text<Period>>,
+    keep_bytes: Option<Text<Size>>,
     #[serde(default)]
     policy: Vec<RawRule>,
 }
@@ -133,6 +149,40 @@ struct RawRule {
     lock: Option<Text<LockMode>>,
     lock_file: Option<Text<LockFileName>>,
     if_unavailable: Option<Text<IfUnavailable>>,
+    keep: Option<Text<Keep>>,
+    keep_versions: Option<u32>,
+    keep_age: Option<Text<Period>>,
+    keep_bytes: Option<Text<Size>>,
+}
+
+/// What is said about kept versions, for all files or for some.
+#[derive(Clone, Copy, Debug, Default)]
+struct KeepRule {
+    keep: Option<Keep>,
+    versions: Option<u32>,
+    age: Option<Duration>,
+    bytes: Option<u64>,
+}
+
+impl KeepRule {
+    fn over(self, policy: &mut Policy) {
+        policy.keep = self.keep.unwrap_or(policy.keep);
+        let limits = &mut policy.keep_limits;
+        limits.versions = self.versions.unwrap_or(limits.versions);
+        limits.age = self.age.unwrap_or(limits.age);
+        limits.bytes = self.bytes.unwrap_or(limits.bytes);
+    }
+}
+
+impl RawRule {
+    fn keep(&self) -> KeepRule {
+        KeepRule {
+            keep: self.keep.map(|t| t.0),
+            versions: self.keep_versions,
+            age: self.keep_age.map(|t| t.0.0),
+            bytes: self.keep_bytes.map(|t| t.0.0),
+        }
+    }
 }
 
 /// A value that is written as text.
@@ -163,7 +213,7 @@ impl FromStr for Switch {
     }
 }
 
-/// A length of time as people write it: `500ms`, `5s`, `2m`, `1h`.
+/// A length of time as people write it: `500ms`, `5s`, `2m`, `1h`, `30d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period(pub Duration);
 
@@ -171,7 +221,7 @@ impl FromStr for Period {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a length of time: a number with ms, s, m or h");
+        let wrong = || format!("`{text}` is not a length of time: a number with ms, s, m, h or d");
         let split = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
         let (number, unit) = text.split_at(split);
         let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -180,6 +230,7 @@ impl FromStr for Period {
             "s" => 1000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return Err(wrong()),
         };
         number.checked_mul(millis).map(|ms| Period(Duration::from_millis(ms))).ok_or_else(wrong)
@@ -239,6 +290,12 @@ impl Policies {
             locks: raw.locks.map(|l| l.0.0),
             lock: raw.lock.map(|l| l.0),
             wait: raw.timeout.map(wait_of),
+            keep: KeepRule {
+                keep: raw.keep.map(|t| t.0),
+                versions: raw.keep_versions,
+                age: raw.keep_age.map(|t| t.0.0),
+                bytes: raw.keep_bytes.map(|t| t.0.0),
+            },
             rules: rules.collect::<Result<_>>()?,
         })
     }
@@ -249,6 +306,7 @@ impl Policies {
         policy.locks = self.locks.unwrap_or(true) && defaults.locks;
         policy.lock = self.lock.unwrap_or(defaults.lock);
         policy.wait = self.wait.unwrap_or(defaults.wait);
+        self.keep.over(&mut policy);
         if let Some(Rule { raw, wait, .. }) = self.rules.iter().find(|rule| rule.glob.is_match(relative)) {
             policy.strategy = raw.strategy.map_or(policy.strategy, |t| t.0);
             policy.durability = raw.durability.map_or(policy.durability, |t| t.0);
@@ -257,6 +315,7 @@ impl Policies {
             policy.lock_file = raw.lock_file.map_or(policy.lock_file, |t| t.0);
             policy.if_unavailable = raw.if_unavailable.map_or(policy.if_unavailable, |t| t.0);
             policy.wait = wait.unwrap_or(policy.wait);
+            raw.keep().over(&mut policy);
         }
         policy
     }

@@ -228,7 +228,7 @@ impl RecordGuard {
 
     fn publish(&self, tenure: Option<&Tenure>, head: Head, options: &WriteOptions<'_>) -> Result<Ended> {
         let durability = options.durability.unwrap_or(self.entry.policy.durability);
-        self.entry.publish_head(tenure, head, durability, true)
+        self.entry.publish_head(tenure, head, durability, true, &[])
     }
 }
 

@@ -5,6 +5,7 @@
 //! A workspace is obeyed only when its folder and configuration belong to the user or to root, or when it was listed as
 //! trusted (P16): a planted configuration must not switch locks off. One that is not obeyed is reported, not ignored in silence.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +35,10 @@ pub(crate) struct Workspace {
     /// The folder that holds `.filelatch`.
     pub(crate) root: PathBuf,
     pub(crate) policies: Policies,
+    /// Its folder is the user's or root's, or was listed: what is in files may be put there.
+    pub(crate) is_trusted: bool,
+    /// The folder's owner.
+    owner: u32,
 }
 
 impl Workspace {
@@ -62,16 +67,23 @@ impl Workspace {
         let path = own.join(CONFIG);
         let fail = |e| Error::io("read", &path, e);
         let dir = parts.fs.open_dir(own).map_err(|e| Error::io("open", own, e))?;
+        let owned = |stat: &Stat| stat.uid == parts.host.uid() || stat.uid == 0;
+        let listed = trusted.iter().any(|t| t == root);
+        let workspace = Workspace {
+            root: root.to_owned(),
+            policies: Policies::default(),
+            is_trusted: owned(stat) || listed,
+            owner: stat.uid,
+        };
         let file = match dir.open(CONFIG.as_ref(), Access::Read) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Ok(Workspace { root: root.to_owned(), policies: Policies::default() });
+                return Ok(workspace);
             }
             Err(e) => return Err(fail(e)),
         };
         let config = file.stat().map_err(fail)?;
-        let owned = |stat: &Stat| stat.uid == parts.host.uid() || stat.uid == 0;
-        let obeyed = owned(stat) && owned(&config) || trusted.iter().any(|t| t == root);
+        let obeyed = owned(stat) && owned(&config) || listed;
         if !obeyed {
             let message = "it belongs to another user, so it is not obeyed; list its folder as trusted if you know it";
             return Err(Error::Config { path, message: message.to_owned() });
@@ -80,7 +92,52 @@ impl Workspace {
             return Err(Error::NotAFile { path, what: "something else" });
         }
         let text = read_to_end(&*file, CONFIG_LIMIT).map_err(fail)?;
-        Ok(Workspace { root: root.to_owned(), policies: Policies::parse(&text, &path)? })
+        Ok(Workspace { policies: Policies::parse(&text, &path)?, ..workspace })
+    }
+
+    /// The workspace's own folder.
+    pub(crate) fn own_path(&self) -> PathBuf {
+        self.root.join(WORKSPACE_DIR)
+    }
+
+    /// A folder in the workspace's own, by the names that lead to it, for what is in files. `None`: it is not there, and is not to be made.
+    ///
+    /// Only its owner may enter it, unless he has opened it to his group: what is made in it then is open to the group, too. Links are not
+    /// followed, and a stranger's folder is refused. With `create` its name is durable when this returns.
+    pub(crate) fn private_folder(
+        &self,
+        parts: &Parts,
+        names: &[&OsStr],
+        create: bool,
+    ) -> io::Result<Option<Arc<dyn FsDir>>> {
+        let mut parent = parts.fs.open_dir(&self.root)?.open_dir(WORKSPACE_DIR.as_ref())?;
+        let mut mode = 0o700;
+        for name in names {
+            if create {
+                match parent.create_dir(name, mode) {
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                    // Where it can't be made it may still be there.
+                    Err(e) => drop(parent.stat(name).map_err(|_| e)?),
+                    Ok(()) => {}
+                }
+            }
+            let folder = match parent.open_dir(name) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+                other => other?,
+            };
+            let stat = parent.stat(name)?;
+            let owned = stat.uid == parts.host.uid() || stat.uid == 0 || stat.uid == self.owner;
+            if stat.id != folder.id() || !owned {
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the folder belongs to another user"));
+            }
+            // Whoever puts the first thing in syncs before: then a folder that is not empty has a durable name, whoever made it.
+            if create && is_empty(&*folder)? {
+                parent.sync()?;
+            }
+            mode = stat.mode & 0o770 | 0o700;
+            parent = folder;
+        }
+        Ok(Some(parent))
     }
 
     fn sessions(&self, parts: &Parts) -> io::Result<Arc<dyn FsDir>> {
@@ -126,6 +183,15 @@ impl Workspace {
     }
 }
 
+fn is_empty(dir: &dyn FsDir) -> io::Result<bool> {
+    let mut empty = true;
+    dir.list(&mut |_| {
+        empty = false;
+        false
+    })?;
+    Ok(empty)
+}
+
 /// What `init` made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Initialized {
@@ -148,6 +214,10 @@ const CONFIG_TEXT: &str = "\
 # hard_links = \"replace\"      # or \"in-place\"
 # lock_file = \"hidden\"        # .name.lock; or \"suffix\": name.lock
 # if_unavailable = \"error\"    # or \"proceed\": warn and go on without the lock
+# keep = \"displaced\"          # replaced versions stay in .filelatch/versions; \"none\" for files with secrets
+# keep_versions = 50
+# keep_age = \"30d\"
+# keep_bytes = \"256MB\"
 ";
 
 /// Makes a workspace in `root`. What exists already is left alone.

@@ -3,11 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::entry::Entry;
+use crate::entry::{Entry, Extra};
 use crate::error::{Error, Result};
 use crate::file::{LatchFile, WriteOptions};
 use crate::guard::Guard;
 use crate::lock::LockOptions;
+use crate::snapshot::Content;
 use crate::update::combine::Ended;
 use crate::version::{Expect, Version};
 use crate::write::publish::Base;
@@ -76,14 +77,14 @@ impl FileWriter {
             Ok(old) => old,
             Err(error) => return Err(back(self, error)),
         };
-        let mut bytes = Vec::new();
+        let mut content = Content::new(Vec::new());
         if let Some(old) = old.as_ref().filter(|_| self.expect != Expect::Any) {
-            bytes = match old.read(place, self.entry.read_limit) {
-                Ok(bytes) => bytes,
+            content = match old.read(place, self.entry.read_limit) {
+                Ok(bytes) => Content::new(bytes),
                 Err(error) => return Err(back(self, error)),
             };
         }
-        let version = old.as_ref().map(|_| Version::of(&bytes));
+        let version = old.as_ref().map(|_| content.version());
         if self.expect != Expect::Any && !self.expect.admits(version.as_ref()) {
             let error = self.entry.conflict(&self.expect, version, old.as_ref());
             return Err(back(self, error));
@@ -91,10 +92,10 @@ impl FileWriter {
         let base = match &old {
             None => Base::Absent,
             Some(old) if self.expect == Expect::Any => Base::Unchecked(Some(old)),
-            Some(old) => Base::Bytes(old, &bytes),
+            Some(old) => Base::Bytes(old, &content),
         };
         let entry = Arc::clone(&self.entry);
-        let published = entry.publish(guard.tenure(), self.temp, &base, self.durability, false);
+        let published = entry.publish(guard.tenure(), self.temp, &base, self.durability, &Extra::default());
         let published = published.map_err(|error| CommitError { error, writer: None })?;
         let ended = Ended {
             version: Some(published.version),

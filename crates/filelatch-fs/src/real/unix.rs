@@ -237,6 +237,11 @@ impl FsDir for Dir {
         rename_new(self, from, dir, to)
     }
 
+    fn move_over(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()> {
+        let Some(dir) = dir.as_any().downcast_ref::<Dir>() else { return Err(io::ErrorKind::CrossesDevices.into()) };
+        retry(|| rustix::fs::renameat(&self.fd, from, &dir.fd, to))
+    }
+
     fn remove(&self, name: &OsStr) -> io::Result<()> {
         retry(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()))
     }

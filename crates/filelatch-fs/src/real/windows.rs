@@ -340,6 +340,11 @@ impl FsDir for Dir {
         self.move_entry(from, dir, to, false)
     }
 
+    fn move_over(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()> {
+        let Some(dir) = dir.as_any().downcast_ref::<Dir>() else { return Err(io::ErrorKind::CrossesDevices.into()) };
+        self.move_entry(from, dir, to, true)
+    }
+
     fn remove(&self, name: &OsStr) -> io::Result<()> {
         patiently(|| {
             let entry = self.open_entry(name, Purpose::Remove)?;

@@ -33,6 +33,7 @@ pub enum Verb {
     Exchange,
     Link,
     MoveTo,
+    MoveOver,
     Remove,
     RemoveDir,
     Symlink,
@@ -92,7 +93,7 @@ impl Verb {
 
     /// Does the call give an existing file another name?
     pub fn renames(self) -> bool {
-        matches!(self, Verb::Rename | Verb::RenameNew | Verb::Exchange | Verb::Link | Verb::MoveTo)
+        matches!(self, Verb::Rename | Verb::RenameNew | Verb::Exchange | Verb::Link | Verb::MoveTo | Verb::MoveOver)
     }
 
     /// Would a system ever answer this verb with this error? Keeps lasting faults and sweeps free of absurd runs, such as a

@@ -36,6 +36,12 @@ impl SimDir {
         self.fs.enter(verb, paths, String::new())
     }
 
+    /// Another directory of this file system.
+    fn neighbour(&self, dir: &dyn FsDir) -> io::Result<Ino> {
+        let dir = dir.as_any().downcast_ref::<SimDir>().filter(|dir| Arc::ptr_eq(&dir.fs.world, &self.fs.world));
+        dir.map(|dir| dir.ino).ok_or_else(|| errors::os(ErrorKind::CrossesDevices))
+    }
+
     fn file(&self, name: &OsStr, handle: u64) -> Box<dyn FsFile> {
         Box::new(SimFile::new(self.fs.clone(), handle, self.path.join(name)))
     }
@@ -118,11 +124,15 @@ impl FsDir for SimDir {
 
     fn move_to(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()> {
         let paths = vec![self.path.join(from), dir.path().join(to)];
-        self.fs.enter(Verb::MoveTo, paths, String::new())?.run(|state| {
-            let target = dir.as_any().downcast_ref::<SimDir>().filter(|d| Arc::ptr_eq(&d.fs.world, &self.fs.world));
-            let Some(target) = target else { return Err(errors::os(ErrorKind::CrossesDevices)) };
-            state.store.rename_new((self.ino, from), (target.ino, to))
-        })
+        self.fs
+            .enter(Verb::MoveTo, paths, String::new())?
+            .run(|state| state.store.rename_new((self.ino, from), (self.neighbour(dir)?, to)))
+    }
+
+    fn move_over(&self, from: &OsStr, dir: &dyn FsDir, to: &OsStr) -> io::Result<()> {
+        let paths = vec![self.path.join(from), dir.path().join(to)];
+        let turn = self.fs.enter(Verb::MoveOver, paths, String::new())?;
+        turn.run(|state| state.store.rename((self.ino, from), (self.neighbour(dir)?, to)))
     }
 
     fn remove(&self, name: &OsStr) -> io::Result<()> {

@@ -245,12 +245,16 @@ impl Store {
         false
     }
 
-    /// May `moved` become, or replace, what is at `to`?
-    fn may_replace(&self, moved: Ino, to: &Key) -> io::Result<()> {
+    /// May `moved`, an entry of `from`, become, or replace, what is at `to`?
+    fn may_replace(&self, from: Ino, moved: Ino, to: &Key) -> io::Result<()> {
         if self.inode(moved).node == Node::Dir && self.is_within(to.0, moved) {
             return Err(errors::os(ErrorKind::InvalidInput));
         }
         let Some(there) = self.names.get(to) else { return Ok(()) };
+        // What holds the source is not empty, whatever the source is.
+        if self.is_within(from, there.ino) {
+            return Err(errors::os(ErrorKind::DirectoryNotEmpty));
+        }
         match (self.inode(moved).node == Node::Dir, self.inode(there.ino).node == Node::Dir) {
             (false, true) => Err(errors::os(ErrorKind::IsADirectory)),
             (true, false) => Err(errors::os(ErrorKind::NotADirectory)),
@@ -272,7 +276,7 @@ impl Store {
         if self.names.get(&to_key).is_some_and(|there| there.ino == ino) {
             return Ok(());
         }
-        self.may_replace(ino, &to_key)?;
+        self.may_replace(from.0, ino, &to_key)?;
         self.commit(label, vec![(from_key, None), (to_key, Some(entry))], vec![]);
         Ok(())
     }

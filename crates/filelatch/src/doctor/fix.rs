@@ -72,7 +72,9 @@ fn under_lock(latch: &Filelatch, path: &Path, cases: &[&Case], wait: Wait) -> Re
     };
     // From here on whoever wrote it is dead, and what was interrupted is complete.
     let resource = &tenure.resource;
-    let swept = sweep::sweep(&resource.place, &resource.lock, usize::MAX, &|| resource.stands());
+    let entry = file.entry().map_err(text)?;
+    let swept =
+        sweep::sweep(&resource.place, &resource.lock, usize::MAX, &|| resource.stands(), &|name| entry.put_away(name));
     let removed = removal::remove_lock_file(tenure);
     let outcome = |case: &&Case| {
         let own = lock_of(case).is_some_and(|lock| *lock == resource.lock.name);

@@ -24,6 +24,7 @@ use crate::lock::acquire::{Look, Request, Watch, holders};
 use crate::lock::cancel::{CancelToken, Watched};
 use crate::lock::owner::Owner;
 use crate::lock::resource::{Resource, Tenure, locked};
+use crate::snapshot::Content;
 use crate::update::head::Head;
 use crate::version::Version;
 use crate::write::{Durability, Notice};
@@ -74,6 +75,14 @@ struct Batch {
     attempts: u32,
     /// Of attempts before this one.
     notices: Vec<Notice>,
+    /// What each change made of the document, where the policy keeps every version.
+    passed: Vec<Arc<Content>>,
+}
+
+impl Batch {
+    fn new(tenure: Option<Tenure>, head: Head, attempts: u32, notices: Vec<Notice>) -> Batch {
+        Batch { tenure, head, members: Vec::new(), attempts, notices, passed: Vec::new() }
+    }
 }
 
 /// What a change is told when its batch is on disk.
@@ -165,9 +174,7 @@ pub(crate) fn combine(
                 });
                 let begun = (part.lock)(left).and_then(|tenure| Ok((tenure, entry.read_head()?)));
                 match begun {
-                    Ok((tenure, head)) => {
-                        Box::new(Batch { tenure, head, members: Vec::new(), attempts: 0, notices: Vec::new() })
-                    }
+                    Ok((tenure, head)) => Box::new(Batch::new(tenure, head, 0, Vec::new())),
                     Err(e) => {
                         entry.combiner.next_leader(host);
                         return Err(e);
@@ -266,6 +273,12 @@ fn turn(
     let member = matches!(outcome, Ok(true));
     if member {
         batch.members.push(Arc::clone(slot));
+        // What can't be rendered fails at the publish, for all.
+        if entry.keeps_every()
+            && let Ok(Some(content)) = batch.head.content(&entry.resource.place)
+        {
+            batch.passed.push(content);
+        }
     }
     pass_on(entry, batch);
     match outcome {
@@ -283,14 +296,14 @@ fn pass_on(entry: &Arc<Entry>, mut batch: Box<Batch>) {
         if let Some(next) = next {
             return next.send(&*host, Message::Turn(batch));
         }
-        let Batch { tenure, head, members, attempts, mut notices } = *batch;
+        let Batch { tenure, head, members, attempts, mut notices, passed } = *batch;
         if members.is_empty() {
             drop(tenure);
             return entry.combiner.next_leader(&host);
         }
         let durability = members.iter().map(|slot| slot.durability).max().unwrap_or_default();
         let newest = members.iter().rposition(|slot| slot.newest_wins);
-        let result = entry.publish_head(tenure.as_ref(), head, durability, newest.is_some());
+        let result = entry.publish_head(tenure.as_ref(), head, durability, newest.is_some(), &passed);
         match result {
             Err(Error::Conflict(conflict)) if attempts < ATTEMPTS => {
                 notices.extend(conflict.kept.clone().map(|kept| Notice::ForeignKept { kept }));
@@ -302,7 +315,7 @@ fn pass_on(entry: &Arc<Entry>, mut batch: Box<Batch>) {
                         for member in members.into_iter().rev() {
                             line.queue.push_front(member);
                         }
-                        batch = Box::new(Batch { tenure, head, members: Vec::new(), attempts: attempts + 1, notices });
+                        batch = Box::new(Batch::new(tenure, head, attempts + 1, notices));
                     }
                     Err(e) => return finish(entry, tenure, &members, &Err(e), newest),
                 }

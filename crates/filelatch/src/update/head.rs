@@ -24,6 +24,8 @@ pub(crate) struct Head {
     pub(crate) depends_on_disk: bool,
     /// A foreign version that an earlier attempt of these changes could neither put back nor drop.
     pub(crate) kept: Option<PathBuf>,
+    /// What a file that does not exist takes its metadata from.
+    pub(crate) like: Option<Arc<Current>>,
 }
 
 /// The file as opened under the lock. It is read when somebody looks: who replaces it unseen need not wait for that.
@@ -78,7 +80,7 @@ enum State {
 impl Head {
     pub(crate) fn new(disk: Option<Disk>) -> Head {
         let state = if disk.is_some() { State::Unread } else { State::Absent };
-        Head { disk, state, depends_on_disk: true, kept: None }
+        Head { disk, state, depends_on_disk: true, kept: None, like: None }
     }
 
     /// A parsed document that is known to be of exactly these bytes saves parsing them again.

@@ -69,6 +69,11 @@ impl Attribution {
         Attribution { generation, hash16: version.short(), at: now, session: short_session(session) }
     }
 
+    /// Of a version that was made on the way to the one that `published` speaks of.
+    pub(crate) fn between(published: &Attribution, generation: u64, version: &Version) -> Self {
+        Attribution { generation, hash16: version.short(), ..published.clone() }
+    }
+
     /// The generation is this one if it would be less: the number of the lease that writes (P11).
     pub(crate) fn at_least(mut self, generation: u64) -> Self {
         self.generation = self.generation.max(generation);
@@ -89,6 +94,11 @@ impl Attribution {
         let hash16 = words.next().filter(|h| h.len() == 16)?.to_owned();
         let at = UNIX_EPOCH.checked_add(Duration::from_millis(words.next()?.parse().ok()?))?;
         Some(Attribution { generation, hash16, at, session: words.next()?.to_owned() })
+    }
+
+    /// The first digits of the version that it speaks of.
+    pub(crate) fn digits(&self) -> &str {
+        &self.hash16
     }
 
     /// Does it speak of these bytes?

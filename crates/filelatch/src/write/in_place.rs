@@ -24,6 +24,7 @@ use filelatch_fs::{Access, FsFile};
 
 use super::attribution::{self, Attribution};
 use super::current;
+use super::options::Notice;
 use super::publish::{Base, Publisher, has_bytes};
 use super::temp::Temp;
 use crate::error::{Error, Result};
@@ -40,7 +41,13 @@ pub(crate) enum Outcome {
     Foreign,
 }
 
-pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version, base: &Base<'_>) -> Result<Outcome> {
+pub(crate) fn write(
+    publisher: &Publisher<'_>,
+    mut temp: Temp,
+    version: &Version,
+    base: &Base<'_>,
+    notices: &mut Vec<Notice>,
+) -> Result<Outcome> {
     let place = publisher.place;
     let fail = |action, e| Error::io(action, &place.spelled, e);
     let Some(resource) = publisher.resource else {
@@ -52,8 +59,8 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
         place.dir.sync()
     })();
     journal.map_err(|e| fail("write a journal for", e))?;
-    if let Base::Bytes(old, bytes) = base
-        && !has_bytes(&*old.file, bytes).map_err(|e| fail("read", e))?
+    if let Base::Bytes(old, content) = base
+        && !has_bytes(&*old.file, &content.bytes).map_err(|e| fail("read", e))?
     {
         return Ok(Outcome::Foreign);
     }
@@ -63,7 +70,7 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
     })?;
     // What to go back to if the new bytes do not fit.
     let before = match base {
-        Base::Bytes(_, bytes) => bytes.to_vec(),
+        Base::Bytes(_, content) => content.bytes.to_vec(),
         _ => place
             .dir
             .open(&place.name, Access::Read)
@@ -84,8 +91,12 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
         }
         return Err(e);
     }
+    // Before the first byte changes: afterwards only the journal would be left of the two versions.
+    if let Some(old) = base.current() {
+        publisher.keep_copy(old, Some(&before), &temp, notices);
+    }
     let bytes = temp.file().and_then(|f| read_to_end(f, temp.len())).map_err(|e| fail("read the journal for", e))?;
-    let file = match overwrite(publisher.parts, place, &bytes, version, publisher.generation()) {
+    let file = match overwrite(publisher.parts, place, &bytes, version, publisher.least_generation(base.current())) {
         Ok(file) => file,
         Err(e) => {
             // A full disk, most likely. The old bytes had their place already; if not even they can be written, the next holder
@@ -103,6 +114,7 @@ pub(crate) fn write(publisher: &Publisher<'_>, mut temp: Temp, version: &Version
         // In place and visible, and the note stays: the next holder writes it once more (L26).
         return Err(Error::PublishedNotDurable { path: place.spelled.clone(), version: *version, source });
     }
+    publisher.keep_new(&temp, version, notices);
     // A note that can't be taken back makes the next holder do it again, to no harm.
     done(temp.file());
     if resource.set_intent(None).is_ok() {

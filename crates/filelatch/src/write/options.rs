@@ -97,6 +97,11 @@ pub enum Notice {
     },
     /// The fallback lock was taken over from a holder that was proved dead (LOCK-10).
     LockTakenOver(Recovered),
+    /// The version that was replaced, or the new one, could not be kept as the policy has it. The write is as durable as was asked for.
+    NotKept {
+        /// The system's words.
+        why: String,
+    },
     /// The system can't swap names here: a foreign write within the last microseconds could not have been seen.
     NoSwap,
 }
@@ -119,6 +124,7 @@ impl fmt::Display for Notice {
             Notice::ForeignKept { kept } => {
                 write!(f, "another program wrote at the same time; its version is kept in `{}`", kept.display())
             }
+            Notice::NotKept { why } => write!(f, "the version before this one could not be kept: {why}"),
             Notice::Unlocked { why } => f.write_str(why),
             Notice::LockTakenOver(recovered) => recovered.fmt(f),
             Notice::InPlace => f.write_str("the file was written in place: only readers that lock it see old or new"),

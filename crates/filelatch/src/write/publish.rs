@@ -14,6 +14,8 @@
 //! | removed it | nothing to swap with | conflict |
 //! | replaced *our* version meanwhile | what comes back is not ours | swapped again; both kept after three rounds |
 //!
+//! What was displaced and is not needed any more becomes a kept version ([`keep`](crate::keep)), or is removed where none are kept.
+//!
 //! Killed between swap and look, the displaced file stays under the temporary name; the sweep finds it and keeps it unless it
 //! is provably an old version of ours.
 
@@ -31,10 +33,12 @@ use super::in_place;
 use super::options::{Durability, HardLinks, Notice};
 use super::temp::Temp;
 use crate::error::{Conflict, Error, Result};
+use crate::keep::publish::{Keeping, Moved, not_kept};
 use crate::lease::desk::LeaseDesk;
 use crate::lock::resource::Resource;
 use crate::parts::Parts;
 use crate::path::Place;
+use crate::snapshot::Content;
 use crate::version::{Expect, Version};
 use crate::write::Author;
 
@@ -51,11 +55,11 @@ pub(crate) enum Base<'a> {
     /// Nothing was there.
     Absent,
     /// These bytes.
-    Bytes(&'a Current, &'a [u8]),
+    Bytes(&'a Current, &'a Content),
 }
 
 impl Base<'_> {
-    fn current(&self) -> Option<&Current> {
+    pub(super) fn current(&self) -> Option<&Current> {
         match self {
             Base::Unchecked(current) => *current,
             Base::Absent => None,
@@ -89,6 +93,10 @@ pub(crate) struct Publisher<'a> {
     pub(crate) how: How,
     /// Report the version that an unchecked write displaced (last-write-wins).
     pub(crate) report_displaced: bool,
+    /// Keeps what is replaced.
+    pub(crate) keeping: Option<Keeping<'a>>,
+    /// What a file that does not exist takes metadata from.
+    pub(crate) like: Option<&'a Current>,
     /// The lease that is written under.
     pub(crate) fence: Option<(&'a LeaseDesk, u64)>,
 }
@@ -100,7 +108,10 @@ impl Publisher<'_> {
         let fail = |action, e| Error::io(action, &self.place.spelled, e);
         let mut notices = Vec::new();
         let old = base.current();
-        notices.extend(temp.dress(old, &version, self.generation()).map_err(|e| fail("prepare a new version of", e))?);
+        notices.extend(
+            temp.dress(old.or(self.like), &version, self.least_generation(old))
+                .map_err(|e| fail("prepare a new version of", e))?,
+        );
         if let Some(old) = old {
             let others = old.stat.nlink.saturating_sub(1);
             if others > 0 && self.how.hard_links == HardLinks::InPlace {
@@ -128,6 +139,7 @@ impl Publisher<'_> {
             Err(Stop::Foreign { kept }) => return Err(self.conflict(base, kept)?),
         };
         temp.keep_name();
+        self.keep_new(&temp, &version, &mut notices);
         if self.how.durability == Durability::Full {
             let path = self.place.spelled.clone();
             self.place.dir.sync().map_err(|source| Error::PublishedNotDurable { path, version, source })?;
@@ -153,10 +165,45 @@ impl Publisher<'_> {
         self.fence.map_or(0, |(_, token)| token)
     }
 
+    /// The versions between the old one and this have numbers, too.
+    pub(super) fn least_generation(&self, old: Option<&Current>) -> u64 {
+        let passed = self.keeping.as_ref().map_or(0, |keeping| keeping.passed.len() as u64);
+        let previous = old.and_then(|old| old.attribution.as_ref()).map_or(0, |old| old.generation);
+        self.generation().max(previous.saturating_add(passed).saturating_add(1))
+    }
+
+    /// What stands under `name`, an old version that is not needed any more, is kept, or removed. Removing it is tidying up: the new version
+    /// is in place, and the sweep knows an old one of ours.
+    fn put_away(&self, name: &OsStr, old: &Current, version: Option<Version>, temp: &Temp, notices: &mut Vec<Notice>) {
+        let dir = &*self.place.dir;
+        if let Some((keeping, new)) = self.keeping.as_ref().zip(temp.new_version()) {
+            match keeping.displaced(dir, name, old, version, new) {
+                Ok(Moved::Away) => return,
+                Ok(Moved::Copied) => {}
+                Err(e) => notices.push(not_kept(&e)),
+            }
+        }
+        dir.remove(name).ok();
+    }
+
+    /// The file that was replaced, or is about to be written to, can't be moved: a copy is kept, of these bytes if they are at hand.
+    pub(super) fn keep_copy(&self, old: &Current, bytes: Option<&[u8]>, temp: &Temp, notices: &mut Vec<Notice>) {
+        if let Some((keeping, new)) = self.keeping.as_ref().zip(temp.new_version()) {
+            notices.extend(keeping.copied(old, bytes, new));
+        }
+    }
+
+    /// The new version is in its place.
+    pub(super) fn keep_new(&self, temp: &Temp, version: &Version, notices: &mut Vec<Notice>) {
+        if let Some((keeping, new)) = self.keeping.as_ref().zip(temp.new_version()) {
+            notices.extend(keeping.published(temp.file(), version, new));
+        }
+    }
+
     fn in_place(&self, temp: Temp, version: Version, base: &Base<'_>, mut notices: Vec<Notice>) -> Result<Published> {
         notices.retain(|notice| !matches!(notice, Notice::HardLinks { .. }));
         notices.push(Notice::InPlace);
-        match in_place::write(self, temp, &version, base)? {
+        match in_place::write(self, temp, &version, base, &mut notices)? {
             in_place::Outcome::Written => Ok(Published { version, notices, displaced: None }),
             in_place::Outcome::Foreign => Err(self.conflict(base, None)?),
         }
@@ -197,21 +244,26 @@ impl Publisher<'_> {
             }
         }
         match base {
-            Base::Unchecked(_) => {
+            Base::Unchecked(Some(old)) => {
                 let displaced = self.report_displaced.then(|| self.version_of(temp)).flatten();
-                discard(temp);
+                temp.keep_name();
+                self.put_away(temp.name(), old, displaced, temp, notices);
                 Ok(displaced)
             }
-            Base::Absent => Ok(None),
-            Base::Bytes(old, bytes) => {
+            Base::Unchecked(None) | Base::Absent => Ok(None),
+            Base::Bytes(old, content) => {
+                let bytes = &content.bytes;
                 let looked = dir.stat(temp.name()).and_then(|stat| Ok((stat.id, self.examine(stat.id, old, bytes)?)));
                 match looked {
                     Ok((_, Displaced::AsCompared)) => {
-                        discard(temp);
+                        temp.keep_name();
+                        let version = self.keeping.is_some().then(|| content.version());
+                        self.put_away(temp.name(), old, version, temp, notices);
                         Ok(None)
                     }
                     Ok((_, Displaced::LateWriter)) => {
                         temp.keep_name();
+                        self.keep_copy(old, Some(bytes), temp, notices);
                         notices.push(Notice::LateWriter { kept: self.beside(temp) });
                         Ok(None)
                     }
@@ -325,18 +377,27 @@ impl Publisher<'_> {
                 _ => self.fail("replace", e),
             }),
         };
-        let Base::Bytes(old, bytes) = base else {
-            let displaced = match base {
-                Base::Unchecked(Some(_)) if self.report_displaced => dir
-                    .open(name, Access::Read)
-                    .and_then(|f| read_to_end(&*f, u64::MAX - 1))
-                    .ok()
-                    .map(|b| Version::of(&b)),
-                _ => None,
-            };
-            replace()?;
+        let aside = crate::path::temp_name(&self.place.name, self.parts.host.pid(), self.parts.host.random());
+        let Base::Bytes(old, content) = base else {
+            let Base::Unchecked(Some(old)) = base else { return replace().map(|()| None) };
+            let read = || read_to_end(&*dir.open(name, Access::Read)?, u64::MAX - 1);
+            let displaced = if self.report_displaced { read().ok().map(|bytes| Version::of(&bytes)) } else { None };
+            let linked = self.keeping.is_some() && dir.link(name, &aside).is_ok();
+            if let Err(stop) = replace() {
+                if linked {
+                    dir.remove(&aside).ok();
+                }
+                return Err(stop);
+            }
+            temp.keep_name();
+            if linked {
+                self.put_away(&aside, old, displaced, temp, notices);
+            } else {
+                self.keep_copy(old, None, temp, notices);
+            }
             return Ok(displaced);
         };
+        let bytes = &content.bytes;
         let look = |e| self.fail("look at", e);
         let same = match dir.stat(name) {
             Ok(stat) => stat.id == old.stat.id && has_bytes(&*old.file, bytes).map_err(look)?,
@@ -346,7 +407,6 @@ impl Publisher<'_> {
         if !same {
             return Err(Stop::Foreign { kept: None });
         }
-        let aside = crate::path::temp_name(&self.place.name, self.parts.host.pid(), self.parts.host.random());
         let linked = dir.link(name, &aside).is_ok();
         if let Err(stop) = replace() {
             if linked {
@@ -356,12 +416,14 @@ impl Publisher<'_> {
         }
         temp.keep_name();
         if !linked {
+            self.keep_copy(old, Some(bytes), temp, notices);
             return Ok(None);
         }
         // By content: not every file server gives both names of a file one number.
         let unchanged = dir.open(&aside, Access::Read).and_then(|file| has_bytes(&*file, bytes));
         if matches!(unchanged, Ok(true)) {
-            dir.remove(&aside).ok();
+            let version = self.keeping.is_some().then(|| content.version());
+            self.put_away(&aside, old, version, temp, notices);
         } else {
             // Too late to put it back without another window, and the new version is in place: both are kept.
             notices.push(Notice::ForeignKept { kept: dir.path().join(&aside) });
@@ -372,7 +434,7 @@ impl Publisher<'_> {
     /// The error for "not what was compared", with what is there now.
     fn conflict(&self, base: &Base<'_>, kept: Option<PathBuf>) -> Result<Error> {
         let expected = match base {
-            Base::Bytes(_, bytes) => Expect::Version(Version::of(bytes)),
+            Base::Bytes(_, content) => Expect::Version(content.version()),
             Base::Absent => Expect::Absent,
             Base::Unchecked(_) => Expect::Any,
         };
@@ -409,11 +471,6 @@ enum Displaced {
     AsCompared,
     LateWriter,
     Foreign,
-}
-
-/// Removing what was displaced is tidying up: the new version is in place, and the sweep knows an old one of ours.
-fn discard(temp: &mut Temp) {
-    temp.remove_name().ok();
 }
 
 /// Are these exactly the file's bytes?

@@ -73,12 +73,14 @@ pub(crate) fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
 }
 
 /// Removes the leftovers of one file. Only for the holder of its exclusive lock, with no write in place pending. Leaves
-/// everything when `is_alone` says no: the lock is not the one that others see.
+/// everything when `is_alone` says no: the lock is not the one that others see. `put_away` removes a file that nobody could miss, or keeps it as
+/// an old version.
 pub(crate) fn sweep(
     place: &Place,
     lock: &LockPath,
     limit: usize,
     is_alone: &dyn Fn() -> bool,
+    put_away: &dyn Fn(&OsStr) -> io::Result<()>,
 ) -> io::Result<Vec<Leftover>> {
     let mut kept = Vec::new();
     let lease = LeaseFile::of(place);
@@ -96,7 +98,7 @@ pub(crate) fn sweep(
             Err(e) => return Err(e),
         };
         if leftover.disposable && !leftover.in_use && is_alone() {
-            place.dir.remove(&name)?;
+            put_away(&name)?;
         } else {
             kept.push(leftover);
         }

@@ -17,6 +17,7 @@ use filelatch_fs::{FsDir, FsFile, LockKind, Stat};
 use super::attribution::{self, Attribution};
 use super::current::Current;
 use super::options::Notice;
+use crate::keep::publish::New;
 use crate::parts::Parts;
 use crate::path::{Place, temp_name};
 use crate::snapshot::Content;
@@ -38,6 +39,8 @@ pub(crate) struct Temp {
     /// Remove the name when dropped.
     armed: bool,
     marks: bool,
+    /// Who wrote it, when it is dressed.
+    attribution: Option<Attribution>,
     made_by: u32,
 }
 
@@ -68,6 +71,7 @@ impl Temp {
             known: None,
             armed: true,
             marks: false,
+            attribution: None,
             made_by,
         };
         // A sign of life for the sweep. Where files can't be locked, the sweep can't prove death and leaves everything.
@@ -114,7 +118,7 @@ impl Temp {
 
     /// Gives the version the metadata of the one it replaces, and its attribution. Answers what could not be carried over.
     pub(crate) fn dress(
-        &self,
+        &mut self,
         old: Option<&Current>,
         version: &Version,
         generation: u64,
@@ -124,12 +128,19 @@ impl Temp {
         if let Some(old) = old {
             copy_metadata(&*old.file, &old.stat, file, &mut not_copied)?;
         }
+        let previous = old.and_then(|old| old.attribution.as_ref());
+        let now = self.parts.host.now();
+        let attribution = Attribution::new(previous, version, now, &self.parts.session).at_least(generation);
         if self.marks {
-            let previous = old.and_then(|old| old.attribution.as_ref());
-            let now = self.parts.host.now();
-            Attribution::new(previous, version, now, &self.parts.session).at_least(generation).write(file)?;
+            attribution.write(file)?;
         }
+        self.attribution = Some(attribution);
         Ok((!not_copied.is_empty()).then_some(Notice::NotCopied { what: not_copied }))
+    }
+
+    /// What the version says of itself; `None` before it is dressed.
+    pub(crate) fn new_version(&self) -> Option<New<'_>> {
+        self.attribution.as_ref().map(|attribution| New { attribution, marks: self.marks })
     }
 
     pub(crate) fn sync(&self) -> io::Result<()> {
@@ -174,7 +185,12 @@ impl Drop for Temp {
 }
 
 /// Owner first (it may clear set-id bits), then attributes (an access control list changes the mode), then the mode (L32).
-fn copy_metadata(from: &dyn FsFile, stat: &Stat, to: &dyn FsFile, not_copied: &mut Vec<String>) -> io::Result<()> {
+pub(crate) fn copy_metadata(
+    from: &dyn FsFile,
+    stat: &Stat,
+    to: &dyn FsFile,
+    not_copied: &mut Vec<String>,
+) -> io::Result<()> {
     let own = to.stat()?;
     if (own.uid, own.gid) != (stat.uid, stat.gid) && to.set_owner(stat.uid, stat.gid).is_err() {
         not_copied.push("owner".to_owned());

@@ -23,6 +23,8 @@ mod fork;
 #[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(test)]
+mod keep;
+#[cfg(test)]
 mod lease_sweeps;
 #[cfg(test)]
 mod leases;

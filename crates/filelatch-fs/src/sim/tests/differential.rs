@@ -65,7 +65,7 @@ impl Duel {
         let both = |name: &str, call: &dyn Fn(&dyn FsDir) -> io::Result<()>| {
             (format!("{name} {here} {} {}", a.display(), b.display()), (answer(call(&*real)), answer(call(&*sim))))
         };
-        match self.rng.below(10) {
+        match self.rng.below(11) {
             0 => both("rename", &|dir| dir.rename(a, b)),
             1 => both("rename_new", &|dir| dir.rename_new(a, b)),
             2 => both("exchange", &|dir| dir.exchange(a, b)),
@@ -75,6 +75,11 @@ impl Duel {
                 let target = &self.dirs[there];
                 let answers = (answer(real.move_to(a, &*target.0, b)), answer(sim.move_to(a, &*target.1, b)));
                 (format!("move_to {here} {} {there} {}", a.display(), b.display()), answers)
+            }
+            10 => {
+                let target = &self.dirs[there];
+                let answers = (answer(real.move_over(a, &*target.0, b)), answer(sim.move_over(a, &*target.1, b)));
+                (format!("move_over {here} {} {there} {}", a.display(), b.display()), answers)
             }
             6 => {
                 let look = |dir: &dyn FsDir| {
@@ -180,7 +185,7 @@ fn the_kernel_answers_alike() {
             assert_eq!(real, sim, "seed {seed}: kernel and simulation differ after {last:#?}");
         }
     }
-    assert_eq!(succeeded.len(), 19, "every verb also came out well: {succeeded:?}");
+    assert_eq!(succeeded.len(), 20, "every verb also came out well: {succeeded:?}");
 }
 
 /// TEST-3: directories and links that are removed and made, where the kernel would and would not.
