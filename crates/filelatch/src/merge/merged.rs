@@ -106,6 +106,8 @@ pub(super) struct LineFacts {
     pub(super) algorithm: Algorithm,
     /// The first line of the base ends with CR LF, or does not; `None` if it has no line end.
     pub(super) base_is_crlf: Option<bool>,
+    /// How many bytes of the base each piece stands for.
+    pub(super) base_lengths: Vec<usize>,
     /// Pieces where both sides have the same lines, but not by the same change, and what the base has there.
     pub(super) agreed: Vec<(usize, Vec<u8>)>,
 }

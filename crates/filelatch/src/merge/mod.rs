@@ -33,6 +33,7 @@
 //!
 //! The module works on bytes in memory. It opens no files, knows no locks, and has no state.
 
+mod apart;
 mod merged;
 mod options;
 mod render;

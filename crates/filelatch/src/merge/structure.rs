@@ -4,6 +4,7 @@
 //! be read and holds both sides' changes at their places: git puts lines under the wrong key where blocks look alike. Else the
 //! trees are merged, and their result is checked in the same way.
 
+use super::apart::far_apart;
 use super::merged::{Fallback, Merged, Method, Piece};
 use super::options::{Kind, MergeOptions};
 use super::tree::check::holds_both;
@@ -14,55 +15,60 @@ use super::{syntax, text};
 const MAX_TREE: usize = 64 << 20;
 
 pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) -> Merged {
+    let versions = [base, ours, theirs];
     let lines = text::merge(base, ours, theirs, options.algorithm);
-    if [base, ours, theirs].into_iter().any(|side| side.len() > MAX_TREE) {
+    if options.kind == Kind::Lines || versions.into_iter().any(|side| side.len() > MAX_TREE) {
+        return lines;
+    }
+    let clean = lines.content();
+    if let Some(content) = &clean
+        && far_apart(&lines, versions, options.kind)
+        && readable(options.kind, content).is_ok()
+    {
         return lines;
     }
     let mut trees: Vec<Tree> = Vec::with_capacity(3);
-    for (side, bytes) in [("base", base), ("ours", ours), ("theirs", theirs)] {
+    for (side, bytes) in ["base", "ours", "theirs"].into_iter().zip(versions) {
         match syntax::tree(options.kind, bytes) {
             None => return lines,
             Some(Ok(tree)) => trees.push(tree),
             Some(Err(why)) => return lines.fell_back(Fallback::Unreadable { side, why: why.0 }),
         }
     }
-    let [base_tree, ours_tree, theirs_tree] = trees.as_slice() else { return lines };
-    let proved = |merged: &[u8], notes: &Notes| -> Result<(), String> {
+    let proved = |merged: &[u8], trees: &[Tree], notes: &Notes| -> Result<(), String> {
         let tree = readable(options.kind, merged)?;
-        if holds_both(base_tree, ours_tree, theirs_tree, &tree, notes) {
-            Ok(())
-        } else {
-            Err("a change would be lost, or stand in another place".to_owned())
+        match trees {
+            [base, ours, theirs] if holds_both(base, ours, theirs, &tree, notes) => Ok(()),
+            _ => Err("a change would be lost, or stand in another place".to_owned()),
         }
     };
-    let lines_clean = lines.content();
-    if let Some(content) = &lines_clean
-        && proved(content, &Notes::default()).is_ok()
+    if let Some(content) = &clean
+        && proved(content, &trees, &Notes::default()).is_ok()
     {
         return lines;
     }
-    let why = match weave(base_tree, ours_tree, theirs_tree, &options.rules) {
-        None => None,
-        Some(woven) => {
-            let structure = Merged::new(woven.pieces, Method::Structure);
-            let problem = match structure.content() {
-                Some(content) => proved(&content, &woven.notes),
-                None => readable(options.kind, &one_side(&structure)).map(drop),
-            };
-            match problem {
-                Ok(())
-                    if !structure.is_clean() && lines_clean.is_none() && unsettled(&lines) < unsettled(&structure) =>
-                {
-                    return lines;
-                }
-                Ok(()) => return structure,
-                Err(why) => Some(why),
+    trees.iter_mut().for_each(Tree::spell);
+    let mut problem = None;
+    if let [base, ours, theirs] = trees.as_slice()
+        && let Some(woven) = weave(base, ours, theirs, &options.rules)
+    {
+        let structure = Merged::new(woven.pieces, Method::Structure);
+        let sound = match structure.content() {
+            Some(content) => proved(&content, &trees, &woven.notes),
+            None => readable(options.kind, &one_side(&structure)).map(drop),
+        };
+        match sound {
+            Ok(()) if structure.is_clean() || clean.is_some() || unsettled(&structure) <= unsettled(&lines) => {
+                return structure;
             }
+            Ok(()) => {}
+            Err(why) => problem = Some(Fallback::Unproved { why }),
         }
-    };
-    let lines = if lines_clean.is_some() { Merged::refused(base, ours, theirs, Method::Structure) } else { lines };
-    match why {
-        Some(why) => lines.fell_back(Fallback::Unproved { why }),
+    }
+    // Lines that fit although the structure does not are wrong.
+    let lines = if clean.is_some() { Merged::refused(base, ours, theirs, Method::Structure) } else { lines };
+    match problem {
+        Some(problem) => lines.fell_back(problem),
         None => lines,
     }
 }

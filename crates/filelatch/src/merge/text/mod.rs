@@ -17,7 +17,7 @@ use super::options::Algorithm;
 
 /// Merges lines.
 pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], algorithm: Algorithm) -> Merged {
-    let mut facts = LineFacts { algorithm, base_is_crlf: lines::first_is_crlf(base), agreed: Vec::new() };
+    let mut facts = LineFacts { algorithm, base_is_crlf: lines::first_is_crlf(base), ..LineFacts::default() };
     let mut numbers = Numbers::default();
     let base = Lines::new(base, &mut numbers);
     let ours = Lines::new(ours, &mut numbers);
@@ -29,6 +29,7 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], algorithm: Algorith
         diff3::regions(&our_changes, &their_changes, base.count())
     {
         let (base, ours, theirs) = (base.get(at), ours.get(ours_at), theirs.get(theirs_at));
+        facts.base_lengths.push(base.len());
         pieces.push(match who {
             Who::Nobody => Piece::Unchanged(base.to_vec()),
             Who::Ours => Piece::Taken { bytes: ours.to_vec(), from: Source::Ours },

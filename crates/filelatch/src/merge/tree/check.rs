@@ -6,14 +6,21 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::node::{NodeId, Tree, hash, mix};
 use super::weave::{Notes, step};
 
-type Facts = HashMap<u64, [i64; 4]>;
+type Facts = HashMap<u64, [i64; 4], RandomState>;
 
 /// Whether `merged` is base with the changes of both sides. `notes`: what the weaver says of it.
 pub(in crate::merge) fn holds_both(base: &Tree, ours: &Tree, theirs: &Tree, merged: &Tree, notes: &Notes) -> bool {
-    let mut facts = Facts::new();
+    let [sum_of_base, sum_of_ours, sum_of_theirs, sum_of_merged] =
+        [base, ours, theirs, merged].map(|tree| sum(tree, notes));
+    if sum_of_merged.wrapping_add(sum_of_base) == sum_of_ours.wrapping_add(sum_of_theirs) {
+        return true;
+    }
+    let mut facts = Facts::default();
     for (which, tree) in [base, ours, theirs, merged].into_iter().enumerate() {
         count(tree, which, notes, &mut facts);
     }
@@ -29,7 +36,21 @@ pub(in crate::merge) fn holds_both(base: &Tree, ours: &Tree, theirs: &Tree, merg
     })
 }
 
+/// The sum of a tree's facts: if no change was made by both sides, the sums add up as the facts do.
+fn sum(tree: &Tree, notes: &Notes) -> u128 {
+    let mut sum = 0u128;
+    each(tree, notes, |fact| {
+        sum = sum.wrapping_add(u128::from(mix(fact, 31)) << 64 | u128::from(mix(fact, 32)));
+    });
+    sum
+}
+
 fn count(tree: &Tree, which: usize, notes: &Notes, facts: &mut Facts) {
+    each(tree, notes, |fact| facts.entry(fact).or_default()[which] += 1);
+}
+
+/// Tells every fact of a tree.
+fn each(tree: &Tree, notes: &Notes, mut tell: impl FnMut(u64)) {
     let mut stack: Vec<(NodeId, u64)> = vec![(tree.root, 0)];
     while let Some((id, path)) = stack.pop() {
         if notes.mixed.contains(&path) {
@@ -44,6 +65,6 @@ fn count(tree: &Tree, which: usize, notes: &Notes, facts: &mut Facts) {
             continue;
         }
         let fact = if node.is_container() { mix(path, hash(30, b"")) } else { mix(path, node.meaning) };
-        facts.entry(fact).or_default()[which] += 1;
+        tell(fact);
     }
 }

@@ -17,7 +17,10 @@
 //! neighbours. For that the text of a tree begins with a line end that the document does not have ([`Tree::text`]).
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::Hasher;
+
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
 
 /// A node of one tree.
 pub(in crate::merge) type NodeId = u32;
@@ -83,7 +86,7 @@ pub(in crate::merge) struct Node {
     pub(in crate::merge) children: Vec<NodeId>,
     /// A hash of what the unit means: names and leaves, not their spelling, comments or the order in a map. Of the value only.
     pub(in crate::merge) meaning: u64,
-    /// A hash of the bytes of the unit without its separator.
+    /// A hash of the bytes of the unit without its separator; 0 before [`Tree::spell`].
     pub(in crate::merge) spelling: u64,
     /// How many units there are in it, itself included.
     pub(in crate::merge) weight: u32,
@@ -204,10 +207,8 @@ impl Tree {
                 continue;
             }
             let (meaning, weight) = self.meaning(id)?;
-            let spelling = self.spelling(id);
             let node = &mut self.nodes[id as usize];
             node.meaning = meaning;
-            node.spelling = spelling;
             node.weight = weight;
         }
         Ok(())
@@ -245,6 +246,19 @@ impl Tree {
             }
         };
         Ok((meaning, weight))
+    }
+
+    /// Finds out how the units are spelled, which the merge wants to know and the check of its result does not.
+    pub(in crate::merge) fn spell(&mut self) {
+        let mut stack = vec![(self.root, false)];
+        while let Some((id, done)) = stack.pop() {
+            if !done && self.node(id).is_container() {
+                stack.push((id, true));
+                stack.extend(self.node(id).children.iter().map(|&child| (child, false)));
+                continue;
+            }
+            self.nodes[id as usize].spelling = self.spelling(id);
+        }
     }
 
     fn spelling(&self, id: NodeId) -> u64 {
@@ -315,11 +329,10 @@ impl Tree {
     }
 }
 
-/// A hash of some bytes of a kind. The key is fixed: equal trees of one process and another have equal hashes; what looks equal by
-/// hash is compared byte by byte where it matters.
+/// A hash of some bytes of a kind. Its key is another one in each process, so that nobody can make two contents that count as one; no
+/// result depends on it but by equality.
 pub(in crate::merge) fn hash(kind: u64, bytes: &[u8]) -> u64 {
-    let mut hasher = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default().build_hasher();
-    hasher.write_u64(kind);
+    let mut hasher = FoldHasher::with_seed(kind, SharedSeed::global_random());
     hasher.write(bytes);
     hasher.finish()
 }

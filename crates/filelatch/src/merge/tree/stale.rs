@@ -3,15 +3,13 @@
 //! One side replaced every `"^1.0"` by `"^2.0"`; the other, not knowing that, added one more `"^1.0"`. Each change stands, and yet the
 //! result is what neither wanted: the addition should be looked at by a person.
 
-use std::collections::HashMap;
-
 use super::node::{Node, NodeId, Tree, hash, mix};
 use super::{BASE, OURS, THEIRS, Trees};
 use crate::merge::versions;
 
-/// How often each value stands in the three versions.
+/// The values of each version, sorted.
 pub(super) struct Stale {
-    counts: HashMap<u64, [u32; 3]>,
+    values: [Vec<u64>; 3],
 }
 
 /// Shorter values say too little: `true`, `1`, `"a"`.
@@ -19,15 +17,13 @@ const SAYS_SOMETHING: usize = 6;
 
 impl Stale {
     pub(super) fn new(trees: &Trees<'_>) -> Self {
-        let mut counts: HashMap<u64, [u32; 3]> = HashMap::new();
-        for side in [BASE, OURS, THEIRS] {
-            for node in &trees[side].nodes {
-                if let Some(value) = value(trees[side], node) {
-                    counts.entry(value).or_default()[side] += 1;
-                }
-            }
-        }
-        Stale { counts }
+        let values = [BASE, OURS, THEIRS].map(|side| {
+            let tree = trees[side];
+            let mut values: Vec<u64> = tree.nodes.iter().filter_map(|node| value(tree, node)).collect();
+            values.sort_unstable();
+            values
+        });
+        Stale { values }
     }
 
     /// Does a unit that `side` added hold a value that base had and the other side has nowhere any more?
@@ -37,8 +33,8 @@ impl Stale {
         while let Some(id) = stack.pop() {
             let node = tree.node(id);
             stack.extend(&node.children);
-            let counts = value(tree, node).and_then(|value| self.counts.get(&value));
-            if counts.is_some_and(|counts| counts[BASE] > 0 && counts[other] == 0) {
+            let stands = |value: u64, side: usize| self.values[side].binary_search(&value).is_ok();
+            if value(tree, node).is_some_and(|value| stands(value, BASE) && !stands(value, other)) {
                 return true;
             }
         }
