@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use filelatch_fs::{Fs, FsKind, Host, RealFs, RealHost};
 
+use crate::conflict::BaseSource;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::LatchFile;
@@ -19,9 +20,10 @@ use crate::lock::resource::{Resource, locked};
 use crate::lock::sidecar::LockPath;
 use crate::lock::waits::Waits;
 use crate::lock::{LockOptions, Wait};
+use crate::merge::{MergeOptions, Rules};
 use crate::parts::Parts;
 use crate::path::{Dirs, Place, ResourceId};
-use crate::policy::Policy;
+use crate::policy::{MergePolicy, Policy};
 use crate::record_guard::RecordGuard;
 use crate::workspace::{self, Initialized, Trusted, Workspace};
 use crate::write::{Leftover, sweep};
@@ -63,6 +65,7 @@ struct Inner {
     parts: Arc<Parts>,
     trusted: Trusted,
     defaults: Policy,
+    default_merge: Arc<MergePolicy>,
     use_workspaces: bool,
     runtime_dir: Option<PathBuf>,
     read_limit: u64,
@@ -109,6 +112,8 @@ pub struct Builder {
     purpose: String,
     trusted: Trusted,
     defaults: Policy,
+    merge_rules: Rules,
+    base_sources: Vec<Arc<dyn BaseSource>>,
     use_workspaces: bool,
     runtime_dir: Option<PathBuf>,
     read_limit: u64,
@@ -123,6 +128,8 @@ impl Default for Builder {
             purpose: String::new(),
             trusted: Vec::new(),
             defaults: Policy::default(),
+            merge_rules: Rules::default(),
+            base_sources: Vec::new(),
             use_workspaces: true,
             runtime_dir: None,
             read_limit: READ_LIMIT,
@@ -174,6 +181,21 @@ impl Builder {
         self
     }
 
+    /// How documents are merged that no policy says anything about.
+    #[must_use]
+    pub fn merge_rules(mut self, rules: Rules) -> Self {
+        self.merge_rules = rules;
+        self
+    }
+
+    /// Somebody who may know former versions of files: asked, in the order they were given, for what a writer's content was made from
+    /// when [`Strategy::Merge`](crate::Strategy::Merge) needs it and the caller did not give it.
+    #[must_use]
+    pub fn base_source(mut self, source: Arc<dyn BaseSource>) -> Self {
+        self.base_sources.push(source);
+        self
+    }
+
     /// Look for no workspaces: the defaults are for all files.
     #[must_use]
     pub fn without_workspaces(mut self) -> Self {
@@ -198,12 +220,15 @@ impl Builder {
 
     /// The engine.
     pub fn build(self) -> Filelatch {
-        let parts = Arc::new(Parts::new(self.fs, self.host, self.session, self.purpose));
+        let mut parts = Parts::new(self.fs, self.host, self.session, self.purpose);
+        parts.base_sources = self.base_sources;
+        let parts = Arc::new(parts);
         let life = Life::new(&parts, self.runtime_dir.clone());
         let inner = Inner {
             parts,
             trusted: self.trusted,
             defaults: self.defaults,
+            default_merge: Arc::new(MergePolicy { rules: self.merge_rules, ..MergePolicy::default() }),
             use_workspaces: self.use_workspaces,
             runtime_dir: self.runtime_dir,
             read_limit: self.read_limit,
@@ -321,17 +346,18 @@ impl Filelatch {
         {
             defaults.wait = Wait::For(time.saturating_mul(NETWORK_PATIENCE));
         }
-        let policy = match &workspace {
+        let (policy, merge) = match &workspace {
             Some(workspace) => {
                 let relative = place.path.strip_prefix(&workspace.root).unwrap_or(&place.path);
-                workspace.policies.of(relative, defaults)
+                (workspace.policies.of(relative, defaults), workspace.policies.merge_of(relative))
             }
-            None => defaults,
+            None => (defaults, None),
         };
+        let merge = Arc::clone(merge.unwrap_or(&inner.default_merge));
         let life = self.life();
         let mut files = locked(&life.files);
         if let Some(entry) = files.entries.get(&place.id).and_then(Weak::upgrade)
-            && entry.policy == policy
+            && (entry.policy == policy && entry.merge == merge)
         {
             files.touch(&entry);
             return Ok(entry);
@@ -339,7 +365,7 @@ impl Filelatch {
         let id = place.id.clone();
         let lock = LockPath::of(&place, policy.lock_file);
         let resource = Resource::new(Arc::clone(&inner.parts), Arc::clone(&life.helpers), place, lock, policy.lock);
-        let entry = Entry::new(resource, policy, workspace.map(Arc::new), inner.read_limit);
+        let entry = Entry::new(resource, policy, merge, workspace.map(Arc::new), inner.read_limit);
         if !files.inherited.is_empty() {
             let name = id.to_string();
             let mut handed_on = files.inherited.iter().filter(|held| held.resource == name);
@@ -476,6 +502,11 @@ impl Filelatch {
         let dir = dir.as_ref();
         let dir = self.inner.parts.fs.canonicalize(dir).map_err(|e| Error::io("find", dir, e))?;
         Ok(Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)?.map(|workspace| workspace.root))
+    }
+
+    /// How a file is merged: its kind, and the rules of its workspace.
+    pub fn merge_options(&self, path: impl AsRef<Path>) -> Result<MergeOptions> {
+        Ok(self.file(path)?.entry()?.merge_options())
     }
 
     /// Files in a directory that have a lock file beside them (named the usual way), held or not, sorted. Changes nothing.

@@ -1,11 +1,14 @@
 //! Everything this process shares about one file: its lock, its cache, its queue of changes.
 
 use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use filelatch_fs::{FsFile, FsKind};
+use filelatch_fs::fs::read_to_end;
+use filelatch_fs::{Access, FsFile, FsKind, Stat, WriterProbe};
 
+use crate::conflict::{Cause, NewConflict, NewSide, Sides, Store, StoredConflict};
 use crate::doc::Document;
 use crate::error::{Conflict, Error, Result};
 use crate::guard::Held;
@@ -16,9 +19,11 @@ use crate::lease::desk::LeaseDesk;
 use crate::lock::owner::Owner;
 use crate::lock::records::{RecordTenure, Records};
 use crate::lock::resource::{Resource, Tenure, locked};
+use crate::merge::MergeOptions;
+use crate::merge_path::apart;
 use crate::parts::Parts;
 use crate::path::Place;
-use crate::policy::Policy;
+use crate::policy::{MergePolicy, Policy};
 use crate::snapshot::{Cache, Content, Snapshot};
 use crate::update::combine::{Combiner, Ended};
 use crate::update::head::{Disk, Head};
@@ -42,6 +47,7 @@ pub(crate) struct Entry {
     pub(crate) cache: Cache,
     pub(crate) leases: LeaseDesk,
     pub(crate) policy: Policy,
+    pub(crate) merge: Arc<MergePolicy>,
     pub(crate) workspace: Option<Arc<Workspace>>,
     pub(crate) read_limit: u64,
     /// Where its versions are kept; `None`: nowhere.
@@ -72,6 +78,7 @@ impl Entry {
     pub(crate) fn new(
         resource: Resource,
         policy: Policy,
+        merge: Arc<MergePolicy>,
         workspace: Option<Arc<Workspace>>,
         read_limit: u64,
     ) -> Arc<Entry> {
@@ -87,6 +94,7 @@ impl Entry {
             combiner: Combiner::default(),
             cache: Cache::default(),
             policy,
+            merge,
             workspace,
             read_limit,
             history,
@@ -212,14 +220,33 @@ impl Entry {
         }
         let sweeper = tenure.filter(|_| !self.swept.swap(true, Ordering::Relaxed));
         let ours = sweeper.and_then(|_| temp.file().and_then(FsFile::stat).ok()).map(|stat| stat.id);
-        let published = publisher.publish(temp, base)?;
+        let mut published = match publisher.publish(temp, base) {
+            Ok(published) => published,
+            Err(Error::Conflict(mut conflict)) => {
+                if let Some(kept) = &mut conflict.kept {
+                    self.rescue_to(kept);
+                }
+                return Err(Error::Conflict(conflict));
+            }
+            Err(e) => return Err(e),
+        };
+        for notice in &mut published.notices {
+            match notice {
+                Notice::ForeignKept { kept } => self.rescue_to(kept),
+                // Its program is not done with it: a later sweep looks again.
+                Notice::LateWriter { .. } => self.swept.store(false, Ordering::Relaxed),
+                _ => {}
+            }
+        }
         if let Some(tenure) = sweeper {
             let place = self.place();
             let in_place = published.notices.contains(&Notice::InPlace);
             let shown = || place.dir.stat(&place.name).ok().map(|stat| stat.id);
             let is_alone = || tenure.resource.stands() && (in_place || shown() == ours);
             // Tidying up after the dead must not make a write of the living fail.
-            sweep::sweep(place, &self.resource.lock, SWEEP_LIMIT, &is_alone, &|name| self.put_away(name)).ok();
+            let rescue = |name: &OsStr| self.rescue(name).is_some();
+            let put_away = |name: &OsStr| self.put_away(name);
+            sweep::sweep(place, &self.resource.lock, SWEEP_LIMIT, &is_alone, &put_away, &rescue).ok();
         }
         Ok(published)
     }
@@ -239,6 +266,55 @@ impl Entry {
     /// Does anybody want to know what a document was between two changes of one publish?
     pub(crate) fn keeps_every(&self) -> bool {
         self.history.as_ref().is_some_and(|history| history.keep == Keep::Every)
+    }
+
+    /// A foreign program's version that was left beside the file becomes a stored conflict, where there is a place for those. Then the
+    /// path is that of the stored content.
+    fn rescue_to(&self, kept: &mut PathBuf) {
+        let place = self.place();
+        let Some(name) = kept.file_name().map(OsStr::to_owned) else { return };
+        if let Some(stored) = self.rescue(&name)
+            && place.dir.remove(&name).is_ok()
+        {
+            *kept = stored;
+        }
+    }
+
+    /// Stores a foreign version that lies beside the file under a temporary name; where its bytes are then. `None`: it could not be
+    /// done, or its program still has it open for writing, and it stays where it is.
+    pub(crate) fn rescue(&self, name: &OsStr) -> Option<PathBuf> {
+        let (place, host) = (self.place(), &self.parts().host);
+        let file = place.dir.open(name, Access::Read).ok()?;
+        let stat = file.stat().ok().filter(Stat::is_file)?;
+        if !matches!(file.probe_writers(), Ok(WriterProbe::None | WriterProbe::Unknown)) {
+            return None;
+        }
+        let theirs = read_to_end(&*file, self.read_limit).ok()?;
+        let shown = current::open(place).ok()?;
+        let ours = shown.as_ref().map(|shown| shown.read(place, self.read_limit)).transpose().ok()?;
+        let ours = ours.zip(shown).map(|(bytes, shown)| (Version::of(&bytes), bytes, shown));
+        let merged = ours.as_ref().map(|(_, bytes, _)| apart(bytes, &theirs));
+        let stored = self.store_conflict(&NewConflict {
+            path: &place.path,
+            cause: Cause::Foreign,
+            base: None,
+            ours: ours.as_ref().map(|(version, bytes, shown)| NewSide {
+                bytes,
+                version: *version,
+                author: self.resolve(shown.author(version)),
+                at: Some(shown.written_at(version)),
+            }),
+            theirs: Some(NewSide {
+                bytes: &theirs,
+                version: Version::of(&theirs),
+                author: Author::External,
+                at: Some(stat.mtime.to_system_time()).filter(|at| *at <= host.now()),
+            }),
+            on_disk: Sides::Ours,
+            merged: merged.as_ref(),
+            style: self.merge.style,
+        });
+        stored.ok().map(|stored| stored.side_path("theirs"))
     }
 
     /// Keeps the newest content for the next change, and lets go of the replaced file.
@@ -292,6 +368,7 @@ impl Entry {
             last_modified_by: self.resolve(by),
             last_modified_at: at,
             kept: None,
+            unmerged: None,
         }))
     }
 
@@ -300,6 +377,29 @@ impl Entry {
             Some(workspace) => workspace.resolve(self.parts(), author),
             None => author,
         }
+    }
+
+    pub(crate) fn merge_options(&self) -> MergeOptions {
+        MergeOptions { rules: self.merge.rules.clone(), ..MergeOptions::for_path(&self.place().path) }
+    }
+
+    /// The store of conflicts, or why there is none. What keeps no versions keeps no conflicts: credentials and tokens, and files of
+    /// which the policy says so (P16).
+    pub(crate) fn conflict_store(&self) -> Result<Store<'_>, String> {
+        let Some(workspace) = &self.workspace else {
+            return Err("there is no workspace to keep conflicts in; `filelatch init` makes one".to_owned());
+        };
+        match &self.history {
+            Some(history) if history.keep != Keep::None => Ok(Store { parts: self.parts(), root: &workspace.root }),
+            Some(_) => Err("by its policy nothing of this file is kept (`keep = \"none\"`)".to_owned()),
+            None if !workspace.is_trusted => Err("the workspace belongs to another user".to_owned()),
+            None => Err("nothing is kept of the workspace's own files".to_owned()),
+        }
+    }
+
+    /// Stores a conflict about this file. An error is the reason, as part of a sentence.
+    pub(crate) fn store_conflict(&self, new: &NewConflict<'_>) -> Result<StoredConflict, String> {
+        self.conflict_store()?.put(new).map_err(|e| e.to_string())
     }
 
     /// Reads without a lock: a replaced file is whole, old or new.

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::conflict::{Cause, HowResolved, Looked};
 use crate::doc::DocError;
 use crate::lock::Holder;
 use crate::version::{Expect, Version};
@@ -214,6 +215,48 @@ pub enum Error {
         kept: PathBuf,
     },
 
+    /// There is no stored conflict of this id.
+    #[error("no stored conflict is called `{id}`{}", several(*matches))]
+    NoSuchConflict {
+        /// Where they are stored.
+        path: PathBuf,
+        /// What was asked for.
+        id: String,
+        /// How many have an id that begins so, if they are several.
+        matches: usize,
+    },
+
+    /// The stored conflict can't be read.
+    #[error("the stored conflict in `{}` is damaged: {problem}", path.display())]
+    BadConflict {
+        /// Its folder.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+
+    /// The stored conflict can't be resolved like that.
+    #[error("conflict {id} is not resolved: {problem}")]
+    Unresolved {
+        /// The file that it is about, or its merged document.
+        path: PathBuf,
+        /// Which.
+        id: String,
+        /// Why not.
+        problem: String,
+    },
+
+    /// The stored conflict was resolved before.
+    #[error("conflict {id} on `{}` was resolved already ({how})", path.display())]
+    AlreadyResolved {
+        /// The file that it was about.
+        path: PathBuf,
+        /// Which.
+        id: String,
+        /// How.
+        how: HowResolved,
+    },
+
     /// The document can't be read or changed as asked.
     #[error("`{}`: {source}", path.display())]
     Document {
@@ -282,6 +325,42 @@ pub struct Conflict {
     pub last_modified_at: Option<SystemTime>,
     /// Where a version is kept that could be neither merged nor left in place.
     pub kept: Option<PathBuf>,
+    /// What a merge could not settle; `None` where nothing was to be merged.
+    pub unmerged: Option<Box<Unmerged>>,
+}
+
+/// What a merge could not settle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unmerged {
+    /// Why.
+    pub cause: Cause,
+    /// What both were made from.
+    pub base: Option<Version>,
+    /// How many places do not fit together; 0 when nothing was compared place by place.
+    pub conflicts: usize,
+    /// Why the structure of the document did not count, if it should have.
+    pub fallback: Option<String>,
+    /// Where the base was looked for in vain.
+    pub looked: Vec<Looked>,
+    /// The id of the stored conflict.
+    pub id: Option<String>,
+    /// Why it is not stored.
+    pub not_stored: Option<String>,
+}
+
+impl std::fmt::Display for Unmerged {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.cause, self.conflicts) {
+            (Cause::NoBase, _) if self.looked.is_empty() => {
+                f.write_str("and the writer does not say what its content was made from, so it cannot be merged")
+            }
+            (Cause::NoBase, _) => f.write_str("and what both were made from was not found, so they cannot be merged"),
+            (Cause::Merge, 1) => f.write_str("both changed the same place"),
+            (Cause::Merge, n) => write!(f, "both changed the same {n} places"),
+            (cause, _) => cause.fmt(f),
+        }
+    }
 }
 
 impl std::fmt::Display for Conflict {
@@ -303,6 +382,10 @@ impl std::fmt::Display for Conflict {
             Author::Session(session) if self.current.is_some() => write!(f, "; last written by {session}"),
             Author::External if self.current.is_some() => f.write_str("; last written by another program"),
             _ => Ok(()),
+        }?;
+        match &self.unmerged {
+            Some(unmerged) => write!(f, "; {unmerged}"),
+            None => Ok(()),
         }
     }
 }
@@ -361,6 +444,10 @@ impl Error {
             Error::NoSuchVersion { .. } => "no-such-version",
             Error::AmbiguousVersion { .. } => "ambiguous-version",
             Error::DamagedVersion { .. } => "damaged-version",
+            Error::NoSuchConflict { .. } => "no-such-conflict",
+            Error::BadConflict { .. } => "bad-conflict",
+            Error::Unresolved { .. } => "unresolved",
+            Error::AlreadyResolved { .. } => "already-resolved",
             Error::Document { source, .. } => match source {
                 DocError::Parse { .. } => "not-parseable",
                 DocError::NotUtf8 { .. } => "not-utf8",
@@ -402,6 +489,10 @@ impl Error {
             | Error::NoSuchVersion { path, .. }
             | Error::AmbiguousVersion { path, .. }
             | Error::DamagedVersion { path, .. }
+            | Error::NoSuchConflict { path, .. }
+            | Error::BadConflict { path, .. }
+            | Error::Unresolved { path, .. }
+            | Error::AlreadyResolved { path, .. }
             | Error::Document { path, .. }
             | Error::PublishedNotDurable { path, .. }
             | Error::BatchFailed { path, .. }
@@ -460,13 +551,21 @@ impl Error {
                 "nothing was changed; an older or newer version may be whole".to_owned(),
                 format!("what is left of it lies in `{}`", kept.display()),
             ],
+            Error::NoSuchConflict { matches: 0 | 1, .. } => hint("`filelatch conflicts` lists them"),
+            Error::NoSuchConflict { .. } => hint("give more digits of the id; `filelatch conflicts` lists them"),
+            Error::BadConflict { path, .. } => vec![format!(
+                "nothing was changed; its contents may still be in `{}`: look at them, then remove the folder",
+                path.display()
+            )],
             Error::Document { source, .. } => source.hints(),
             Error::PublishedNotDurable { .. } => {
                 hint("the disk reported an error: check it; write the content again once it is healthy")
             }
             Error::BatchFailed { .. } => hint("the file still has its old content; try again"),
             Error::TooLarge { .. } => hint("nothing was changed; raise the limit, or use the streaming writer"),
-            Error::Cancelled { .. } => hint("nothing was changed"),
+            Error::Cancelled { .. } | Error::Unresolved { .. } | Error::AlreadyResolved { .. } => {
+                hint("nothing was changed")
+            }
             Error::LockLost { .. } => vec![
                 "nothing was written; lock the file again and look at what is there now".to_owned(),
                 "a machine that sleeps or is cut off for 30 s loses its fallback locks to others".to_owned(),
@@ -476,9 +575,46 @@ impl Error {
     }
 }
 
+impl Unmerged {
+    fn hints(&self, expected: &Expect) -> Vec<String> {
+        let mut hints = match (&self.id, &self.not_stored) {
+            (Some(id), _) => vec![
+                format!("nothing was written; both versions are kept: `filelatch conflicts show {id}`"),
+                format!("`filelatch conflicts resolve {id} --keep mine|theirs|merged|FILE` settles it"),
+            ],
+            (None, Some(why)) => {
+                vec![format!("nothing was written, and this content is stored nowhere: {why}")]
+            }
+            (None, None) => vec!["nothing was written".to_owned()],
+        };
+        if self.cause == Cause::NoBase {
+            let version = match expected {
+                Expect::Version(version) => format!("the version {} ", version.short()),
+                Expect::Prefix(prefix) => format!("the version {prefix} "),
+                Expect::Any | Expect::Absent => String::new(),
+            };
+            let looked: Vec<_> = self.looked.iter().map(ToString::to_string).collect();
+            if !looked.is_empty() {
+                hints.push(format!("{version}was looked for in {}", looked.join(", in ")));
+            }
+            hints.push(match expected {
+                Expect::Any => {
+                    "name the version that was read (`--expect HASH`), or give it (`--base FILE`)".to_owned()
+                }
+                _ => "give it: `--base FILE`, a file that holds what was read".to_owned(),
+            });
+        }
+        hints.extend(self.fallback.clone());
+        hints
+    }
+}
+
 impl Conflict {
     fn hints(&self) -> Vec<String> {
         let mut hints = match (&self.expected, &self.current) {
+            _ if self.unmerged.is_some() => {
+                self.unmerged.as_ref().map(|unmerged| unmerged.hints(&self.expected)).unwrap_or_default()
+            }
             (Expect::Absent, Some(_)) => {
                 vec!["nothing was written; read the file and pass its version to replace it".to_owned()]
             }
@@ -521,6 +657,10 @@ fn overtaken(current: Option<u64>, token: u64, holder: Option<&Holder>) -> Strin
         (Some(current), None) if current != token => format!(": there was a later one (number {current})"),
         _ => ": its time is over, or it was given back".to_owned(),
     }
+}
+
+fn several(matches: usize) -> String {
+    if matches > 1 { format!(": {matches} begin so") } else { String::new() }
 }
 
 fn held_by(holders: &[Holder]) -> String {

@@ -22,6 +22,7 @@ use crate::lock::records::{self, PUBLISH, RecordTenure, byte_of, in_order};
 use crate::lock::resource::{Tenure, locked};
 use crate::lock::slots::{ByteTenure, Wanted, name_of};
 use crate::lock::{LockOptions, Recovered, Wait};
+use crate::merge_path::{self, Writing};
 use crate::path::{Place, ResourceId};
 use crate::policy::{Policy, Strategy};
 use crate::record_guard::RecordGuard;
@@ -31,7 +32,7 @@ use crate::update::head::{Head, doc_error};
 use crate::version::Expect;
 use crate::write::current::Current;
 use crate::write::{Durability, Notice, current};
-use crate::write_path::{self, Written};
+use crate::write_path::{Outcome, Written};
 use crate::writer::FileWriter;
 
 /// A handle on one file, from [`Filelatch::file`]. The file need not exist. Cheap to clone.
@@ -49,6 +50,9 @@ pub struct WriteOptions<'a> {
     pub expect: Expect,
     /// What to do when it is not; else the policy's.
     pub strategy: Option<Strategy>,
+    /// For [`Strategy::Merge`]: what the content was made from, where it need not be looked for. Without an expectation it is the
+    /// expected version.
+    pub base: Option<Arc<[u8]>>,
     /// What the write has survived when it returns; else the policy's.
     pub durability: Option<Durability>,
     /// How to wait for the lock; else as the policy says.
@@ -78,6 +82,13 @@ impl<'a> WriteOptions<'a> {
     #[must_use]
     pub fn strategy(mut self, strategy: Strategy) -> Self {
         self.strategy = Some(strategy);
+        self
+    }
+
+    /// What the content was made from, for [`Strategy::Merge`].
+    #[must_use]
+    pub fn base(mut self, bytes: impl Into<Arc<[u8]>>) -> Self {
+        self.base = Some(bytes.into());
         self
     }
 
@@ -419,6 +430,9 @@ impl LatchFile {
     ///
     /// Nothing is written unless the file is what `options.expect` says ([`Error::Conflict`] otherwise, or as the strategy has
     /// it). Writes of one process that wait for the same file share one publish.
+    ///
+    /// With [`Strategy::Merge`] the content is brought together with what is there by then ([`Outcome::Merged`]); what does not fit is
+    /// stored, and the error's [`Conflict::unmerged`](crate::Conflict::unmerged) names the stored conflict.
     pub fn write(&self, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Written> {
         self.write_like(bytes, options, None)
     }
@@ -430,21 +444,24 @@ impl LatchFile {
         options: &WriteOptions<'_>,
         like: Option<&Arc<Current>>,
     ) -> Result<Written> {
-        let mut decided = None;
         let entry = self.entry()?;
-        let ended = self.combined(&entry, options, &mut |head| {
-            let result = write_path::decide(&entry, head, bytes, options);
-            let accepted = result.is_ok();
-            if accepted && head.disk.is_none() {
-                head.like = like.cloned();
+        let mut writing = Writing::new(&entry, bytes, options);
+        loop {
+            let mut decided = None;
+            let ended = self.combined(&entry, options, &mut |head| {
+                let result = writing.decide(head);
+                let accepted = result.is_ok();
+                if accepted && head.disk.is_none() {
+                    head.like = like.cloned();
+                }
+                decided = Some(result);
+                accepted
+            })?;
+            match (decided, ended) {
+                (Some(Ok(decided)), Some(ended)) => return Ok(decided.written(&ended)),
+                (Some(Err(refused)), _) => writing.after(refused)?,
+                _ => return Err(self.unanswered()),
             }
-            decided = Some(result);
-            accepted
-        })?;
-        match (decided, ended) {
-            (Some(Ok(decided)), Some(ended)) => Ok(decided.written(&ended)),
-            (Some(Err(e)), _) => Err(e),
-            _ => Err(self.unanswered()),
         }
     }
 
@@ -532,14 +549,38 @@ impl LatchFile {
     ) -> Result<(Written, R), E> {
         let mut result = None;
         let entry = self.entry()?;
+        let strategy = options.strategy.unwrap_or(entry.policy.strategy);
+        // A change that must not run twice is merged instead with what a foreign program wrote in between.
+        let merges = options.run_once && strategy == Strategy::Merge;
+        let mut once = None;
+        let (mut merged, mut refused) = (false, None);
         let ended = self.combined(&entry, options, &mut |head| {
-            let changed = entry.expected(head, &options.expect).map_err(E::from).and_then(|()| change(head));
+            if let Some((before, after)) = &once {
+                let again = merge_path::again(&entry, head, Option::as_ref(before), Option::as_ref(after));
+                merged = matches!(again, Ok(true));
+                refused = again.err();
+                return refused.is_none();
+            }
+            let changed = entry.expected(head, &options.expect).map_err(E::from).and_then(|()| {
+                let before = if merges { head.content(&self.place)? } else { None };
+                let changed = change(head)?;
+                if merges {
+                    once = Some((before, head.content(&self.place)?));
+                }
+                Ok(changed)
+            });
             let accepted = changed.is_ok();
             result = Some(changed);
             accepted
         })?;
+        if let Some(refused) = refused {
+            return Err(merge_path::refusal(&entry, refused).into());
+        }
         match (result, ended) {
-            (Some(Ok(result)), Some(ended)) => Ok((Written::of(&ended), result)),
+            (Some(Ok(result)), Some(ended)) => {
+                let outcome = if merged { Outcome::Merged } else { Written::of(&ended).outcome };
+                Ok((Written { outcome, ..Written::of(&ended) }, result))
+            }
             (Some(Err(e)), _) => Err(e),
             _ => Err(self.unanswered().into()),
         }
@@ -560,7 +601,7 @@ impl LatchFile {
             wait: options.lock.wait.unwrap_or(entry.policy.wait),
             durability: options.durability.unwrap_or(entry.policy.durability),
             newest_wins: strategy == Strategy::LastWriteWins,
-            once: options.run_once,
+            once: options.run_once && strategy != Strategy::Merge,
             cancel: options.lock.cancel.as_ref(),
             lock: &|wait| {
                 let lock = options.lock.clone().wait(wait);

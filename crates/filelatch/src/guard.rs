@@ -15,9 +15,10 @@ use crate::file::WriteOptions;
 use crate::lock::owner::Owner;
 use crate::lock::resource::Tenure;
 use crate::lock::{IfUnavailable, LockOptions, Recovered};
+use crate::merge_path::{self, Writing};
 use crate::snapshot::Snapshot;
 use crate::update::head::{Head, doc_error};
-use crate::write_path::{self, Written};
+use crate::write_path::Written;
 
 /// Whether a guard still protects what it was taken for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -195,10 +196,8 @@ impl Guard {
     pub fn write(&self, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Written> {
         self.held.may_write(None)?;
         let entry = &self.held.entry;
-        let mut head = entry.read_head()?;
-        let decided = write_path::decide(entry, &mut head, bytes, options)?;
-        let ended = self.publish(head, options)?;
-        Ok(decided.written(&ended))
+        let durability = options.durability.unwrap_or(entry.policy.durability);
+        Writing::new(entry, bytes, options).under(self.held.tenure.as_ref(), durability)
     }
 
     /// Reads, changes and writes under the lock that is held; `change` answers the new bytes, or `None` to leave the file as it
@@ -252,20 +251,10 @@ impl Guard {
     ) -> Result<(Written, R), E> {
         self.held.may_write(None)?;
         let entry = &self.held.entry;
-        let mut head = entry.read_head()?;
-        entry.expected(&mut head, &options.expect)?;
-        let result = change(&mut head)?;
-        let ended = self.publish(head, options)?;
-        Ok((Written::of(&ended), result))
+        merge_path::change(entry, self.held.tenure.as_ref(), options, change)
     }
 
     pub(crate) fn tenure(&self) -> Option<&Tenure> {
         self.held.tenure.as_ref()
-    }
-
-    fn publish(&self, head: Head, options: &WriteOptions<'_>) -> Result<crate::update::combine::Ended> {
-        let entry = &self.held.entry;
-        let durability = options.durability.unwrap_or(entry.policy.durability);
-        entry.publish_head(self.held.tenure.as_ref(), head, durability, true, &[])
     }
 }

@@ -98,6 +98,7 @@
 //! take the place of the real ones in the tests of this crate and in yours (`filelatch-testkit`).
 
 mod bytes;
+pub mod conflict;
 pub mod diff;
 pub mod doc;
 pub mod doctor;
@@ -113,6 +114,7 @@ pub mod keep;
 pub mod lease;
 pub mod lock;
 pub mod merge;
+mod merge_path;
 mod parts;
 mod path;
 mod policy;
@@ -127,8 +129,9 @@ pub mod write;
 mod write_path;
 mod writer;
 
+pub use conflict::{BaseSource, Conflicts, Resolution, StoredConflict};
 pub use engine::{Builder, Filelatch, Inherited};
-pub use error::{Conflict, Error, Result};
+pub use error::{Conflict, Error, Result, Unmerged};
 pub use file::{LatchFile, WriteOptions};
 pub use guard::{Guard, SharedGuard, Validity};
 pub use keep::{Keep, KeepLimits, KeptVersion, Pruned};

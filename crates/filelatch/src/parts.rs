@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use filelatch_fs::{Fs, Host, ProcessFacts};
 
+use crate::conflict::BaseSource;
+
 /// Everything below the engine, injected: no global state anywhere.
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -14,13 +16,15 @@ pub(crate) struct Parts {
     pub(crate) session: String,
     /// What for: shown to those who wait.
     pub(crate) purpose: String,
+    /// Who may know former versions of files.
+    pub(crate) base_sources: Vec<Arc<dyn BaseSource>>,
     facts: Mutex<Option<ProcessFacts>>,
 }
 
 impl Parts {
     pub(crate) fn new(fs: Arc<dyn Fs>, host: Arc<dyn Host>, session: Option<String>, purpose: String) -> Parts {
         let session = session.unwrap_or_else(|| default_session(&*host));
-        Parts { fs, host, session, purpose, facts: Mutex::new(None) }
+        Parts { fs, host, session, purpose, base_sources: Vec::new(), facts: Mutex::new(None) }
     }
 
     /// Facts of this process, found out once (and again after a fork).

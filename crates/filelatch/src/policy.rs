@@ -9,7 +9,7 @@
 //!
 //! [[policy]]
 //! glob = "config/**/*.json"   # relative to the folder that holds .filelatch; the first match counts
-//! strategy = "queue"          # fail-fast (default), queue, last-write-wins
+//! strategy = "queue"          # fail-fast (default), queue, last-write-wins, merge
 //! durability = "full"         # none, file, full (default)
 //! timeout = "2m"
 //! hard_links = "replace"      # or "in-place"
@@ -20,10 +20,17 @@
 //! keep_versions = 50          # of these so many…
 //! keep_age = "30d"            # …and none so long after it was replaced…
 //! keep_bytes = "256MB"        # …and so many bytes
+//!
+//! [policy.merge]              # belongs to the policy above it
+//! version = "higher"          # versions that both sides changed: "conflict" (default) or the higher one
+//! lists = { "/servers" = "key:host", "/tags" = "set" }   # what lists are, by JSON pointer
+//! conflict_style = "diff3"    # markers in stored conflicts: "merge" (default), "diff3", "zdiff3"
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -32,6 +39,7 @@ use serde::Deserialize;
 use crate::error::{Error, Result};
 use crate::keep::{Keep, KeepLimits, Size};
 use crate::lock::{IfUnavailable, LockMode, Wait};
+use crate::merge::{ConflictStyle, ListRule, Rules, VersionRule};
 use crate::path::LockFileName;
 use crate::write::{Durability, HardLinks};
 
@@ -46,6 +54,9 @@ pub enum Strategy {
     /// Write whatever is there; the result names the version that was overwritten. Of several such writes that wait in one
     /// process only the newest is written.
     LastWriteWins,
+    /// When the file is not what was expected, bring both changes together: the base is the expected version. What does not fit together
+    /// is a conflict, and is stored.
+    Merge,
 }
 
 impl FromStr for Strategy {
@@ -56,7 +67,8 @@ impl FromStr for Strategy {
             "fail-fast" => Ok(Strategy::FailFast),
             "queue" => Ok(Strategy::Queue),
             "last-write-wins" => Ok(Strategy::LastWriteWins),
-            other => Err(format!("`{other}` is not a strategy: fail-fast, queue or last-write-wins")),
+            "merge" => Ok(Strategy::Merge),
+            other => Err(format!("`{other}` is not a strategy: fail-fast, queue, last-write-wins or merge")),
         }
     }
 }
@@ -104,6 +116,13 @@ impl Default for Policy {
     }
 }
 
+/// How one file is merged, as its workspace says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MergePolicy {
+    pub(crate) rules: Rules,
+    pub(crate) style: ConflictStyle,
+}
+
 /// The rules of a workspace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policies {
@@ -119,6 +138,7 @@ struct Rule {
     glob: GlobMatcher,
     raw: RawRule,
     wait: Option<Wait>,
+    merge: Arc<MergePolicy>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -153,6 +173,8 @@ struct RawRule {
     keep_versions: Option<u32>,
     keep_age: Option<Text<Period>>,
     keep_bytes: Option<Text<Size>>,
+    #[serde(default)]
+    merge: RawMerge,
 }
 
 /// What is said about kept versions, for all files or for some.
@@ -182,6 +204,27 @@ impl RawRule {
             age: self.keep_age.map(|t| t.0.0),
             bytes: self.keep_bytes.map(|t| t.0.0),
         }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMerge {
+    version: Option<Text<VersionRule>>,
+    #[serde(default)]
+    lists: BTreeMap<String, Text<ListRule>>,
+    conflict_style: Option<Text<ConflictStyle>>,
+}
+
+impl RawMerge {
+    /// Pointers in an order of their own: which of two that fit a list counts does not depend on the file's.
+    fn policy(&self) -> Result<MergePolicy, String> {
+        if let Some(wrong) = self.lists.keys().find(|pointer| !pointer.is_empty() && !pointer.starts_with('/')) {
+            return Err(format!("`{wrong}` is not a JSON pointer: it begins with `/`"));
+        }
+        let lists = self.lists.iter().map(|(pointer, rule)| (pointer.clone(), rule.0.clone())).collect();
+        let rules = Rules { version: self.version.map_or_else(VersionRule::default, |t| t.0), lists };
+        Ok(MergePolicy { rules, style: self.conflict_style.map_or_else(ConflictStyle::default, |t| t.0) })
     }
 }
 
@@ -284,7 +327,8 @@ impl Policies {
         let rules = raw.policy.into_iter().map(|rule| {
             let glob = GlobBuilder::new(&rule.glob).literal_separator(true).build();
             let glob = glob.map_err(|e| wrong(format!("glob `{}`: {}", rule.glob, e.kind())))?.compile_matcher();
-            Ok(Rule { glob, wait: rule.timeout.map(wait_of), raw: rule })
+            let merge = rule.merge.policy().map_err(|e| wrong(format!("glob `{}`: {e}", rule.glob)))?;
+            Ok(Rule { glob, wait: rule.timeout.map(wait_of), merge: Arc::new(merge), raw: rule })
         });
         Ok(Policies {
             locks: raw.locks.map(|l| l.0.0),
@@ -307,7 +351,7 @@ impl Policies {
         policy.lock = self.lock.unwrap_or(defaults.lock);
         policy.wait = self.wait.unwrap_or(defaults.wait);
         self.keep.over(&mut policy);
-        if let Some(Rule { raw, wait, .. }) = self.rules.iter().find(|rule| rule.glob.is_match(relative)) {
+        if let Some(Rule { raw, wait, .. }) = self.rule(relative) {
             policy.strategy = raw.strategy.map_or(policy.strategy, |t| t.0);
             policy.durability = raw.durability.map_or(policy.durability, |t| t.0);
             policy.hard_links = raw.hard_links.map_or(policy.hard_links, |t| t.0);
@@ -318,6 +362,15 @@ impl Policies {
             raw.keep().over(&mut policy);
         }
         policy
+    }
+
+    /// How a file is merged; `None`: nothing is said about it.
+    pub(crate) fn merge_of(&self, relative: &Path) -> Option<&Arc<MergePolicy>> {
+        self.rule(relative).map(|rule| &rule.merge)
+    }
+
+    fn rule(&self, relative: &Path) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.glob.is_match(relative))
     }
 }
 
@@ -375,6 +428,27 @@ mod tests {
         assert_eq!(parse("").unwrap().of(Path::new("a"), Policy::default()).lock, LockMode::Auto);
     }
 
+    /// MERGE-2, VER-5: rules of merging belong to their policy.
+    #[test]
+    fn merging() {
+        let policies = parse(
+            "[[policy]]\nglob = \"a.json\"\nstrategy = \"merge\"\n[policy.merge]\nversion = \"higher\"\n\
+             lists = { \"/servers\" = \"key:host\", \"/jobs/*/steps\" = \"ordered\" }\nconflict_style = \"zdiff3\"\n\
+             [[policy]]\nglob = \"*\"",
+        )
+        .unwrap();
+        assert_eq!(policies.of(Path::new("a.json"), Policy::default()).strategy, Strategy::Merge);
+        let merge = policies.merge_of(Path::new("a.json")).unwrap();
+        assert_eq!((merge.rules.version, merge.style), (VersionRule::Higher, ConflictStyle::Zdiff3));
+        let keyed = ListRule::Keyed("host".to_owned());
+        assert_eq!(
+            merge.rules.lists,
+            [("/jobs/*/steps".to_owned(), ListRule::Ordered), ("/servers".to_owned(), keyed)]
+        );
+        assert_eq!(**policies.merge_of(Path::new("b")).unwrap(), MergePolicy::default());
+        assert!(policies.merge_of(Path::new("b/c")).is_none());
+    }
+
     /// VER-5: mistakes are named with file and line, never skipped.
     #[test]
     fn mistakes() {
@@ -385,6 +459,9 @@ mod tests {
             ("lock = \"flock\"", "line 1: `flock` is not a kind of lock: auto, os or file"),
             ("lokcs = \"off\"", "line 1: unknown field `lokcs`"),
             ("[[policy]]\nglob = \"a[\"", "glob `a[`"),
+            ("[[policy]]\nglob = \"a\"\nmerge.version = \"newest\"", "line 3: `newest` is not a rule for versions"),
+            ("[[policy]]\nglob = \"a\"\nmerge.lists = { \"/a\" = \"bag\" }", "`bag` is not a rule for lists"),
+            ("[[policy]]\nglob = \"a\"\nmerge.lists = { a = \"set\" }", "`a` is not a JSON pointer"),
             ("locks = [", "line 1"),
         ] {
             let error = parse(text).unwrap_err().to_string();

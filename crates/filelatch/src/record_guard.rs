@@ -15,10 +15,10 @@ use crate::lock::records::RecordTenure;
 use crate::lock::resource::Tenure;
 use crate::lock::slots::name_of;
 use crate::lock::{HeldLock, LockOptions};
+use crate::merge_path::{self, Writing};
 use crate::snapshot::Snapshot;
-use crate::update::combine::Ended;
 use crate::update::head::{Head, doc_error};
-use crate::write_path::{self, Written};
+use crate::write_path::Written;
 
 /// The lock on one record of a file, from [`LatchFile::lock_record`]. Dropping it releases the lock at once.
 ///
@@ -118,10 +118,8 @@ impl RecordGuard {
     pub fn write(&self, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Written> {
         self.in_turn(&options.lock, |tenure| {
             self.may_write()?;
-            let mut head = self.entry.read_head()?;
-            let decided = write_path::decide(&self.entry, &mut head, bytes, options)?;
-            let ended = self.publish(tenure, head, options)?;
-            Ok(decided.written(&ended))
+            let durability = options.durability.unwrap_or(self.entry.policy.durability);
+            Writing::new(&self.entry, bytes, options).under(tenure, durability)
         })
     }
 
@@ -190,11 +188,7 @@ impl RecordGuard {
     ) -> Result<(Written, R), E> {
         self.in_turn(&options.lock, |tenure| {
             self.may_write()?;
-            let mut head = self.entry.read_head()?;
-            self.entry.expected(&mut head, &options.expect)?;
-            let result = change(&mut head)?;
-            let ended = self.publish(tenure, head, options)?;
-            Ok((Written::of(&ended), result))
+            merge_path::change(&self.entry, tenure, options, change)
         })
     }
 
@@ -224,11 +218,6 @@ impl RecordGuard {
             RecordTenure::Byte(_) => self.entry.may_write(self.entry.leases.inherited(), None),
             RecordTenure::Whole(record) => record.held.may_write(None),
         }
-    }
-
-    fn publish(&self, tenure: Option<&Tenure>, head: Head, options: &WriteOptions<'_>) -> Result<Ended> {
-        let durability = options.durability.unwrap_or(self.entry.policy.durability);
-        self.entry.publish_head(tenure, head, durability, true, &[])
     }
 }
 

@@ -1,5 +1,7 @@
 //! The decision of one write: what was expected, what is there, what the strategy says (P7).
 
+use std::sync::Arc;
+
 use crate::entry::Entry;
 use crate::error::Result;
 use crate::file::WriteOptions;
@@ -18,6 +20,8 @@ pub enum Outcome {
     Written,
     /// The file had this content already.
     Unchanged,
+    /// The content was merged with what had been written since the expected version; the version is that of the result.
+    Merged,
     /// A newer write of the same process took its place before it was published; that one is in place (last-write-wins).
     Superseded,
 }
@@ -27,6 +31,7 @@ impl std::fmt::Display for Outcome {
         f.write_str(match self {
             Outcome::Written => "written",
             Outcome::Unchanged => "unchanged",
+            Outcome::Merged => "merged",
             Outcome::Superseded => "superseded",
         })
     }
@@ -64,13 +69,25 @@ pub(crate) struct Decided {
     /// What was there instead of what was expected.
     overwrites: Option<Version>,
     same: bool,
+    merged: bool,
 }
 
 impl Decided {
+    /// The content itself.
+    pub(crate) fn plain(version: Version, same: bool) -> Decided {
+        Decided { version, overwrites: None, same, merged: false }
+    }
+
+    /// What became of the content and what was there.
+    pub(crate) fn merged(version: Version) -> Decided {
+        Decided { version, overwrites: None, same: false, merged: true }
+    }
+
     pub(crate) fn written(&self, ended: &Ended) -> Written {
         let outcome = match (ended.superseded, self.same) {
             (true, _) => Outcome::Superseded,
             (false, true) => Outcome::Unchanged,
+            (false, false) if self.merged => Outcome::Merged,
             (false, false) => Outcome::Written,
         };
         let version = if ended.superseded { ended.version } else { Some(self.version) };
@@ -80,24 +97,28 @@ impl Decided {
     }
 }
 
-/// Puts `bytes` on top of `head`, or refuses with the conflict.
-pub(crate) fn decide(entry: &Entry, head: &mut Head, bytes: &[u8], options: &WriteOptions<'_>) -> Result<Decided> {
+/// Puts `new` on top of `head`, or refuses with the conflict. For all strategies that do not merge.
+pub(crate) fn decide(
+    entry: &Entry,
+    head: &mut Head,
+    new: &Arc<Content>,
+    options: &WriteOptions<'_>,
+) -> Result<Decided> {
     let strategy = options.strategy.unwrap_or(entry.policy.strategy);
     let place = entry.place();
-    let new = Content::new(bytes.to_vec());
     let version = new.version();
-    let same = head.is(place, bytes)?;
+    let same = head.is(place, &new.bytes)?;
     if options.expect == Expect::Any {
         if !same {
-            head.put(new, false);
+            head.put(Arc::clone(new), false);
         }
-        return Ok(Decided { version, overwrites: None, same });
+        return Ok(Decided::plain(version, same));
     }
     let current = head.version(place)?;
     let fits = options.expect.admits(current.as_ref());
     if !fits && strategy != Strategy::LastWriteWins {
         return Err(entry.head_conflict(&options.expect, current, head));
     }
-    head.put(new, fits);
-    Ok(Decided { version, overwrites: current.filter(|_| !fits), same })
+    head.put(Arc::clone(new), fits);
+    Ok(Decided { overwrites: current.filter(|_| !fits), ..Decided::plain(version, same) })
 }

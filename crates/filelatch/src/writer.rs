@@ -3,11 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
+use filelatch_fs::fs::read_to_end;
+
 use crate::entry::{Entry, Extra};
 use crate::error::{Error, Result};
 use crate::file::{LatchFile, WriteOptions};
 use crate::guard::Guard;
 use crate::lock::LockOptions;
+use crate::policy::Strategy;
 use crate::snapshot::Content;
 use crate::update::combine::Ended;
 use crate::version::{Expect, Version};
@@ -26,6 +29,8 @@ pub struct FileWriter {
     entry: Arc<Entry>,
     temp: Temp,
     expect: Expect,
+    base: Option<Arc<[u8]>>,
+    strategy: Strategy,
     durability: Durability,
 }
 
@@ -50,7 +55,9 @@ impl FileWriter {
         let temp = Temp::create(entry.parts(), entry.place(), replaces)
             .map_err(|e| Error::io("write a new version of", &entry.place().spelled, e))?;
         let durability = options.durability.unwrap_or(entry.policy.durability);
-        Ok(FileWriter { file, entry, temp, expect: options.expect.clone(), durability })
+        let strategy = options.strategy.unwrap_or(entry.policy.strategy);
+        let (expect, base) = (options.expect.clone(), options.base.clone());
+        Ok(FileWriter { file, entry, temp, expect, base, strategy, durability })
     }
 
     /// Version of what was written so far.
@@ -58,16 +65,38 @@ impl FileWriter {
         self.temp.version()
     }
 
-    /// Publishes the content under the exclusive lock, if the file is what the options of [`LatchFile::writer`] expect.
+    /// Publishes the content under the exclusive lock, if the file is what the options of [`LatchFile::writer`] expect. With
+    /// [`Strategy::Merge`] the content is read into memory and written as [`LatchFile::write`] does; [`Error::TooLarge`] when it is
+    /// longer than the engine reads.
     ///
     /// # Errors
     /// Hands the writer back where that is possible, so that the caller may try again.
     pub fn commit(self, lock: &LockOptions<'_>) -> Result<Written, CommitError> {
         let back = |writer, error| CommitError { error, writer: Some(Box::new(writer)) };
         match self.file.clone().hold_to_write(lock) {
+            Ok(held) if self.strategy == Strategy::Merge => self.merge_under(&Guard::new(held)),
             Ok(held) => self.commit_under(&Guard::new(held)),
             Err(error) => Err(back(self, error)),
         }
+    }
+
+    fn merge_under(self, guard: &Guard) -> Result<Written, CommitError> {
+        let limit = self.entry.read_limit;
+        let read = self.temp.file().and_then(|file| read_to_end(file, limit));
+        let path = &self.entry.place().spelled;
+        let written = read.map_err(|e| match e.kind() {
+            io::ErrorKind::FileTooLarge => Error::TooLarge { path: path.clone(), limit },
+            _ => Error::io("read the new version of", path, e),
+        });
+        let options = WriteOptions {
+            expect: self.expect.clone(),
+            strategy: Some(self.strategy),
+            base: self.base.clone(),
+            durability: Some(self.durability),
+            ..WriteOptions::default()
+        };
+        let written = written.and_then(|bytes| guard.write(&bytes, &options));
+        written.map_err(|error| CommitError { error, writer: Some(Box::new(self)) })
     }
 
     fn commit_under(self, guard: &Guard) -> Result<Written, CommitError> {

@@ -73,8 +73,8 @@ fn under_lock(latch: &Filelatch, path: &Path, cases: &[&Case], wait: Wait) -> Re
     // From here on whoever wrote it is dead, and what was interrupted is complete.
     let resource = &tenure.resource;
     let entry = file.entry().map_err(text)?;
-    let swept =
-        sweep::sweep(&resource.place, &resource.lock, usize::MAX, &|| resource.stands(), &|name| entry.put_away(name));
+    let (put_away, rescue) = (|name: &OsStr| entry.put_away(name), |name: &OsStr| entry.rescue(name).is_some());
+    let swept = sweep::sweep(&resource.place, &resource.lock, usize::MAX, &|| resource.stands(), &put_away, &rescue);
     let removed = removal::remove_lock_file(tenure);
     let outcome = |case: &&Case| {
         let own = lock_of(case).is_some_and(|lock| *lock == resource.lock.name);

@@ -9,8 +9,9 @@ use super::prune::Pruned;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::{LatchFile, WriteOptions};
+use crate::policy::Strategy;
 use crate::snapshot::{Content, Snapshot};
-use crate::version::Version;
+use crate::version::{Expect, Version};
 use crate::write::Author;
 use crate::write_path::Written;
 
@@ -34,10 +35,18 @@ pub struct KeptVersion {
 }
 
 /// The bytes of a kept version of the file, if they are still what they were. For the search of a merge base.
-#[allow(dead_code, reason = "for the search of a base, which comes next")]
-pub(crate) fn find(entry: &Entry, version: &Version) -> Option<Vec<u8>> {
+pub(crate) fn find(entry: &Entry, wanted: &Expect) -> Option<Vec<u8>> {
     let history = entry.history.as_ref()?;
-    match history.find(entry.parts(), version, entry.read_limit) {
+    let version = match wanted {
+        Expect::Any | Expect::Absent => return None,
+        Expect::Version(version) => *version,
+        Expect::Prefix(_) => {
+            let list = history.list(entry.parts()).ok()?;
+            let mut opened = list.iter().filter_map(|kept| history.open(entry.parts(), kept).ok().flatten());
+            opened.find(|opened| wanted.admits(Some(&opened.version)))?.version
+        }
+    };
+    match history.find(entry.parts(), &version, entry.read_limit) {
         Ok(Found::Whole(bytes, _)) => Some(bytes),
         Ok(Found::Damaged(_) | Found::Nothing) | Err(_) => None,
     }
@@ -96,14 +105,19 @@ impl LatchFile {
     }
 
     /// Brings a kept version back: a write like any other, with its expectation, strategy and durability; what it replaces is kept in turn. A
-    /// file that does not exist any more gets the mode and owner that the version has.
+    /// file that does not exist any more gets the mode and owner that the version has. Without an expectation it replaces whatever is there,
+    /// also where the policy merges: nothing is known that it was made from.
     ///
     /// # Errors
     /// As [`LatchFile::kept`] and [`LatchFile::write`]. Nothing was written then.
     pub fn restore(&self, version: &Version, options: &WriteOptions<'_>) -> Result<Written> {
         let entry = self.entry()?;
         let (bytes, opened) = self.whole(&entry, version)?;
-        self.write_like(&bytes, options, Some(&Arc::new(opened.current)))
+        let mut options = options.clone();
+        if options.expect == Expect::Any && options.strategy.is_none() && entry.policy.strategy == Strategy::Merge {
+            options.strategy = Some(Strategy::FailFast);
+        }
+        self.write_like(&bytes, &options, Some(&Arc::new(opened.current)))
     }
 
     /// Removes kept versions beyond these limits, now. The newest goes only when the limits allow no version at all.

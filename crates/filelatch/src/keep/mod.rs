@@ -37,7 +37,6 @@ mod prune;
 pub(crate) mod publish;
 
 pub use calls::KeptVersion;
-#[allow(unused_imports, reason = "for the search of a base, which comes next")]
 pub(crate) use calls::find;
 pub use limits::{Keep, KeepLimits, Size};
 pub use prune::{PRUNE_EVERY, Pruned};

@@ -131,7 +131,7 @@ impl Merged {
     }
 
     /// One conflict over everything.
-    pub(super) fn refused(base: &[u8], ours: &[u8], theirs: &[u8], method: Method) -> Self {
+    pub(crate) fn refused(base: &[u8], ours: &[u8], theirs: &[u8], method: Method) -> Self {
         let hunk = Hunk { base: base.to_vec(), ours: ours.to_vec(), theirs: theirs.to_vec(), place: None };
         Merged::new(vec![Piece::Conflict(hunk)], method)
     }

@@ -34,7 +34,7 @@ const BATCH: usize = 256;
 /// A wait that is over before is not watched.
 const SHORT: Duration = Duration::from_millis(20);
 /// Times a change is applied again because a foreign program wrote in between.
-const ATTEMPTS: u32 = 100;
+pub(crate) const ATTEMPTS: u32 = 100;
 
 /// The queue of one document.
 #[derive(Debug, Default)]

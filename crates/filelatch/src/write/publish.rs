@@ -445,6 +445,7 @@ impl Publisher<'_> {
             last_modified_by: Author::Unknown,
             last_modified_at: None,
             kept,
+            unmerged: None,
         };
         if let Some(current) = current::open(self.place)? {
             let version = Version::of(&current.read(self.place, u64::MAX - 1)?);

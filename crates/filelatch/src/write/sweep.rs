@@ -3,7 +3,7 @@
 //! # Promise
 //! Removed is only what is proved to hold nothing that could be missed: the file of a dead writer that is empty, still marked
 //! as being prepared, or holds exactly the bytes that its attribution names (an old or a refused version of ours). Everything
-//! else may be a foreign program's data and is only reported.
+//! else may be a foreign program's data: it is removed only when it was stored as a conflict, durably, and reported otherwise.
 //!
 //! # Proof of death
 //! A writer holds the lock of its temporary file while it prepares, and the lock of the data file while it publishes. Whoever
@@ -74,13 +74,14 @@ pub(crate) fn judge(dir: &dyn FsDir, name: &OsStr) -> io::Result<Leftover> {
 
 /// Removes the leftovers of one file. Only for the holder of its exclusive lock, with no write in place pending. Leaves
 /// everything when `is_alone` says no: the lock is not the one that others see. `put_away` removes a file that nobody could miss, or keeps it as
-/// an old version.
+/// an old version. `rescue` stores what may be foreign data, and says whether it is safe now.
 pub(crate) fn sweep(
     place: &Place,
     lock: &LockPath,
     limit: usize,
     is_alone: &dyn Fn() -> bool,
     put_away: &dyn Fn(&OsStr) -> io::Result<()>,
+    rescue: &dyn Fn(&OsStr) -> bool,
 ) -> io::Result<Vec<Leftover>> {
     let mut kept = Vec::new();
     let lease = LeaseFile::of(place);
@@ -99,6 +100,8 @@ pub(crate) fn sweep(
         };
         if leftover.disposable && !leftover.in_use && is_alone() {
             put_away(&name)?;
+        } else if !leftover.in_use && is_alone() && rescue(&name) && is_alone() {
+            place.dir.remove(&name)?;
         } else {
             kept.push(leftover);
         }

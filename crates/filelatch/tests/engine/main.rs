@@ -5,6 +5,10 @@
 //! every system.
 
 #[cfg(test)]
+mod conflict_sweeps;
+#[cfg(test)]
+mod conflicts;
+#[cfg(test)]
 mod deadlock;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
@@ -33,6 +37,8 @@ mod leases;
 mod lock_files;
 #[cfg(test)]
 mod locks;
+#[cfg(test)]
+mod merging;
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod network;

@@ -257,6 +257,7 @@ fn worker() {
                 say("counted");
             }
         }
+        ["edit-own-line", path, key, times] => super::merging::edit_own_line(path, key, times),
         ["opposite", runtime, first, second] => super::deadlock::opposite(runtime, first, second),
         ["reachable"] => say("reachable"),
         #[cfg(target_os = "linux")]
