@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod edits;
+#[cfg(test)]
 mod git;
 #[cfg(test)]
 mod toml;
