@@ -1,4 +1,5 @@
-//! The README's transcript is true: every command in it is run, and prints what stands there (`…` stands for anything).
+//! The transcripts of the README and of guides are true: every command in them is run, and prints what stands there (`…` stands for
+//! anything).
 #![expect(clippy::disallowed_methods, reason = "a test that plays a user")]
 
 use std::path::Path;
@@ -49,21 +50,59 @@ fn transcript() {
     let steps = steps(&readme);
     assert!(steps.len() >= 6, "only {} commands found", steps.len());
     std::fs::write(scratch.path().join("config.yaml"), &steps[0].expected).expect("the file to begin with");
-    let bin = Path::new(env!("CARGO_BIN_EXE_filelatch")).parent().expect("a folder").to_owned();
-    let path = std::env::join_paths([bin.as_path(), Path::new("/usr/bin"), Path::new("/bin")]).expect("a search path");
-    for Step { command, expected } in &steps {
-        let output = Command::new("sh")
-            .args(["-c", &format!("{{ {command}; }} 2>&1")])
-            .current_dir(&scratch)
-            .env_clear()
-            .env("PATH", &path)
-            .env("FILELATCH_SESSION", "alice")
-            .stdin(Stdio::null())
-            .output()
-            .expect("sh runs");
-        let printed = String::from_utf8_lossy(&output.stdout);
-        assert!(fits(expected, &printed), "$ {command}\nREADME:\n{expected}\nprinted:\n{printed}");
+    for step in &steps {
+        check(step, &run(&step.command, scratch.path()), "README");
     }
+}
+
+/// MERGE-5: what the guide about git shows is what happens.
+#[test]
+fn git_merge_driver() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guides/git-merge-driver.md");
+    let steps = steps(&std::fs::read_to_string(guide).expect("the guide"));
+    assert!(steps.len() >= 6, "only {} commands found", steps.len());
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    if Command::new("git").arg("--version").output().is_err() {
+        return;
+    }
+    let package = |more: &str| {
+        let text =
+            format!("{{\n  \"name\": \"app\",\n  \"dependencies\": {{\n    \"left\": \"^1.0.0\"{more}\n  }}\n}}\n");
+        std::fs::write(scratch.path().join("package.json"), text).expect("a file");
+    };
+    let commit = |first: &str| {
+        let ran = run(&format!("{first} git add . && git commit -q -m x"), scratch.path());
+        assert_eq!(ran, "", "{first}");
+    };
+    package("");
+    commit("git init -q -b main &&");
+    package(",\n    \"right\": \"^2.0.0\"");
+    commit("git switch -q -c theirs &&");
+    assert_eq!(run("git switch -q main", scratch.path()), "");
+    package(",\n    \"up\": \"^3.0.0\"");
+    commit("");
+    for step in &steps {
+        check(step, &run(&step.command, scratch.path()), "guide");
+    }
+}
+
+/// What the shell prints, with an environment of its own.
+fn run(command: &str, dir: &Path) -> String {
+    let bin = Path::new(env!("CARGO_BIN_EXE_filelatch")).parent().expect("a folder");
+    let path = std::env::join_paths([bin, Path::new("/usr/bin"), Path::new("/bin")]).expect("a search path");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{{ {command}; }} 2>&1")]).current_dir(dir).env_clear().env("PATH", path);
+    shell.env("FILELATCH_SESSION", "alice").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+    for who in ["AUTHOR", "COMMITTER"] {
+        shell.env(format!("GIT_{who}_NAME"), "alice").env(format!("GIT_{who}_EMAIL"), "alice@example.org");
+    }
+    let output = shell.stdin(Stdio::null()).output().expect("sh runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[track_caller]
+fn check(Step { command, expected }: &Step, printed: &str, document: &str) {
+    assert!(fits(expected, printed), "$ {command}\n{document}:\n{expected}\nprinted:\n{printed}");
 }
 
 #[test]

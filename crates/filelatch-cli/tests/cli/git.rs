@@ -320,11 +320,11 @@ fn set_up_and_undone() {
     let config = || repo.text(".git/config");
     let before = config();
     let ran = repo.filelatch(&["git-setup", "--dry-run"]).exits(0);
-    ran.says("*.json merge=filelatch").says("git config --local merge.filelatch.driver");
+    ran.says("`PATTERN merge=filelatch`: *.json ").says("git config --local merge.filelatch.driver");
     assert_eq!(config(), before);
     repo.has_only(&[]);
 
-    repo.filelatch(&["git-setup"]).exits(0).says("at the top of");
+    repo.filelatch(&["git-setup"]).exits(0).says("gets at its top");
     repo.has_only(&[".gitattributes"]);
     assert!(config().contains("[merge \"filelatch\"]"));
     assert_eq!(repo.git("check-attr merge a/b.yaml").text(), "a/b.yaml: merge: filelatch\n");

@@ -61,11 +61,11 @@ impl Edited {
     /// For people, before it is done.
     pub(super) fn show(&self, file: &Path) {
         let file = file.display();
-        if !self.added.is_empty() {
-            output::note(&format!("at the top of `{file}`: {}", self.added.join(", ")));
-        }
-        if !self.removed.is_empty() {
-            output::note(&format!("out of `{file}`: {}", self.removed.join(", ")));
+        for (verb, lines) in [("gets at its top, as", &self.added), ("loses, of", &self.removed)] {
+            if !lines.is_empty() {
+                let patterns: Vec<_> = lines.iter().map(|line| line.trim_end_matches(ATTRIBUTE).trim_end()).collect();
+                output::note(&format!("`{file}` {verb} `PATTERN {ATTRIBUTE}`: {}", patterns.join(" ")));
+            }
         }
         if self.delete {
             output::note(&format!("`{file}` is removed: nothing else is in it"));
