@@ -85,6 +85,39 @@ fn lists_in_rows() {
     );
 }
 
+/// MERGE-1: what one side replaces in a list, the other must not have deleted; and a list that was written anew takes no additions
+/// that were meant for the old one.
+#[test]
+fn lists_that_change_hands_are_a_conflict() {
+    let list = |items: &str| format!("x = [{items}]\n");
+    let conflict = |base: &str, ours: &str, theirs: &str| {
+        let (base, ours, theirs) = (list(base), list(ours), list(theirs));
+        let expected = format!("<<<<<<< ours\n{ours}=======\n{theirs}>>>>>>> theirs\n");
+        clashes(&base, &ours, &theirs, &expected);
+    };
+    conflict("'a', 'b', 'c'", "'a', 'new'", "'a', 'c'");
+    conflict("1, 2, 3, 4, 5", "1, 5", "1, 2, 3, 4, 5, 6");
+    // Half of it may go.
+    fits(&list("1, 2, 3, 4"), &list("1, 4"), &list("1, 2, 3, 4, 5"), &list("1, 4, 5"));
+}
+
+/// MERGE-1: two lists that begin at nothing are one list only if one has all that the other has.
+#[test]
+fn new_lists_are_mixed_only_if_one_holds_the_other() {
+    fits(
+        "[features]\n",
+        "[features]\nx = [\"b\"]\n",
+        "[features]\nx = [\"a\", \"b\"]\n",
+        "[features]\nx = [\"a\", \"b\"]\n",
+    );
+    clashes(
+        "[features]\n",
+        "[features]\nx = [\"b\", \"c\"]\n",
+        "[features]\nx = [\"a\", \"b\"]\n",
+        "[features]\n<<<<<<< ours\nx = [\"b\", \"c\"]\n=======\nx = [\"a\", \"b\"]\n>>>>>>> theirs\n",
+    );
+}
+
 /// MERGE-1: both add a table, or a pair, at one place.
 #[test]
 fn additions_at_one_place() {
@@ -131,6 +164,29 @@ fn blocks_are_told_apart() {
             &format!("{}{}{between}{}{rest}[end]\n", block("n", "b.rs"), block("a", "a.rs"), block("b", "c.rs")),
         );
     }
+}
+
+/// MERGE-1: a block is known by a field whose name ends in name, id or key, or by name and version: one that both add is one.
+#[test]
+fn blocks_are_named_by_what_names_them() {
+    let epoch = |name: &str, height: u32| format!("[[epochs]]\nepoch_name = \"{name}\"\nheight = {height}\n");
+    let base = epoch("1.0", 1);
+    clashes(
+        &base,
+        &format!("{base}{}", epoch("2.0", 5)),
+        &format!("{base}{}", epoch("2.0", 6)),
+        &format!(
+            "{base}[[epochs]]\nepoch_name = \"2.0\"\n<<<<<<< ours\nheight = 5\n=======\nheight = 6\n>>>>>>> theirs\n"
+        ),
+    );
+    let package =
+        |version: &str, sum: &str| format!("[[package]]\nname = \"log\"\nversion = \"{version}\"\nsum = \"{sum}\"\n\n");
+    fits(
+        &[package("0.4", "a"), package("0.5", "b")].concat(),
+        &[package("0.3", "c"), package("0.4", "a"), package("0.5", "b")].concat(),
+        &[package("0.4", "d"), package("0.5", "b")].concat(),
+        &[package("0.3", "c"), package("0.4", "d"), package("0.5", "b")].concat(),
+    );
 }
 
 /// MERGE-1: two versions are a conflict, of that line alone.

@@ -80,7 +80,11 @@ pub(super) fn list(trees: &Trees<'_>, lists: [Option<NodeId>; 3], rule: Option<&
         Some(ListRule::Ordered) => None,
         Some(ListRule::Set) => Some(by_meaning(trees, all)),
         Some(ListRule::Keyed(field)) => by_field(trees, all, field),
-        None => NAMING.iter().find_map(|field| by_field(trees, all, field)),
+        None => NAMING
+            .iter()
+            .find_map(|field| by_field(trees, all, field))
+            .or_else(|| by_fields(trees, all, &["name", "version"]))
+            .or_else(|| by_field(trees, all, &ending_in_name(trees, all)?)),
     };
     let mut slots = match keys {
         Some(keys) => by_keys(all, &keys),
@@ -106,8 +110,21 @@ fn by_meaning(trees: &Trees<'_>, all: [&[NodeId]; 3]) -> Keys {
     })
 }
 
+/// The first field of the first item that is a name by its own name: `epoch_name`, `userId`.
+fn ending_in_name(trees: &Trees<'_>, all: [&[NodeId]; 3]) -> Option<String> {
+    let (side, &id) = [BASE, OURS, THEIRS].into_iter().find_map(|side| Some((side, all[side].first()?)))?;
+    let names = trees[side].node(id).children.iter().filter_map(|&child| trees[side].node(child).name.as_deref());
+    let mut names = names.map(|name| (name, name.to_ascii_lowercase()));
+    let found = names.find(|(_, lower)| ["name", "id", "key"].iter().any(|ending| lower.ends_with(ending)));
+    found.map(|(name, _)| name.to_owned())
+}
+
 /// Each item by what its field says; `None` if one has no such field, or two the same.
 fn by_field(trees: &Trees<'_>, all: [&[NodeId]; 3], field: &str) -> Option<Keys> {
+    by_fields(trees, all, &[field])
+}
+
+fn by_fields(trees: &Trees<'_>, all: [&[NodeId]; 3], fields: &[&str]) -> Option<Keys> {
     let mut keys: Keys = Default::default();
     for side in [BASE, OURS, THEIRS] {
         let mut seen = HashSet::new();
@@ -115,15 +132,19 @@ fn by_field(trees: &Trees<'_>, all: [&[NodeId]; 3], field: &str) -> Option<Keys>
             if trees[side].node(id).shape != Shape::Map {
                 return None;
             }
-            let named = trees[side].field(id, field)?;
-            if trees[side].node(named).is_container() {
+            let mut key = Vec::new();
+            for field in fields {
+                let named = trees[side].field(id, field)?;
+                if trees[side].node(named).is_container() {
+                    return None;
+                }
+                key.extend_from_slice(trees[side].says(named));
+                key.push(b'\n');
+            }
+            if !seen.insert(key.clone()) {
                 return None;
             }
-            let says = trees[side].says(named);
-            if !seen.insert(says) {
-                return None;
-            }
-            keys[side].push((says.to_vec(), 0));
+            keys[side].push((key, 0));
         }
     }
     Some(keys)

@@ -207,7 +207,7 @@ impl<'t> Weaver<'t, '_> {
         match (o.is_container(), t.is_container()) {
             (true, true) if o.shape == t.shape => {
                 let base = base.filter(|&base| trees[BASE].node(base).shape == o.shape);
-                if base.is_none() && o.shape == Shape::List {
+                if base.is_none() && o.shape == Shape::List && !self.one_holds_the_other(ours, theirs) {
                     // Two lists that begin at nothing: there is no telling what belongs into both.
                     return Err(Unsettled);
                 }
@@ -228,6 +228,30 @@ impl<'t> Weaver<'t, '_> {
         Ok(())
     }
 
+    /// Does one of two lists have all items of the other, in their order?
+    fn one_holds_the_other(&self, ours: NodeId, theirs: NodeId) -> bool {
+        let meanings = |side: usize, id: NodeId| -> Vec<u64> {
+            self.trees[side].node(id).children.iter().map(|&child| self.trees[side].node(child).meaning).collect()
+        };
+        let (ours, theirs) = (meanings(OURS, ours), meanings(THEIRS, theirs));
+        let (few, many) = if ours.len() <= theirs.len() { (ours, theirs) } else { (theirs, ours) };
+        let mut many = many.iter();
+        !few.is_empty() && few.iter().all(|item| many.any(|other| other == item))
+    }
+
+    /// Did one side drop most values of a list that the other added values to? There is no telling whether it would want them.
+    fn is_rewritten(&self, slots: &[Slot]) -> bool {
+        let is_value = |side: usize, id: NodeId| !self.trees[side].node(id).is_container();
+        let has = |slot: &Slot, side: usize| slot.nodes[side].is_some_and(|id| is_value(side, id));
+        let count = |what: &dyn Fn(&Slot) -> bool| slots.iter().filter(|slot| what(slot)).count();
+        let all = count(&|slot| has(slot, BASE));
+        [(OURS, THEIRS), (THEIRS, OURS)].into_iter().any(|(one, other)| {
+            let dropped = count(&|slot| has(slot, BASE) && slot.nodes[one].is_none());
+            let added = count(&|slot| has(slot, other) && slot.nodes[BASE].is_none() && slot.nodes[one].is_none());
+            2 * dropped > all && added > 0
+        })
+    }
+
     fn container(&mut self, nodes: [Option<NodeId>; 3], shape: Shape, out: &mut Vec<Seg<'t>>) -> Settled<()> {
         let trees = self.trees;
         let slots = match shape {
@@ -235,7 +259,7 @@ impl<'t> Weaver<'t, '_> {
             _ => pair::list(&trees, nodes, self.list_rule()),
         };
         let order = order(&slots);
-        if order.disputed && shape == Shape::List {
+        if shape == Shape::List && (order.disputed || self.is_rewritten(&slots)) {
             return Err(Unsettled);
         }
         let sorted = emit::is_sorted(&trees, nodes);
@@ -266,8 +290,16 @@ impl<'t> Weaver<'t, '_> {
         };
         let (ours, theirs) = (fresh(OURS), fresh(THEIRS));
         let replaced = &run.only[BASE];
-        if shape == Shape::List && !replaced.is_empty() && !ours.is_empty() && !theirs.is_empty() {
-            // Both replaced the same items by other ones.
+        let one_replaced = |fresh: &[usize], side: usize| {
+            !fresh.is_empty()
+                && fresh
+                    .iter()
+                    .all(|&index| slots[index].nodes[side].is_some_and(|id| !self.trees[side].node(id).is_container()))
+        };
+        let clash =
+            !ours.is_empty() && !theirs.is_empty() || one_replaced(&ours, OURS) || one_replaced(&theirs, THEIRS);
+        if shape == Shape::List && !replaced.is_empty() && clash {
+            // Both replaced the same items by other ones, or one side deleted what the other replaced.
             let ids =
                 |indices: &[usize], side: usize| indices.iter().filter_map(|&index| slots[index].nodes[side]).collect();
             for &index in run.only[OURS].iter().chain(&run.only[THEIRS]) {
