@@ -36,6 +36,7 @@
 mod apart;
 mod merged;
 mod options;
+mod prose;
 mod render;
 mod structure;
 mod syntax;
@@ -67,7 +68,10 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) ->
     if [base, ours, theirs].into_iter().any(is_binary) {
         return Merged::refused(base, ours, theirs, Method::Binary);
     }
-    structure::merge(base, ours, theirs, options)
+    match options.kind {
+        Kind::Markdown | Kind::Text => prose::merge(base, ours, theirs, options),
+        _ => structure::merge(base, ours, theirs, options),
+    }
 }
 
 /// What git calls binary.

@@ -31,6 +31,12 @@ const APART: usize = WORD;
 /// The same, if both changed numbers.
 const NUMBERS_APART: usize = 4 * WORD;
 
+/// Texts of fewer words are alike only if they differ in nothing but numbers.
+const ALIKE_WORDS: usize = 5 * WORD;
+
+/// So many pairs of lines are looked at for versions of one line.
+const MAX_PAIRS: usize = 4096;
+
 /// Merges the words of a string, a sentence or a paragraph. `None`: a conflict.
 pub(in crate::merge) fn merge(base: &str, ours: &str, theirs: &str) -> Option<String> {
     if ours == theirs || theirs == base {
@@ -46,6 +52,75 @@ pub(in crate::merge) fn merge(base: &str, ours: &str, theirs: &str) -> Option<St
     let (ours, theirs) = (Side::new(&base, ours)?, Side::new(&base, theirs)?);
     let edits = edits(&base, &ours, &theirs)?;
     weave(&base, &ours, &theirs, &edits)
+}
+
+/// Are two texts almost the same, or the same but for numbers?
+pub(in crate::merge) fn are_alike(a: &str, b: &str) -> bool {
+    if a.len().max(b.len()) > MAX_BYTES {
+        return false;
+    }
+    let (a, b) = (Text::new(a), Text::new(b));
+    let bare = |token: &Token<'_>| token.word.replace(|c: char| c.is_ascii_digit(), "");
+    let numbers = |text: &Text<'_>| text.tokens.iter().any(Token::is_number);
+    if a.tokens.len() == b.tokens.len() && numbers(&a) && a.tokens.iter().map(bare).eq(b.tokens.iter().map(bare)) {
+        return true;
+    }
+    let (shared, all) = shared(&a.sorted_words(), &b.sorted_words());
+    all >= 2 * ALIKE_WORDS && 5 * shared >= 4 * all
+}
+
+fn sorted_words<'t>(lines: &[&'t str]) -> Vec<Vec<Token<'t>>> {
+    lines.iter().map(|line| Text::new(line).sorted_words()).collect()
+}
+
+/// How much of two texts' words they share, and how much there is.
+fn shared(a: &[Token<'_>], b: &[Token<'_>]) -> (usize, usize) {
+    let all = a.iter().chain(b).map(|token| token.weight).sum();
+    let mut shared = 0;
+    let mut left = b.iter().peekable();
+    for token in a {
+        while left.next_if(|other| other.word < token.word).is_some() {}
+        if left.next_if(|other| other.word == token.word).is_some() {
+            shared += 2 * token.weight;
+        }
+    }
+    (shared, all)
+}
+
+/// Pairs of lines of two texts that are versions of one line: more than half of their words are the same. Both rise.
+pub(in crate::merge) fn pairs(before: &[&str], after: &[&str]) -> Vec<(usize, usize)> {
+    let bytes: usize = before.iter().chain(after).map(|line| line.len()).sum();
+    if before.is_empty() || bytes > MAX_BYTES || before.len().saturating_mul(after.len()) > MAX_PAIRS {
+        return Vec::new();
+    }
+    let (before, after) = (sorted_words(before), sorted_words(after));
+    // The best sum of likeness for the rest of both, from the end.
+    let width = after.len() + 1;
+    let mut best = vec![0_usize; (before.len() + 1) * width];
+    let mut alike = vec![0_usize; before.len() * width];
+    for (at, line) in before.iter().enumerate().rev() {
+        for (to, other) in after.iter().enumerate().rev() {
+            let (shared, all) = shared(line, other);
+            let likeness = if 2 * shared > all { 1000 * shared / all } else { 0 };
+            alike[at * width + to] = likeness;
+            let paired = if likeness > 0 { likeness + best[(at + 1) * width + to + 1] } else { 0 };
+            best[at * width + to] = paired.max(best[(at + 1) * width + to]).max(best[at * width + to + 1]);
+        }
+    }
+    let mut pairs = Vec::new();
+    let (mut at, mut to) = (0, 0);
+    while at < before.len() && to < after.len() {
+        let (here, likeness) = (best[at * width + to], alike[at * width + to]);
+        if likeness > 0 && here == likeness + best[(at + 1) * width + to + 1] {
+            pairs.push((at, to));
+            (at, to) = (at + 1, to + 1);
+        } else if here == best[(at + 1) * width + to] {
+            at += 1;
+        } else {
+            to += 1;
+        }
+    }
+    pairs
 }
 
 /// White space and what follows it.
@@ -89,6 +164,12 @@ impl<'t> Text<'t> {
 
     fn words(&self) -> Vec<&'t str> {
         self.tokens.iter().map(|token| token.word).collect()
+    }
+
+    fn sorted_words(&self) -> Vec<Token<'t>> {
+        let mut words: Vec<_> = self.tokens.iter().filter(|token| token.weight > 0).copied().collect();
+        words.sort_unstable_by_key(|token| token.word);
+        words
     }
 
     fn weight(&self, tokens: Range<usize>) -> usize {

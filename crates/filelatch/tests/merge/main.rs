@@ -8,6 +8,8 @@ mod edits;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod prose;
+#[cfg(test)]
 mod toml;
 #[cfg(test)]
 mod unified;

@@ -1,0 +1,156 @@
+//! Markdown and plain text: conflicts of lines that people resolve without thinking.
+//!
+//! # What this module promises
+//!
+//! - Only conflicts are touched, and with them one kind of clean result: a line that would slip into another release of a
+//!   changelog. Everything else stays as the lines were merged.
+//! - In a result every line that a side added is there, once, and every line that a side removed is gone; or both changed the words
+//!   of one line, and all changed words are there.
+//! - What is not resolved stays a conflict, as small as it can be shown with whole lines.
+//! - With ours and theirs exchanged the same conflicts are resolved, to the same lines; of two insertions ours comes first.
+//!
+//! # Rules
+//!
+//! | both sides … | |
+//! |---|---|
+//! | changed neighbouring lines | both changes |
+//! | inserted at one place | both, ours first; what both inserted, once; sorted lines stay sorted |
+//! | inserted sections | both; below a heading that both inserted, both contents |
+//! | one an entry, the other a heading | the entry stays under the heading that it was written under, so it comes first |
+//! | inserted almost the same, or two entries of one name | a conflict |
+//! | changed one line | by words ([`words`](super::words)) |
+//! | inserted into a block of program text | a conflict |
+//! | one changed, the other only white space at line ends, or blank lines | the change |
+
+use std::ops::Range;
+
+mod hunk;
+mod insertions;
+mod lines;
+mod releases;
+mod units;
+
+use self::lines::{Fences, first_entry, is_closed, split};
+use super::merged::{Hunk, Merged, Method, Piece, Source};
+use super::options::{Kind, MergeOptions};
+use super::text;
+
+/// Where a conflict stands.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::merge) struct Around<'a> {
+    kind: Kind,
+    /// Inside a code block, or the data at the head of the document: lines are no prose there.
+    code: bool,
+    /// The line before.
+    before: &'a [u8],
+    /// The line behind.
+    next: &'a [u8],
+    /// The first line behind that is not blank.
+    after: &'a [u8],
+}
+
+impl Around<'_> {
+    /// Did a side make a comment of lines, or text of a comment? It means that they do not count, or count again.
+    fn is_commented_out(&self, base: &[&[u8]], side: &[&[u8]]) -> bool {
+        let is_comment = |line: &&[u8]| {
+            let line = line.trim_ascii_start();
+            [&b"#"[..], b"//", b";", b"--"].into_iter().any(|mark| line.starts_with(mark))
+        };
+        let prose = self.kind == Kind::Markdown && !self.code;
+        !prose && base.iter().any(is_comment) != side.iter().any(is_comment)
+    }
+}
+
+/// Merges lines, and resolves what can be resolved of their conflicts.
+pub(in crate::merge) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) -> Merged {
+    let kind = options.kind;
+    let merged = text::merge(base, ours, theirs, options.algorithm);
+    let pieces = match slip([base, ours, theirs], options) {
+        None => resolved(merged.pieces(), kind, &[]),
+        Some([before, Sides { base, ours, theirs }, behind]) => {
+            let part = |Sides { base, ours, theirs }: Sides<'_>| text::merge(base, ours, theirs, options.algorithm);
+            let mut pieces = resolved(part(before).pieces(), kind, &[]);
+            let (base, ours, theirs) = (base.to_vec(), ours.to_vec(), theirs.to_vec());
+            pieces.push(Piece::Conflict(Hunk { base, ours, theirs, place: None }));
+            pieces.extend(resolved(part(behind).pieces(), kind, before.ours));
+            pieces
+        }
+    };
+    if pieces == merged.pieces() {
+        return merged;
+    }
+    let resolved = Merged::new(pieces, Method::Structure);
+    let closed = |bytes: &[u8]| kind != Kind::Markdown || is_closed(bytes);
+    match resolved.content() {
+        Some(content) if [base, ours, theirs].into_iter().all(closed) && !closed(&content) => merged,
+        _ => resolved,
+    }
+}
+
+/// A part of each document.
+#[derive(Clone, Copy, Debug)]
+struct Sides<'a> {
+    base: &'a [u8],
+    ours: &'a [u8],
+    theirs: &'a [u8],
+}
+
+/// Cuts the documents around entries that would slip into another release.
+fn slip<'a>(sides: [&'a [u8]; 3], options: &MergeOptions) -> Option<[Sides<'a>; 3]> {
+    if options.kind != Kind::Markdown {
+        return None;
+    }
+    let [base, ours, theirs] = sides.map(|bytes| split(bytes).collect::<Vec<_>>());
+    let cuts = releases::slip(&base, &ours, &theirs, options.algorithm)?;
+    let cut = |bytes: &'a [u8], lines: &[&[u8]], range: &Range<usize>| {
+        let length = |lines: &[&[u8]]| lines.iter().map(|line| line.len()).sum::<usize>();
+        let (before, rest) = bytes.split_at(length(&lines[..range.start]));
+        let (inside, behind) = rest.split_at(length(&lines[range.clone()]));
+        [before, inside, behind]
+    };
+    let [base, ours, theirs] =
+        [cut(sides[0], &base, &cuts[0]), cut(sides[1], &ours, &cuts[1]), cut(sides[2], &theirs, &cuts[2])];
+    let part = |at: usize| Sides { base: base[at], ours: ours[at], theirs: theirs[at] };
+    Some([part(0), part(1), part(2)])
+}
+
+/// The pieces with conflicts resolved. `text` stands before them.
+fn resolved(pieces: &[Piece], kind: Kind, text: &[u8]) -> Vec<Piece> {
+    let mut out = Vec::with_capacity(pieces.len());
+    // What a conflict leaves open, it can leave open on one side only.
+    let mut fences = [Fences::new(kind); 2];
+    for fences in &mut fences {
+        fences.read(text);
+    }
+    let mut before = split(text).last().unwrap_or_default();
+    for (at, piece) in pieces.iter().enumerate() {
+        let begin = out.len();
+        if let Piece::Conflict(conflict) = piece {
+            let behind = || pieces[at + 1..].iter().map(|piece| ours_and_theirs(piece)[0]);
+            let around = Around {
+                kind,
+                code: fences.iter().any(Fences::is_open),
+                before,
+                next: behind().find_map(|bytes| split(bytes).next()).unwrap_or_default(),
+                after: behind().find_map(first_entry).unwrap_or_default(),
+            };
+            hunk::resolve(conflict, &around, &mut out);
+        } else {
+            out.push(piece.clone());
+        }
+        for piece in &out[begin..] {
+            for (fences, bytes) in fences.iter_mut().zip(ours_and_theirs(piece)) {
+                fences.read(bytes);
+            }
+        }
+        before = split(ours_and_theirs(piece)[0]).last().unwrap_or(before);
+    }
+    out
+}
+
+fn ours_and_theirs(piece: &Piece) -> [&[u8]; 2] {
+    match piece {
+        Piece::Unchanged(bytes) | Piece::Taken { bytes, .. } => [bytes, bytes],
+        Piece::Conflict(hunk) => [&hunk.ours, &hunk.theirs],
+    }
+}
