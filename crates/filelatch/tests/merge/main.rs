@@ -13,3 +13,5 @@ mod prose;
 mod toml;
 #[cfg(test)]
 mod unified;
+#[cfg(test)]
+mod yaml;

@@ -18,8 +18,9 @@ pub(super) struct Layout<'t> {
     trailing: bool,
     /// What units of rows begin with: line end and indentation.
     row: Vec<u8>,
-    /// What the first and the other units begin with that are not in rows.
-    first: Vec<u8>,
+    /// What the first unit begins with if it stands in the line of its container, and what the others begin with that are not in
+    /// rows.
+    first: Option<Vec<u8>>,
     other: Vec<u8>,
     /// The indentation of each version's units.
     indents: [Option<Vec<u8>>; 3],
@@ -50,7 +51,6 @@ impl<'t> Layout<'t> {
         let indents = [BASE, OURS, THEIRS].map(|side| sides[side].and_then(|id| indent(trees[side], node(side, id))));
         let [b, o, t] = indents.clone();
         let indent = changed(b.as_ref(), o, t).unwrap_or_default();
-        let eol = if trees[OURS].text.windows(2).any(|pair| pair == b"\r\n") { &b"\r\n"[..] } else { b"\n" };
         let leads = |place: usize| {
             let lead = |side: usize| {
                 let id = *sides[side].map(|id| node(side, id))?.children.get(place)?;
@@ -65,8 +65,8 @@ impl<'t> Layout<'t> {
             rows,
             separator: if node(OURS, ours).separated { trees[OURS].language.separator } else { "" },
             trailing,
-            row: [eol, &indent].concat(),
-            first: leads(0).unwrap_or_default(),
+            row: [trees[OURS].line_end, &indent].concat(),
+            first: leads(0),
             other: leads(1).unwrap_or_else(|| b" ".to_vec()),
             indents,
             free_indentation: trees[OURS].language.free_indentation,
@@ -158,7 +158,14 @@ fn put<'t>(
     if layout.rows {
         let own = layout.indents[side].as_deref();
         let wanted = &layout.row[layout.row.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1)..];
-        if !(lead.contains(&b'\n') || is_first && first || lead.is_empty() && begins_row(&body)) {
+        if is_first
+            && let Some(first) = &layout.first
+            && begins_line(&lead)
+            && is_blank(&lead)
+        {
+            // `- name: x`: what comes first now stands where the first one stood.
+            lead = Cow::Owned(first.clone());
+        } else if !(lead.contains(&b'\n') || is_first && first || lead.is_empty() && begins_row(&body)) {
             lead = Cow::Owned([&layout.row, trim_start(&lead)].concat());
         } else if own.is_some_and(|own| own != wanted) && lead.contains(&b'\n') {
             if !layout.free_indentation {
@@ -167,7 +174,7 @@ fn put<'t>(
             shift = own.map(|own| (own.to_vec(), wanted.to_vec()));
         }
     } else if is_blank(&lead) && (lead.contains(&b'\n') || is_first != first) {
-        lead = Cow::Owned(if is_first { layout.first.clone() } else { layout.other.clone() });
+        lead = Cow::Owned(if is_first { layout.first.clone().unwrap_or_default() } else { layout.other.clone() });
     }
     let shifted = |bytes: Cow<'t, [u8]>| match &shift {
         Some((old, new)) => Cow::Owned(shift_lines(&bytes, old, new)),

@@ -90,18 +90,31 @@ pub(super) fn trivia<'t>(base: Option<&'t [u8]>, ours: &'t [u8], theirs: &'t [u8
     if base == Some(ours) {
         return Some(Cow::Borrowed(theirs));
     }
-    // White space alone is no reason to disturb anybody.
-    if same_words(ours, theirs) {
-        return Some(Cow::Borrowed(ours));
-    }
     let base = base.unwrap_or_default();
-    if same_words(base, ours) {
-        return Some(Cow::Borrowed(theirs));
-    }
-    if same_words(base, theirs) {
-        return Some(Cow::Borrowed(ours));
-    }
-    lines(base, ours, theirs).map(Cow::Owned)
+    // Blank lines at the beginning, and the words behind them, each as the side has them that changed them.
+    let [(b, base), (o, ours), (t, theirs)] = [base, ours, theirs].map(blank_lines);
+    let blank = if o == t || b == t {
+        o
+    } else if b == o {
+        t
+    } else {
+        o
+    };
+    let words = if ours == theirs || base == theirs || same_words(ours, theirs) || same_words(base, theirs) {
+        // White space alone is no reason to disturb anybody.
+        if base == ours { Cow::Borrowed(theirs) } else { Cow::Borrowed(ours) }
+    } else if same_words(base, ours) {
+        Cow::Borrowed(theirs)
+    } else {
+        Cow::Owned(lines(base, ours, theirs)?)
+    };
+    Some(if blank.is_empty() { words } else { Cow::Owned([blank, &words].concat()) })
+}
+
+/// The line ends at the beginning, with the blanks between them, and the rest.
+fn blank_lines(trivia: &[u8]) -> (&[u8], &[u8]) {
+    let first = trivia.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(trivia.len());
+    trivia.split_at(trivia[..first].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1))
 }
 
 /// Merges lines as git does.

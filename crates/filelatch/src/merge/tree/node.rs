@@ -157,6 +157,8 @@ pub(in crate::merge) struct Tree {
     pub(in crate::merge) nodes: Vec<Node>,
     pub(in crate::merge) root: NodeId,
     pub(in crate::merge) language: &'static Language,
+    /// What ends lines, if the document has lines that end so.
+    pub(in crate::merge) line_end: &'static [u8],
 }
 
 /// Why there is no tree of a text.
@@ -172,7 +174,8 @@ impl Tree {
         root: NodeId,
         language: &'static Language,
     ) -> Result<Self, NoTree> {
-        let mut tree = Tree { text, nodes, root, language };
+        let line_end = if text.windows(2).any(|pair| pair == b"\r\n") { &b"\r\n"[..] } else { b"\n" };
+        let mut tree = Tree { text, nodes, root, language, line_end };
         tree.find_meanings()?;
         debug_assert_eq!(tree.gap(), None, "bytes that belong to no unit or to two");
         Ok(tree)

@@ -13,6 +13,9 @@ use super::{BASE, OURS, THEIRS, Trees};
 use crate::merge::merged::{Piece, Source};
 use crate::merge::options::{ListRule, Rules};
 
+/// Containers nested deeper are not taken apart: they are one side's or the other's. Each level costs stack.
+const MAX_DEPTH: usize = 128;
+
 /// A merged tree.
 pub(in crate::merge) struct Woven {
     pub(in crate::merge) pieces: Vec<Piece>,
@@ -179,7 +182,16 @@ impl<'t> Weaver<'t, '_> {
         let part = |at: usize| trivia(b.map(|b| b[at]), o[at], t[at]).ok_or(Unsettled);
         let head = part(1)?;
         let mut body = vec![Seg::Bytes(head, Some(Source::Merged))];
-        self.value(base, ours, theirs, &mut body)?;
+        let whole = self.value(base, ours, theirs, &mut body)?;
+        if let Some(side) = whole {
+            // `key:` before rows, `key: ` before a word.
+            let own = if side == OURS { o[1] } else { t[1] };
+            if let Some(Seg::Bytes(head, _)) = body.first_mut()
+                && same_words(head, own)
+            {
+                *head = Cow::Borrowed(own);
+            }
+        }
         // A tail with a separator in the middle has its comment behind it; without one, before it.
         let tails = |parts: [&'t [u8]; 4]| if parts[3].is_empty() { parts[2] } else { parts[3] };
         let with = [(OURS, ours), (THEIRS, theirs)];
@@ -197,7 +209,14 @@ impl<'t> Weaver<'t, '_> {
         Ok(Unit { lead, body, tail, separated: separated[0] || separated[1], from, side, section, first: false })
     }
 
-    fn value(&mut self, base: Option<NodeId>, ours: NodeId, theirs: NodeId, out: &mut Vec<Seg<'t>>) -> Settled<()> {
+    /// Merges the values of a unit. Answers the side whose value it is, if it is one side's and not made of both.
+    fn value(
+        &mut self,
+        base: Option<NodeId>,
+        ours: NodeId,
+        theirs: NodeId,
+        out: &mut Vec<Seg<'t>>,
+    ) -> Settled<Option<usize>> {
         let trees = self.trees;
         let (o, t) = (trees[OURS].node(ours), trees[THEIRS].node(theirs));
         let whole = |side: usize, id: NodeId, from| {
@@ -205,13 +224,14 @@ impl<'t> Weaver<'t, '_> {
         };
         let means = base.map(|base| trees[BASE].node(base).meaning);
         match (o.is_container(), t.is_container()) {
-            (true, true) if o.shape == t.shape => {
+            (true, true) if o.shape == t.shape && o.separated == t.separated && self.path.len() < MAX_DEPTH => {
                 let base = base.filter(|&base| trees[BASE].node(base).shape == o.shape);
                 if base.is_none() && o.shape == Shape::List && !self.one_holds_the_other(ours, theirs) {
                     // Two lists that begin at nothing: there is no telling what belongs into both.
                     return Err(Unsettled);
                 }
-                return self.container([base, Some(ours), Some(theirs)], o.shape, out);
+                self.container([base, Some(ours), Some(theirs)], o.shape, out)?;
+                Ok(None)
             }
             (false, false) => {
                 let leaf = leaf(&trees, base, ours, theirs, self.rules.version).ok_or(Unsettled)?;
@@ -219,13 +239,19 @@ impl<'t> Weaver<'t, '_> {
                     self.notes.mixed.insert(self.path.last().map_or(0, |step| step.hash));
                 }
                 out.push(Seg::Bytes(leaf.bytes, Some(Source::Merged)));
+                Ok(None)
             }
-            // Another kind of value on each side: one of them must have left it alone.
-            _ if means == Some(o.meaning) => out.push(whole(THEIRS, theirs, Source::Theirs)),
-            _ if means == Some(t.meaning) => out.push(whole(OURS, ours, Source::Ours)),
-            _ => return Err(Unsettled),
+            // Another kind of value on each side, or written in another way: one of them must have left it alone.
+            _ if means == Some(o.meaning) => {
+                out.push(whole(THEIRS, theirs, Source::Theirs));
+                Ok(Some(THEIRS))
+            }
+            _ if means == Some(t.meaning) => {
+                out.push(whole(OURS, ours, Source::Ours));
+                Ok(Some(OURS))
+            }
+            _ => Err(Unsettled),
         }
-        Ok(())
     }
 
     /// Does one of two lists have all items of the other, in their order?
