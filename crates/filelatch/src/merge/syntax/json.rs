@@ -5,14 +5,12 @@
 
 use std::borrow::Cow;
 
+use crate::doc::MAX_DEPTH;
 use crate::merge::tree::{Language, NoTree, Node, NodeId, Shape, Span, Tree};
 
 static LANGUAGE: Language =
     Language { comments: &["//"], separator: ",", trailing_separator: true, free_indentation: true };
 static STRICT: Language = Language { trailing_separator: false, ..LANGUAGE };
-
-/// How deep objects and arrays may nest.
-const MAX_DEPTH: usize = 1000;
 
 /// Builds the tree of a JSON text.
 pub(in crate::merge) fn tree(document: &str) -> Result<Tree, NoTree> {
