@@ -27,6 +27,11 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
     {
         return lines;
     }
+    if clean.is_none()
+        && let Some([base, ours, theirs]) = with_one_line_end(versions)
+    {
+        return merge(&base, &ours, &theirs, options);
+    }
     let mut trees: Vec<Tree> = Vec::with_capacity(3);
     for (side, bytes) in ["base", "ours", "theirs"].into_iter().zip(versions) {
         match syntax::tree(options.kind, bytes) {
@@ -71,6 +76,39 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
         Some(problem) => lines.fell_back(problem),
         None => lines,
     }
+}
+
+/// The versions with the line ends of the side that changed them, if one did: LF to CR LF, or back.
+fn with_one_line_end(versions: [&[u8]; 3]) -> Option<[Vec<u8>; 3]> {
+    let ends = versions.map(|version| {
+        let all = version.iter().filter(|&&byte| byte == b'\n').count();
+        let crlf = version.windows(2).filter(|pair| pair == b"\r\n").count();
+        match crlf {
+            _ if all == 0 => None,
+            0 => Some(false),
+            _ if crlf == all => Some(true),
+            // Mixed ones may mean something.
+            _ => None,
+        }
+    });
+    let [Some(base), Some(ours), Some(theirs)] = ends else { return None };
+    if base == ours && ours == theirs {
+        return None;
+    }
+    let crlf = if ours == base { theirs } else { ours };
+    Some(versions.map(|version| {
+        let mut out = Vec::with_capacity(version.len());
+        for line in version.split_inclusive(|&byte| byte == b'\n') {
+            match line.strip_suffix(b"\n") {
+                Some(line) => {
+                    out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+                    out.extend_from_slice(if crlf { b"\r\n" } else { b"\n" });
+                }
+                None => out.extend_from_slice(line),
+            }
+        }
+        out
+    }))
 }
 
 /// How many lines a person would have to look at.

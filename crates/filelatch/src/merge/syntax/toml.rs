@@ -21,13 +21,12 @@ use std::collections::{HashMap, HashSet};
 use super::json::is_prose;
 use super::rows;
 use crate::doc;
+use crate::doc::MAX_DEPTH;
 use crate::merge::tree::{Language, NoTree, Node, NodeId, Shape, Span, Tree};
 
 static LANGUAGE: Language =
     Language { comments: &["#"], separator: ",", trailing_separator: true, free_indentation: true };
 
-/// How deep arrays and inline tables may nest.
-const MAX_DEPTH: usize = 1000;
 /// How many parts a dotted key may have.
 const MAX_PARTS: usize = 100;
 /// Fields that name a block, the best first.

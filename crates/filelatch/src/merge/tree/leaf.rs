@@ -7,7 +7,7 @@ use super::{BASE, OURS, THEIRS, Trees};
 use crate::merge::options::{Algorithm, VersionRule};
 use crate::merge::{text, versions, words};
 
-/// A merged value, and whether it is one that no side had.
+/// A merged value, and whether a side's value is not to be found in it.
 pub(super) struct Leaf<'t> {
     pub(super) bytes: Cow<'t, [u8]>,
     pub(super) mixed: bool,
@@ -49,7 +49,8 @@ pub(super) fn leaf<'t>(
     if version == VersionRule::Higher
         && let Some(ours_wins) = versions::higher(b, o, t)
     {
-        return taken(if ours_wins { o } else { t });
+        // The check must not look for the lower one.
+        return Some(Leaf { bytes: Cow::Borrowed(if ours_wins { o } else { t }), mixed: true });
     }
     let mixed = |bytes: Vec<u8>| Some(Leaf { bytes: Cow::Owned(bytes), mixed: true });
     match shapes {

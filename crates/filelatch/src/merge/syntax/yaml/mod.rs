@@ -17,15 +17,13 @@ mod scalar;
 mod template;
 mod verify;
 
+use crate::doc::MAX_DEPTH;
 use crate::merge::tree::{Language, NoTree, Node, NodeId, Shape, Span, Tree};
 
 pub(in crate::merge) use verify::verify;
 
 static LANGUAGE: Language =
     Language { comments: &["#"], separator: ",", trailing_separator: true, free_indentation: false };
-
-/// How deep collections may nest.
-const MAX_DEPTH: usize = 1000;
 
 /// Builds the tree of a YAML text.
 pub(in crate::merge) fn tree(document: &str) -> Result<Tree, NoTree> {
