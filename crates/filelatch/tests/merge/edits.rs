@@ -18,7 +18,7 @@ fn value(numbers: &mut Numbers, depth: usize) -> Value {
         2 | 3 => json!(format!("word{} word{}", numbers.below(1000), numbers.below(1000))),
         4 => Value::Array((0..numbers.below(4)).map(|at| json!(format!("item{at}-{}", numbers.below(1000)))).collect()),
         5 => Value::Array(
-            (0..1 + numbers.below(4))
+            (0..=numbers.below(4))
                 .map(|at| json!({"name": format!("name{at}"), "port": numbers.below(9000), "on": numbers.once_in(2)}))
                 .collect(),
         ),
@@ -51,7 +51,7 @@ enum Edit {
 fn edits(numbers: &mut Numbers, places: &[String], who: &str) -> Vec<(String, Edit)> {
     let mut taken: BTreeSet<&String> = BTreeSet::new();
     let mut edits = Vec::new();
-    for _ in 0..1 + numbers.below(4) {
+    for _ in 0..=numbers.below(4) {
         let place = &places[numbers.below(places.len())];
         // No two changes of one side above each other.
         if taken.iter().any(|other| within(other, place) || within(place, other)) {
