@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
+use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
 
 /// Many writers, one file, nothing lost: locks, atomic durable writes and lossless edits for files that several programs change.
@@ -47,6 +48,9 @@ pub(crate) enum Command {
     Write(Write),
     Update(Update),
     Patch(Patch),
+    History(History),
+    Diff(Diff),
+    Restore(Restore),
     Merge(Merge),
     MergeDriver(MergeDriver),
     GitSetup(GitSetup),
@@ -417,6 +421,9 @@ pub(crate) enum Page {
     Write,
     Update,
     Patch,
+    History,
+    Diff,
+    Restore,
     Merge,
     MergeDriver,
     GitSetup,
@@ -427,7 +434,7 @@ pub(crate) enum Page {
     Man,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     text.parse::<Period>().map(|period| period.0)
 }
 

@@ -41,6 +41,12 @@ pub(crate) fn time(time: SystemTime) -> Value {
     jiff::Timestamp::try_from(time).map_or(Value::Null, |time| format!("{time:.3}").into())
 }
 
+/// A moment for people: UTC, to the second.
+pub(crate) fn moment(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.0}"));
+    time.replacen('T', " ", 1)
+}
+
 /// `lastModifiedBy`.
 pub(crate) fn author(author: &Author) -> Value {
     author.to_string().into()

@@ -449,6 +449,23 @@ mod tests {
         assert!(policies.merge_of(Path::new("b/c")).is_none());
     }
 
+    /// KEEP-1: what is kept, for all files and for some.
+    #[test]
+    fn keeping() {
+        let policies = parse(
+            "keep_versions = 7\nkeep_age = \"2d\"\n[[policy]]\nglob = \"*.key\"\nkeep = \"none\"\n\
+             [[policy]]\nglob = \"*.big\"\nkeep = \"current\"\nkeep_bytes = \"1MiB\"\nkeep_versions = 2\n",
+        )
+        .unwrap();
+        let of = |path: &str| policies.of(Path::new(path), Policy::default());
+        let age = Duration::from_secs(2 * 24 * 3600);
+        let default = KeepLimits::default();
+        assert_eq!((of("a").keep, of("a").keep_limits), (Keep::Displaced, KeepLimits { versions: 7, age, ..default }));
+        assert_eq!(of("a.key").keep, Keep::None);
+        let big = KeepLimits { versions: 2, age, bytes: 1 << 20 };
+        assert_eq!((of("a.big").keep, of("a.big").keep_limits), (Keep::Current, big));
+    }
+
     /// VER-5: mistakes are named with file and line, never skipped.
     #[test]
     fn mistakes() {
@@ -457,6 +474,8 @@ mod tests {
             ("\n\ntimeout = \"5\"", "line 3: `5` is not a length of time"),
             ("lock = \"off\"", "line 1: `off` is not a kind of lock; to switch locks off, write `locks`"),
             ("lock = \"flock\"", "line 1: `flock` is not a kind of lock: auto, os or file"),
+            ("keep = \"all\"", "line 1: `all` is not a way to keep versions: none, displaced, current or every"),
+            ("keep_bytes = \"many\"", "line 1: `many` is not a number of bytes"),
             ("lokcs = \"off\"", "line 1: unknown field `lokcs`"),
             ("[[policy]]\nglob = \"a[\"", "glob `a[`"),
             ("[[policy]]\nglob = \"a\"\nmerge.version = \"newest\"", "line 3: `newest` is not a rule for versions"),

@@ -1,14 +1,17 @@
 //! One file for each command, named as the user types it.
 
 mod completions;
+mod diff;
 mod doctor;
 mod git_setup;
 mod hash;
+mod history;
 mod init;
 mod man;
 mod merge;
 mod patch;
 mod read;
+mod restore;
 mod run;
 mod run_leased;
 mod status;
@@ -39,6 +42,9 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Write(args) => write::write(&context("filelatch write"), &args),
         Command::Update(args) => update::update(&context("filelatch update"), &args),
         Command::Patch(args) => patch::patch(&context("filelatch patch"), &args),
+        Command::History(args) => history::history(&context("filelatch history"), &args),
+        Command::Diff(args) => diff::diff(&context("filelatch diff"), &args),
+        Command::Restore(args) => restore::restore(&context("filelatch restore"), &args),
         Command::Merge(args) => return merge::merge(&context, &args, global.json),
         Command::MergeDriver(args) => return merge::merge_driver(&args),
         Command::GitSetup(args) => git_setup::git_setup(&args, global.json),

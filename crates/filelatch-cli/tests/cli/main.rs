@@ -18,6 +18,7 @@ mod git;
 #[cfg(unix)]
 mod interop;
 mod json;
+mod keep;
 #[cfg(unix)]
 mod leases;
 #[cfg(unix)]

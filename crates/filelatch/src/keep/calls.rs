@@ -65,7 +65,7 @@ impl LatchFile {
         let history = history(self, &entry)?;
         let list = history.list(entry.parts()).map_err(|e| unlisted(history, e))?;
         let mut all = Vec::with_capacity(list.len());
-        for kept in &list {
+        for kept in list.iter().filter(|kept| !kept.is_twin) {
             let opened = history.open(entry.parts(), kept).map_err(|e| unlisted(history, e))?;
             all.extend(opened.as_ref().map(KeptVersion::of));
         }

@@ -46,6 +46,8 @@ pub(crate) struct History {
 pub(crate) struct Kept {
     pub(crate) name: VersionName,
     pub(crate) entry: OsString,
+    /// A copy was kept when it was published, and is listed: this is the file itself, displaced unseen.
+    pub(crate) is_twin: bool,
 }
 
 /// A kept version that was opened and whose hash is known, by its name or because it was read.
@@ -217,10 +219,15 @@ impl History {
         let Some(folder) = self.folder(parts, false)? else { return Ok(Vec::new()) };
         let mut all = Vec::new();
         folder.list(&mut |entry| {
-            all.extend(VersionName::parse(&entry).map(|name| Kept { name, entry }));
+            all.extend(VersionName::parse(&entry).map(|name| Kept { name, entry, is_twin: false }));
             true
         })?;
         all.sort_by(|a, b| b.name.order().cmp(&a.name.order()).then_with(|| b.entry.cmp(&a.entry)));
+        // The longer name stands before the one that it begins with.
+        for i in 1..all.len() {
+            let longer = all[i - 1].entry.as_encoded_bytes();
+            all[i].is_twin = longer.starts_with(all[i].entry.as_encoded_bytes());
+        }
         Ok(all)
     }
 

@@ -47,6 +47,12 @@ impl History {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(e) => return Err(e),
             };
+            if kept.is_twin {
+                if full {
+                    folder.remove(&kept.entry).ok();
+                }
+                continue;
+            }
             bytes = bytes.saturating_add(size);
             let newest = replaced.is_none();
             let old = replaced.is_some_and(|replaced| now.saturating_sub(replaced) > age);

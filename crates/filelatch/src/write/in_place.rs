@@ -9,7 +9,7 @@
 //! Readers without a lock may see a mix. A foreign write within the last microseconds before ours is overwritten.
 //!
 //! # Order of operations
-//! journal (the temporary file) durable → the record names it, durable → it is marked as a journal, durable → write, cut to length,
+//! journal (the temporary file) durable → a copy of the old bytes kept, where versions are kept → the record names it, durable → it is marked as a journal, durable → write, cut to length,
 //! fsync → it is marked as done → the record forgets it, durable → journal removed.
 //!
 //! The mark is for the case that somebody wipes the record meanwhile: programs that open a lock file with `O_TRUNC` before they have
@@ -77,6 +77,10 @@ pub(crate) fn write(
             .and_then(|f| read_to_end(&*f, u64::MAX - 1))
             .map_err(|e| fail("read", e))?,
     };
+    // Before the record names the journal: from then on somebody may complete the write, and nothing would be left of the old bytes.
+    if let Some(old) = base.current() {
+        publisher.keep_copy(old, Some(&before), &temp, notices);
+    }
     let intent = Intent { kind: KIND.to_owned(), journal: journal.to_owned(), hash: version.to_string() };
     publisher.check_fence()?;
     // From here on the journal must outlive us: the note may be there whatever the system answers, and a note without its journal
@@ -90,10 +94,6 @@ pub(crate) fn write(
             temp.remove_name().ok();
         }
         return Err(e);
-    }
-    // Before the first byte changes: afterwards only the journal would be left of the two versions.
-    if let Some(old) = base.current() {
-        publisher.keep_copy(old, Some(&before), &temp, notices);
     }
     let bytes = temp.file().and_then(|f| read_to_end(f, temp.len())).map_err(|e| fail("read the journal for", e))?;
     let file = match overwrite(publisher.parts, place, &bytes, version, publisher.least_generation(base.current())) {

@@ -29,6 +29,8 @@ mod hostile;
 #[cfg(test)]
 mod keep;
 #[cfg(test)]
+mod keep_sweeps;
+#[cfg(test)]
 mod lease_sweeps;
 #[cfg(test)]
 mod leases;

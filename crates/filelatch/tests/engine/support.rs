@@ -234,6 +234,7 @@ fn worker() {
                 increment(&file, &options).unwrap();
             }
         }
+        ["keep-appending", path, who, times] => super::keep::appends(path, who, times),
         ["exclusion", path, inside, times] => super::locks::exclusion_worker(path, inside, times),
         ["write-loop", path, words] => super::publish::write_loop(Path::new(path), words, false),
         ["write-loop-in-place", path, words] => super::publish::write_loop(Path::new(path), words, true),
