@@ -94,10 +94,15 @@ fn has(all: &[Vec<u8>], content: &[u8]) -> bool {
     all.iter().any(|own| own == content)
 }
 
-/// Under a name beside the file.
+/// Under a name beside the file, or in a stored conflict.
 fn is_beside(fs: &SimFs, content: &[u8]) -> bool {
-    let names = fs.foreign().names("/").unwrap_or_default();
-    names.iter().any(|name| name != "a" && fs.foreign().read(format!("/{name}")).is_ok_and(|own| own == content))
+    let foreign = fs.foreign();
+    let in_folder = |dir: &str| {
+        let names = foreign.names(dir).unwrap_or_default();
+        names.iter().any(|name| *name != "a" && foreign.read(format!("{dir}/{name}")).is_ok_and(|own| own == content))
+    };
+    let conflicts = foreign.names("/.filelatch/conflicts").unwrap_or_default();
+    in_folder("/") || conflicts.iter().any(|conflict| in_folder(&format!("/.filelatch/conflicts/{conflict}")))
 }
 
 /// `ours`: the replaced version says who wrote it, so that it can be told from somebody's data.
@@ -138,7 +143,7 @@ fn check(fs: &SimFs, told: Told, ours: bool, keep: Keep) -> Result<(), String> {
     if !has(&history, &found) {
         return Err(format!("the next write did not keep {found:?}"));
     }
-    if ours && unsaid && found == NEW && !has(&history, OLD) {
+    if ours && unsaid && told != Told::DoneBeside && found == NEW && !has(&history, OLD) {
         return Err("the version that a dead writer had replaced is not kept".to_owned());
     }
     Ok(())
