@@ -5,18 +5,18 @@ use std::ops::Range;
 
 use super::insertions;
 use super::lines::{is_blank, key, split};
-use super::{Around, Piece, Source};
+use super::{Around, Out, Piece, Source};
 use crate::merge::merged::Hunk;
 use crate::merge::options::Algorithm;
 use crate::merge::text::{Change, diff};
 use crate::merge::words;
 
 /// Appends to `out` what becomes of a conflict.
-pub(super) fn resolve(hunk: &Hunk, around: &Around<'_>, out: &mut Vec<Piece>) {
+pub(super) fn resolve(hunk: &Hunk, around: &Around<'_>, out: &mut Out) {
     let [base, ours, theirs] = [&hunk.base, &hunk.ours, &hunk.theirs].map(|bytes| split(bytes).collect::<Vec<_>>());
-    let begin = out.len();
+    let begin = out.pieces.len();
     lines([&base, &ours, &theirs], Grain::Lines, around, hunk, out);
-    finish(out, begin);
+    finish(&mut out.pieces, begin);
 }
 
 /// How changes of lines are cut.
@@ -28,7 +28,7 @@ enum Grain {
     Versions,
 }
 
-fn lines(sides: [&[&[u8]]; 3], grain: Grain, around: &Around<'_>, hunk: &Hunk, out: &mut Vec<Piece>) {
+fn lines(sides: [&[&[u8]]; 3], grain: Grain, around: &Around<'_>, hunk: &Hunk, out: &mut Out) {
     let [base, ours, theirs] = sides;
     let (ours, theirs) = (Side::new(base, ours, grain), Side::new(base, theirs, grain));
     let mut place = Around { ..*around };
@@ -43,8 +43,11 @@ fn lines(sides: [&[&[u8]]; 3], grain: Grain, around: &Around<'_>, hunk: &Hunk, o
                 let behind = &ours.lines[group.ours.end..];
                 place.next = behind.first().copied().unwrap_or(around.next);
                 place.after = behind.iter().find(|line| !is_blank(line)).copied().unwrap_or(around.after);
-                if let Some((bytes, from)) = both(b, o, t, &place) {
-                    taken(&[&bytes], from, out);
+                if let Some(settled) = both(b, o, t, &place) {
+                    if settled.by_words {
+                        out.mixed.extend([o, t].into_iter().flatten().map(|line| line.trim_ascii().to_vec()));
+                    }
+                    taken(&[&settled.bytes], settled.from, out);
                 } else if grain == Grain::Lines {
                     lines([b, o, t], Grain::Versions, &place, hunk, out);
                 } else {
@@ -222,10 +225,10 @@ fn unchanged_group(base: Range<usize>, walks: &mut [Walk<'_>; 2]) -> Option<Grou
 }
 
 /// Lines that nobody changed but for white space at their ends.
-fn unchanged(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], out: &mut Vec<Piece>) {
+fn unchanged(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], out: &mut Out) {
     for ((base, ours), theirs) in base.iter().zip(ours).zip(theirs) {
         if ours == base && theirs == base {
-            out.push(Piece::Unchanged(base.to_vec()));
+            out.pieces.push(Piece::Unchanged(base.to_vec()));
         } else if ours == base {
             taken(&[theirs], Source::Theirs, out);
         } else if theirs == base || ours == theirs {
@@ -236,29 +239,37 @@ fn unchanged(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], out: &mut Vec<Pie
     }
 }
 
+/// What became of a change of both sides.
+struct Settled {
+    bytes: Vec<u8>,
+    from: Source,
+    by_words: bool,
+}
+
 /// What becomes of what both sides changed. `None`: a conflict.
-fn both(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], around: &Around<'_>) -> Option<(Vec<u8>, Source)> {
+fn both(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], around: &Around<'_>) -> Option<Settled> {
     let entries = |lines: &[&[u8]]| -> Vec<Vec<u8>> {
         lines.iter().filter(|line| !is_blank(line)).map(|line| key(line).to_vec()).collect()
     };
     let (b, o, t) = (entries(base), entries(ours), entries(theirs));
-    Some(if o == t {
+    let settled = |bytes, from| Some(Settled { bytes, from, by_words: false });
+    if o == t {
         // They differ in blank lines or white space at line ends at most.
         let more = if (theirs.len(), theirs) > (ours.len(), ours) { theirs } else { ours };
-        (more.concat(), Source::Both)
+        settled(more.concat(), Source::Both)
     } else if o == b {
-        (theirs.concat(), Source::Theirs)
+        settled(theirs.concat(), Source::Theirs)
     } else if t == b {
-        (ours.concat(), Source::Ours)
+        settled(ours.concat(), Source::Ours)
     } else if b.is_empty() {
-        (insertions::both(ours, theirs, around)?, Source::Merged)
+        settled(insertions::both(ours, theirs, around)?, Source::Merged)
     } else if around.is_commented_out(base, ours) || around.is_commented_out(base, theirs) {
-        return None;
+        None
     } else if base.len() == 1 || !around.code {
-        (by_words(base, ours, theirs)?, Source::Merged)
+        Some(Settled { bytes: by_words(base, ours, theirs)?, from: Source::Merged, by_words: true })
     } else {
-        return None;
-    })
+        None
+    }
 }
 
 fn by_words(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]]) -> Option<Vec<u8>> {
@@ -266,15 +277,15 @@ fn by_words(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]]) -> Option<Vec<u8>>
     words::merge(&base.ok()?, &ours.ok()?, &theirs.ok()?).map(String::into_bytes)
 }
 
-fn taken(lines: &[&[u8]], from: Source, out: &mut Vec<Piece>) {
+fn taken(lines: &[&[u8]], from: Source, out: &mut Out) {
     let bytes = lines.concat();
     if !bytes.is_empty() {
-        out.push(Piece::Taken { bytes, from });
+        out.pieces.push(Piece::Taken { bytes, from });
     }
 }
 
 /// A conflict, without the lines that both sides begin or end with.
-fn conflict(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], place: Option<String>, out: &mut Vec<Piece>) {
+fn conflict(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], place: Option<String>, out: &mut Out) {
     let head = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
     let (shared, ours) = ours.split_at(head);
     let theirs = &theirs[head..];
@@ -282,7 +293,7 @@ fn conflict(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], place: Option<Stri
     let (ours, shared_tail) = ours.split_at(ours.len() - tail);
     let theirs = &theirs[..theirs.len() - tail];
     taken(shared, Source::Both, out);
-    out.push(Piece::Conflict(Hunk { base: base.concat(), ours: ours.concat(), theirs: theirs.concat(), place }));
+    out.pieces.push(Piece::Conflict(Hunk { base: base.concat(), ours: ours.concat(), theirs: theirs.concat(), place }));
     taken(shared_tail, Source::Both, out);
 }
 

@@ -22,16 +22,18 @@
 //! | inserted into a block of program text | a conflict |
 //! | one changed, the other only white space at line ends, or blank lines | the change |
 
-use std::ops::Range;
-
+mod check;
 mod hunk;
 mod insertions;
 mod lines;
 mod releases;
 mod units;
 
-use self::lines::{Fences, first_entry, is_closed, split};
-use super::merged::{Hunk, Merged, Method, Piece, Source};
+use std::collections::HashSet;
+use std::ops::Range;
+
+use self::lines::{Fences, first_entry, split};
+use super::merged::{Fallback, Hunk, Merged, Method, Piece, Source};
 use super::options::{Kind, MergeOptions};
 use super::text;
 
@@ -65,26 +67,34 @@ impl Around<'_> {
 pub(in crate::merge) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) -> Merged {
     let kind = options.kind;
     let merged = text::merge(base, ours, theirs, options.algorithm);
-    let pieces = match slip([base, ours, theirs], options) {
-        None => resolved(merged.pieces(), kind, &[]),
+    let mut out = Out::default();
+    match slip([base, ours, theirs], options) {
+        None => resolve(merged.pieces(), kind, &[], &mut out),
         Some([before, Sides { base, ours, theirs }, behind]) => {
             let part = |Sides { base, ours, theirs }: Sides<'_>| text::merge(base, ours, theirs, options.algorithm);
-            let mut pieces = resolved(part(before).pieces(), kind, &[]);
+            resolve(part(before).pieces(), kind, &[], &mut out);
             let (base, ours, theirs) = (base.to_vec(), ours.to_vec(), theirs.to_vec());
-            pieces.push(Piece::Conflict(Hunk { base, ours, theirs, place: None }));
-            pieces.extend(resolved(part(behind).pieces(), kind, before.ours));
-            pieces
+            out.pieces.push(Piece::Conflict(Hunk { base, ours, theirs, place: None }));
+            resolve(part(behind).pieces(), kind, before.ours, &mut out);
         }
-    };
-    if pieces == merged.pieces() {
+    }
+    if out.pieces == merged.pieces() {
         return merged;
     }
-    let resolved = Merged::new(pieces, Method::Structure);
-    let closed = |bytes: &[u8]| kind != Kind::Markdown || is_closed(bytes);
+    let resolved = Merged::new(out.pieces, Method::Structure);
     match resolved.content() {
-        Some(content) if [base, ours, theirs].into_iter().all(closed) && !closed(&content) => merged,
+        Some(content) if !check::holds(&content, base, [ours, theirs], &out.mixed, kind) => merged
+            .fell_back(Fallback::Unproved { why: "a line would be lost, or a table or code block broken".to_owned() }),
         _ => resolved,
     }
+}
+
+/// What a merge has come to.
+#[derive(Debug, Default)]
+struct Out {
+    pieces: Vec<Piece>,
+    /// Lines that are in the result by their words, without white space around them.
+    mixed: HashSet<Vec<u8>>,
 }
 
 /// A part of each document.
@@ -114,9 +124,8 @@ fn slip<'a>(sides: [&'a [u8]; 3], options: &MergeOptions) -> Option<[Sides<'a>; 
     Some([part(0), part(1), part(2)])
 }
 
-/// The pieces with conflicts resolved. `text` stands before them.
-fn resolved(pieces: &[Piece], kind: Kind, text: &[u8]) -> Vec<Piece> {
-    let mut out = Vec::with_capacity(pieces.len());
+/// Appends the pieces with conflicts resolved. `text` stands before them.
+fn resolve(pieces: &[Piece], kind: Kind, text: &[u8], out: &mut Out) {
     // What a conflict leaves open, it can leave open on one side only.
     let mut fences = [Fences::new(kind); 2];
     for fences in &mut fences {
@@ -124,7 +133,7 @@ fn resolved(pieces: &[Piece], kind: Kind, text: &[u8]) -> Vec<Piece> {
     }
     let mut before = split(text).last().unwrap_or_default();
     for (at, piece) in pieces.iter().enumerate() {
-        let begin = out.len();
+        let begin = out.pieces.len();
         if let Piece::Conflict(conflict) = piece {
             let behind = || pieces[at + 1..].iter().map(|piece| ours_and_theirs(piece)[0]);
             let around = Around {
@@ -134,18 +143,17 @@ fn resolved(pieces: &[Piece], kind: Kind, text: &[u8]) -> Vec<Piece> {
                 next: behind().find_map(|bytes| split(bytes).next()).unwrap_or_default(),
                 after: behind().find_map(first_entry).unwrap_or_default(),
             };
-            hunk::resolve(conflict, &around, &mut out);
+            hunk::resolve(conflict, &around, out);
         } else {
-            out.push(piece.clone());
+            out.pieces.push(piece.clone());
         }
-        for piece in &out[begin..] {
+        for piece in &out.pieces[begin..] {
             for (fences, bytes) in fences.iter_mut().zip(ours_and_theirs(piece)) {
                 fences.read(bytes);
             }
         }
         before = split(ours_and_theirs(piece)[0]).last().unwrap_or(before);
     }
-    out
 }
 
 fn ours_and_theirs(piece: &Piece) -> [&[u8]; 2] {

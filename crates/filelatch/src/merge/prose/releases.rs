@@ -49,6 +49,9 @@ fn numbers(word: &str) -> Option<Vec<u64>> {
     (begins && numbers.len() >= 2).then_some(numbers)
 }
 
+/// The deepest headings.
+const MAX_LEVEL: usize = 6;
+
 /// What one side did to the base.
 struct Side<'l, 't> {
     lines: &'l [&'t [u8]],
@@ -58,6 +61,19 @@ struct Side<'l, 't> {
 impl<'l, 't> Side<'l, 't> {
     fn new(base: &[&'t [u8]], lines: &'l [&'t [u8]], algorithm: Algorithm) -> Self {
         Side { lines, changes: diff(base, lines, algorithm) }
+    }
+
+    fn additions(&self, base: &[&[u8]]) -> Vec<Addition<'_>> {
+        let entries = |lines: &[&[u8]]| lines.iter().filter(|line| !is_blank(line)).count();
+        let mut additions = Vec::new();
+        for change in &self.changes {
+            let new = &self.lines[change.after.clone()];
+            if entries(new) > entries(&base[change.before.clone()]) {
+                let first = new.iter().find(|line| !is_blank(line));
+                additions.push(Addition { change, begins_section: first.is_some_and(|line| heading(line).is_some()) });
+            }
+        }
+        additions
     }
 
     /// Where a place of the base is, if no change goes over it. `behind`: what was inserted there comes before it.
@@ -86,20 +102,32 @@ pub(super) fn slip(
         return None;
     }
     let (ours, theirs) = (Side::new(base, ours, algorithm), Side::new(base, theirs, algorithm));
+    // Where sections of each level end.
+    let ends: Vec<Vec<usize>> = (0..=MAX_LEVEL)
+        .map(|level| levels[0].iter().filter(|heading| heading.level <= level).map(|heading| heading.at).collect())
+        .collect();
     let mut range: Option<Range<usize>> = None;
     for (released, inserted, added) in [(&ours, &levels[1], &theirs), (&theirs, &levels[2], &ours)] {
+        let added = added.additions(base);
         for change in &released.changes {
             let new: Vec<&Heading> = of(inserted, &change.after).filter(|heading| heading.release).collect();
             let old = of(&levels[0], &change.before).filter(|heading| heading.release).count();
             let Some(last) = new.last().filter(|_| new.len() > old) else { continue };
             // Down to here the lines of the base came under the new heading.
-            let next = of(&levels[0], &(change.before.end..base.len())).find(|next| next.level <= last.level);
-            let section = change.before.end..next.map_or(base.len(), |next| next.at);
+            let ends = &ends[last.level];
+            let end = ends.get(ends.partition_point(|&end| end < change.before.end)).copied().unwrap_or(base.len());
+            let section = change.before.end..end;
             if base[section.clone()].iter().all(|line| is_blank(line)) {
                 continue;
             }
-            for other in added.changes.iter().filter(|other| adds_into(&section, change, other, base, added.lines)) {
-                let slipped = change.before.start..other.before.end;
+            let before = added.partition_point(|addition| addition.change.before.start <= section.end);
+            let slipped = added[..before]
+                .iter()
+                .rev()
+                .take_while(|addition| addition.change.before.start >= section.start)
+                .find(|addition| addition.is_in(&section, change));
+            if let Some(slipped) = slipped {
+                let slipped = change.before.start..slipped.change.before.end;
                 range = Some(match range {
                     None => slipped,
                     Some(range) => range.start.min(slipped.start)..range.end.max(slipped.end),
@@ -109,30 +137,39 @@ pub(super) fn slip(
     }
     let mut range = range?;
     // Whole changes of both sides.
-    let all = || ours.changes.iter().chain(&theirs.changes);
-    while let Some(change) = all().find(|change| {
-        let (start, end) = (change.before.start, change.before.end);
-        (start < range.start && range.start < end) || (start < range.end && range.end < end)
-    }) {
-        range = range.start.min(change.before.start)..range.end.max(change.before.end);
+    let mut all: Vec<&Change> = ours.changes.iter().chain(&theirs.changes).collect();
+    all.sort_unstable_by_key(|change| change.before.start);
+    for change in &all {
+        if change.before.start < range.end && range.end < change.before.end {
+            range.end = change.before.end;
+        }
+    }
+    all.sort_unstable_by_key(|change| change.before.end);
+    for change in all.iter().rev() {
+        if change.before.start < range.start && range.start < change.before.end {
+            range.start = change.before.start;
+        }
     }
     let lines = |side: &Side<'_, '_>| side.place(range.start, false)..side.place(range.end, true);
     Some([range.clone(), lines(&ours), lines(&theirs)])
 }
 
-/// Does the change add entries to the section below the new heading? Where it inserts at the place of the heading itself, it does
-/// not.
-fn adds_into(section: &Range<usize>, heading: &Change, change: &Change, base: &[&[u8]], side: &[&[u8]]) -> bool {
-    let entries = |lines: &[&[u8]]| lines.iter().filter(|line| !is_blank(line)).count();
-    let inside = change.before.start > section.start
-        || (change.before.start == section.start && !(change.before.is_empty() && heading.before.is_empty()));
-    let (old, new) = (&base[change.before.clone()], &side[change.after.clone()]);
-    let begins_section =
-        new.iter().find(|line| !is_blank(line)).is_some_and(|line| super::lines::heading(line).is_some());
-    inside
-        && change.before.end <= section.end
-        && entries(new) > entries(old)
-        && !(begins_section && change.before.start == section.end)
+/// A change that adds entries.
+struct Addition<'c> {
+    change: &'c Change,
+    begins_section: bool,
+}
+
+impl Addition<'_> {
+    /// Are its entries in the section that the heading was put over? What is inserted at the place of the heading itself is not.
+    fn is_in(&self, section: &Range<usize>, heading: &Change) -> bool {
+        let before = &self.change.before;
+        let beside = before.start == section.start && before.is_empty() && heading.before.is_empty();
+        before.start >= section.start
+            && before.end <= section.end
+            && !beside
+            && !(self.begins_section && before.start == section.end)
+    }
 }
 
 struct Heading {
