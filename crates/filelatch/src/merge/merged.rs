@@ -121,6 +121,13 @@ impl Merged {
         Merged { lines, ..Merged::new(pieces, Method::Lines) }
     }
 
+    /// Pieces that were made otherwise than `lines`, of the same contents.
+    pub(super) fn of_structure(pieces: Vec<Piece>, lines: &Merged) -> Self {
+        let LineFacts { algorithm, base_is_crlf, .. } = lines.lines;
+        let facts = LineFacts { algorithm, base_is_crlf, ..LineFacts::default() };
+        Merged { lines: facts, ..Merged::new(pieces, Method::Structure) }
+    }
+
     pub(super) fn lines(&self) -> &LineFacts {
         &self.lines
     }

@@ -57,7 +57,7 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
     if let [base, ours, theirs] = trees.as_slice()
         && let Some(woven) = weave(base, ours, theirs, &options.rules)
     {
-        let structure = Merged::new(woven.pieces, Method::Structure);
+        let structure = Merged::of_structure(woven.pieces, &lines);
         let sound = match structure.content() {
             Some(content) => proved(&content, &trees, &woven.notes),
             None => readable(options.kind, &one_side(&structure)).map(drop),

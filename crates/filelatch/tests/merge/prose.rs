@@ -227,6 +227,30 @@ fn line_ends_stay() {
     clean("a.md", "- a", "- a\n- b", "- a\n- c", "- a\n- b\n- c");
 }
 
+/// MERGE-1: one side writes other line ends, the other changes lines.
+#[test]
+fn new_line_ends_are_for_the_changes_of_both() {
+    let (base, theirs) = ("one\ntwo\nthree\nfour", "one\n2\nthree\nfour");
+    clean("a.md", base, "one\r\ntwo\r\nthree\r\nfour", theirs, "one\r\n2\r\nthree\r\nfour");
+    let crlf = base.replace('\n', "\r\n");
+    clean("a.txt", &crlf, &format!("{base}\nfive\n"), &theirs.replace('\n', "\r\n"), "one\n2\nthree\nfour\nfive\n");
+    // Around what is left of a conflict, markers end as the lines do.
+    let text = shown("a.md", "a\r\nb\r\nc\r\n", "A\r\nours\r\nc\r\n", "a\r\ntheirs\r\nc\r\n");
+    assert_eq!(text, "A\r\n<<<<<<< ours\r\nours\r\n=======\r\ntheirs\r\n>>>>>>> theirs\r\nc\r\n");
+}
+
+/// MERGE-1: a row that one side adds does not fit a table to which the other side adds a column.
+#[test]
+fn a_new_row_conflicts_with_a_new_column() {
+    let base = "| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |\n";
+    let column = "| a | b | c |\n|---|---|---|\n| 1 | 2 | x |\n| 3 | 4 | y |\n";
+    conflict("a.md", base, column, &format!("{base}| 5 | 6 |\n"));
+    let base = "| a | b |\n|---|---|\n| 1 | two of them |\n";
+    let column = "| a | b | c |\n|---|---|---|\n| 1 | two of them | x |\n";
+    let cell = base.replace("| 1 | two", "| 1 | all two");
+    clean("a.md", base, column, &cell, &column.replace("| 1 | two", "| 1 | all two"));
+}
+
 /// MERGE-1: only what git calls a conflict is touched, and what is left is a smaller conflict.
 #[test]
 fn a_resolved_part_stays_resolved() {

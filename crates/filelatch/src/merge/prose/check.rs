@@ -15,7 +15,7 @@ pub(super) fn holds(merged: &[u8], base: &[u8], sides: [&[u8]; 2], mixed: &HashS
 
 fn holds_additions(merged: &[u8], base: &[u8], sides: [&[u8]; 2], mixed: &HashSet<Vec<u8>>) -> bool {
     let base = counts(base);
-    let merged: HashSet<&[u8]> = split(merged).map(|line| line.trim_ascii()).collect();
+    let merged: HashSet<&[u8]> = split(merged).map(<[u8]>::trim_ascii).collect();
     sides.into_iter().all(|side| {
         counts(side).into_iter().all(|(line, count)| {
             let added = count > base.get(line).copied().unwrap_or_default();

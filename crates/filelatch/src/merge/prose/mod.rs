@@ -33,7 +33,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use self::lines::{Fences, first_entry, split};
-use super::merged::{Fallback, Hunk, Merged, Method, Piece, Source};
+use super::merged::{Fallback, Hunk, Merged, Piece, Source};
 use super::options::{Kind, MergeOptions};
 use super::text;
 
@@ -65,8 +65,15 @@ impl Around<'_> {
 
 /// Merges lines, and resolves what can be resolved of their conflicts.
 pub(in crate::merge) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) -> Merged {
-    let kind = options.kind;
     let merged = text::merge(base, ours, theirs, options.algorithm);
+    if !merged.is_clean()
+        && let Some(line_end) = new_line_end(base, ours, theirs)
+    {
+        // Where one side wrote other line ends, the other side's changes are written with them.
+        let [base, ours, theirs] = [base, ours, theirs].map(|bytes| with_line_end(bytes, line_end));
+        return super::merge(&base, &ours, &theirs, options);
+    }
+    let kind = options.kind;
     let mut out = Out::default();
     match slip([base, ours, theirs], options) {
         None => resolve(merged.pieces(), kind, &[], &mut out),
@@ -81,7 +88,7 @@ pub(in crate::merge) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: 
     if out.pieces == merged.pieces() {
         return merged;
     }
-    let resolved = Merged::new(out.pieces, Method::Structure);
+    let resolved = Merged::of_structure(out.pieces, &merged);
     match resolved.content() {
         Some(content) if !check::holds(&content, base, [ours, theirs], &out.mixed, kind) => merged
             .fell_back(Fallback::Unproved { why: "a line would be lost, or a table or code block broken".to_owned() }),
@@ -95,6 +102,38 @@ struct Out {
     pieces: Vec<Piece>,
     /// Lines that are in the result by their words, without white space around them.
     mixed: HashSet<Vec<u8>>,
+}
+
+/// The line end of the side that wrote every line with another one than the base and the other side have.
+fn new_line_end(base: &[u8], ours: &[u8], theirs: &[u8]) -> Option<&'static [u8]> {
+    let [base, ours, theirs] = [base, ours, theirs].map(line_end);
+    let (base, ours, theirs) = (base?, ours?, theirs?);
+    match (ours == base, theirs == base) {
+        (false, true) => Some(ours),
+        (true, false) => Some(theirs),
+        _ => None,
+    }
+}
+
+/// The end of all lines, if they have one.
+fn line_end(bytes: &[u8]) -> Option<&'static [u8]> {
+    let mut ends = split(bytes).filter(|line| line.ends_with(b"\n")).map(|line| line.ends_with(b"\r\n"));
+    let crlf = ends.next()?;
+    ends.all(|end| end == crlf).then_some(if crlf { b"\r\n" } else { b"\n" })
+}
+
+fn with_line_end(bytes: &[u8], line_end: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + bytes.len() / 16);
+    for line in split(bytes) {
+        match line.strip_suffix(b"\n") {
+            Some(line) => {
+                out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+                out.extend_from_slice(line_end);
+            }
+            None => out.extend_from_slice(line),
+        }
+    }
+    out
 }
 
 /// A part of each document.
