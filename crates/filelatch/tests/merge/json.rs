@@ -201,6 +201,24 @@ fn both_replace_one_item() {
     conflict(base, &base.replace("beta", "beta2"), &base.replace("beta", "beta3"));
 }
 
+/// MERGE-2: items that each side replaced stay in their order; numbers of one list belong together.
+#[test]
+fn neighbouring_items_are_replaced_by_different_sides() {
+    let list = |items: [&str; 4]| {
+        format!("{{\n  \"use\": [\n    {}\n  ]\n}}\n", items.map(|item| format!("\"{item}\"")).join(",\n    "))
+    };
+    let base = list(["first", "alpha", "beta", "last"]);
+    let (one, other) = (list(["first", "alpha", "x/1", "last"]), list(["first", "y-2", "beta", "last"]));
+    assert_eq!(clean(&base, &one, &other), list(["first", "y-2", "x/1", "last"]));
+    assert_eq!(clean(&base, &other, &one), list(["first", "y-2", "x/1", "last"]));
+    let point = "{\n  \"at\": [1, 4, 0]\n}\n";
+    conflict(point, &point.replace("4, 0", "4, 1"), &point.replace("4, 0", "5, 0"));
+    let ports = "{\n  \"ports\": [80, 443]\n}\n";
+    let (one, other) = (ports.replace("443", "443, 8080"), ports.replace("443", "443, 9090"));
+    let merged = merge(ports.as_bytes(), one.as_bytes(), other.as_bytes(), &options());
+    assert_eq!(merged.content(), Some(ports.replace("443", "443, 8080, 9090").into_bytes()));
+}
+
 /// MERGE-2: sorted stays sorted.
 #[test]
 fn sorted_keys_stay_sorted() {

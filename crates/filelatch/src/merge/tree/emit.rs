@@ -55,9 +55,9 @@ impl<'t> Layout<'t> {
             let lead = |side: usize| {
                 let id = *sides[side].map(|id| node(side, id))?.children.get(place)?;
                 let lead = bytes(side, node(side, id).lead());
-                (!lead.contains(&b'\n') && is_blank(lead)).then(|| lead.to_vec())
+                Some((!lead.contains(&b'\n') && is_blank(lead)).then(|| lead.to_vec()))
             };
-            changed(lead(BASE).as_ref(), lead(OURS), lead(THEIRS))
+            changed(lead(BASE).as_ref(), lead(OURS), lead(THEIRS)).flatten()
         };
         Some(Layout {
             open: trivia(Node::open)?,
@@ -347,16 +347,16 @@ pub(super) fn is_sorted(trees: &Trees<'_>, nodes: [Option<NodeId>; 3]) -> bool {
 }
 
 /// Merges theirs into ours by what they are sorted by; of equal ones ours comes first.
-pub(super) fn merge_sorted(trees: &Trees<'_>, slots: &[Slot], ours: &mut Vec<usize>, theirs: &[usize]) {
+pub(super) fn merge_sorted(trees: &Trees<'_>, slots: &[Slot], ours: &[usize], theirs: &[usize]) -> Vec<usize> {
     let key = |side: usize, index: usize| slots[index].nodes[side].and_then(|id| sort_key(trees[side], id));
     let mut merged = Vec::with_capacity(ours.len() + theirs.len());
     let mut rest = theirs.iter().copied().peekable();
-    for &index in ours.iter() {
+    for &index in ours {
         while let Some(other) = rest.next_if(|&other| key(THEIRS, other) < key(OURS, index)) {
             merged.push(other);
         }
         merged.push(index);
     }
     merged.extend(rest);
-    *ours = merged;
+    merged
 }

@@ -69,3 +69,19 @@ pub(super) fn order(slots: &[Slot]) -> Order {
     }
     Order { runs, disputed }
 }
+
+/// The units of both sides between two shared ones, in one order: that of base, as far as they come from there; what a side added stays
+/// behind what it stood behind.
+pub(super) fn one_run(slots: &[Slot], run: &Run) -> Vec<usize> {
+    let mut keyed: Vec<(u32, usize)> = Vec::with_capacity(run.only[OURS].len() + run.only[THEIRS].len());
+    for side in [OURS, THEIRS] {
+        let mut behind = 0;
+        for &index in &run.only[side] {
+            // A unit that was moved does not lead others away.
+            behind = slots[index].places[BASE].map_or(behind, |place| behind.max(place + 1));
+            keyed.push((behind, index));
+        }
+    }
+    keyed.sort_by_key(|&(behind, _)| behind);
+    keyed.into_iter().map(|(_, index)| index).collect()
+}

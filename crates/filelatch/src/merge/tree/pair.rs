@@ -1,8 +1,8 @@
 //! Which units of the three versions are the same unit.
 //!
-//! In a map the name tells. In a list, in this order: what the owner declared; the value, if all items are plain values; a field
-//! that names things (`id`, `name`, …), if every item has one and no two the same. What is left is compared: equal items in
-//! order, then items that are alike and stand at one place.
+//! In a map the name tells. In a list, in this order: what the owner declared; a field that names things (`id`, `name`, …), if every
+//! item has one and no two the same. What is left is compared: equal items in order, equal items elsewhere, then items that are
+//! alike and stand at one place.
 //!
 //! Two units are never paired because of a guess that the result would depend on in silence: a pair that is wrong makes a
 //! conflict more, not a change less.

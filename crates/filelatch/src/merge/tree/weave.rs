@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use super::emit::{self, Layout};
 use super::leaf::{leaf, same_words, trivia};
 use super::node::{NodeId, Shape, Span, hash, mix};
-use super::order::{Run, order};
+use super::order::{Run, one_run, order};
 use super::pair::{self, Slot};
 use super::stale::Stale;
 use super::{BASE, OURS, THEIRS, Trees};
@@ -285,7 +285,7 @@ impl<'t> Weaver<'t, '_> {
             _ => pair::list(&trees, nodes, self.list_rule()),
         };
         let order = order(&slots);
-        if shape == Shape::List && (order.disputed || self.is_rewritten(&slots)) {
+        if shape == Shape::List && (order.disputed || self.is_rewritten(&slots) || self.are_numbers(&slots)) {
             return Err(Unsettled);
         }
         let sorted = emit::is_sorted(&trees, nodes);
@@ -307,6 +307,34 @@ impl<'t> Weaver<'t, '_> {
         }
         let layout = Layout::of(&trees, nodes).ok_or(Unsettled)?;
         emit::container(&trees, nodes, &layout, parts, out)
+    }
+
+    /// Are these numbers of which both sides replaced some? A point, a colour, a version: each number means something at its place, and
+    /// two halves of two of them are nothing.
+    fn are_numbers(&self, slots: &[Slot]) -> bool {
+        let dropped = |side: usize| {
+            slots.iter().any(|slot| {
+                slot.nodes[BASE].is_some_and(|base| {
+                    slot.nodes[side]
+                        .is_none_or(|id| self.trees[side].node(id).meaning != self.trees[BASE].node(base).meaning)
+                })
+            })
+        };
+        let number = |side: usize, id: NodeId| {
+            let node = self.trees[side].node(id);
+            !node.is_container()
+                && std::str::from_utf8(self.trees[side].bytes(node.value))
+                    .is_ok_and(|text| text.trim().parse::<f64>().is_ok())
+        };
+        let [base, ours, theirs] =
+            [BASE, OURS, THEIRS].map(|side| slots.iter().filter(|slot| slot.nodes[side].is_some()).count());
+        base == ours
+            && base == theirs
+            && dropped(OURS)
+            && dropped(THEIRS)
+            && slots.iter().all(|slot| {
+                [BASE, OURS, THEIRS].into_iter().all(|side| slot.nodes[side].is_none_or(|id| number(side, id)))
+            })
     }
 
     /// What stands between two units that both sides have.
@@ -336,12 +364,11 @@ impl<'t> Weaver<'t, '_> {
             parts.push(Part::Clash([ids(replaced, BASE), ids(&ours, OURS), ids(&theirs, THEIRS)], self.place(None)));
             return;
         }
-        let mut indices = run.only[OURS].clone();
-        if sorted {
-            emit::merge_sorted(&self.trees, slots, &mut indices, &run.only[THEIRS]);
+        let indices = if sorted {
+            emit::merge_sorted(&self.trees, slots, &run.only[OURS], &run.only[THEIRS])
         } else {
-            indices.extend_from_slice(&run.only[THEIRS]);
-        }
+            one_run(slots, run)
+        };
         for index in indices {
             parts.extend(self.part(&slots[index]));
         }
