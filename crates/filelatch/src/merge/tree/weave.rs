@@ -223,7 +223,25 @@ impl<'t> Weaver<'t, '_> {
             Seg::Bytes(Cow::Borrowed(trees[side].bytes(trees[side].node(id).value)), Some(from))
         };
         let means = base.map(|base| trees[BASE].node(base).meaning);
+        // On one line the blanks of one side between the words of the other would be nobody's.
+        let only_blanks = |side: usize, id: NodeId| {
+            base.is_some_and(|base| {
+                let (one, other) = (trees[BASE].node(base), trees[side].node(id));
+                !one.rows
+                    && !other.rows
+                    && one.meaning == other.meaning
+                    && same_words(trees[BASE].bytes(one.value), trees[side].bytes(other.value))
+            })
+        };
         match (o.is_container(), t.is_container()) {
+            (true, true) if !t.rows && only_blanks(OURS, ours) => {
+                out.push(whole(THEIRS, theirs, Source::Theirs));
+                Ok(Some(THEIRS))
+            }
+            (true, true) if !o.rows && only_blanks(THEIRS, theirs) => {
+                out.push(whole(OURS, ours, Source::Ours));
+                Ok(Some(OURS))
+            }
             (true, true) if o.shape == t.shape && o.separated == t.separated && self.path.len() < MAX_DEPTH => {
                 let base = base.filter(|&base| trees[BASE].node(base).shape == o.shape);
                 if base.is_none() && o.shape == Shape::List && !self.one_holds_the_other(ours, theirs) {
