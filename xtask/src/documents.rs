@@ -10,6 +10,11 @@ struct Locking;
 #[doc = include_str!("../../docs/concepts/leases.md")]
 struct Leases;
 
+/// `docs/concepts/merging.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/merging.md")]
+struct Merging;
+
 /// `docs/concepts/publishing.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/publishing.md")]
