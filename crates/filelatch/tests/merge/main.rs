@@ -8,6 +8,8 @@ mod edits;
 #[cfg(test)]
 mod git;
 #[cfg(test)]
+mod ini;
+#[cfg(test)]
 mod json;
 #[cfg(test)]
 mod prose;
