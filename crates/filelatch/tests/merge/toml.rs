@@ -129,6 +129,48 @@ fn additions_at_one_place() {
     );
 }
 
+/// MERGE-1: a comment that both put above what they add stands there once.
+#[test]
+fn a_shared_header_stands_once() {
+    fits_in_order(
+        "[d]\na = 1\n\n[e]\n",
+        "[d]\na = 1\n\n# new\nours = 2\n\n[e]\n",
+        "[d]\na = 1\n\n# new\ntheirs = 3\nt = 4\n\n[e]\n",
+        "[d]\na = 1\n\n# new\nours = 2\ntheirs = 3\nt = 4\n\n[e]\n",
+    );
+    fits_in_order(
+        "[d]\n# all\nz = 1\n",
+        "[d]\n# all\nours = 2\nz = 1\n",
+        "[d]\n# all\ntheirs = 3\nz = 1\n",
+        "[d]\n# all\nours = 2\ntheirs = 3\nz = 1\n",
+    );
+}
+
+/// MERGE-1: one thing replaced by another does not take the changes that were meant for the first.
+#[test]
+fn replaced_is_not_renamed() {
+    clashes(
+        "[d]\nserde_json = \"1.0.1\"\n",
+        "[d]\nserde_yaml = \"1.0.1\"\n",
+        "[d]\nserde_json = \"1.0.2\"\n",
+        "[d]\n<<<<<<< ours\nserde_yaml = \"1.0.1\"\n=======\nserde_json = \"1.0.2\"\n>>>>>>> theirs\n",
+    );
+    fits(
+        "[d]\nmath2-extension = \"1.0.1\"\n",
+        "[d]\nmath-extension = \"1.0.1\"\n",
+        "[d]\nmath2-extension = \"1.0.2\"\n",
+        "[d]\nmath-extension = \"1.0.2\"\n",
+    );
+}
+
+/// MERGE-1: blocks that are sorted by name stay so.
+#[test]
+fn sorted_blocks_stay_sorted() {
+    let package = |name: &str| format!("[[package]]\nname = \"{name}\"\n\n");
+    let all = |names: &str| names.chars().map(|name| package(&name.to_string())).collect::<String>();
+    fits(&all("acz"), &all("acfz"), &all("acez"), &all("acefz"));
+}
+
 /// MERGE-1: a table never takes the pairs of another one: neither those at the head of the document nor those of a block.
 #[test]
 fn pairs_stay_in_their_tables() {

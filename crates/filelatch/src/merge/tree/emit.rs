@@ -193,6 +193,13 @@ fn put<'t>(
     Ok(())
 }
 
+/// The end of a lead: the line end and indentation of its unit's row.
+pub(super) fn row_of<'t>(lead: &[u8]) -> Cow<'t, [u8]> {
+    let line = lead.iter().rposition(|&byte| byte == b'\n').unwrap_or(0);
+    let begin = if line > 0 && lead[line - 1] == b'\r' { line - 1 } else { line };
+    Cow::Owned(lead[begin..].to_vec())
+}
+
 /// Does a unit without a lead have one in its first unit?
 fn begins_row(body: &[Seg<'_>]) -> bool {
     let first = body.iter().find(|seg| !matches!(seg, Seg::Bytes(bytes, _) if bytes.is_empty()));
@@ -328,7 +335,10 @@ fn sort_key(tree: &Tree, id: NodeId) -> Option<Vec<u8>> {
     match &node.name {
         Some(name) => Some(name.as_bytes().to_ascii_lowercase()),
         None if !node.is_container() => Some(tree.says(id).to_ascii_lowercase()),
-        None => None,
+        None => {
+            let name = tree.field(id, "name").filter(|&name| !tree.node(name).is_container())?;
+            Some(tree.says(name).to_ascii_lowercase())
+        }
     }
 }
 

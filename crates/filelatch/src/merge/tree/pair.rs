@@ -13,6 +13,7 @@ use super::node::{Node, NodeId, Shape, Tree};
 use super::{BASE, OURS, THEIRS, Trees};
 use crate::merge::options::{Algorithm, ListRule};
 use crate::merge::text;
+use crate::merge::versions;
 
 /// One unit, as far as each version has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,8 +31,11 @@ const MAX_GAP: usize = 64;
 /// How alike two items must be to be one, in hundredths.
 const ALIKE: u32 = 50;
 const VERY_ALIKE: u32 = 70;
+const NEARLY_SAME: u32 = 85;
 /// What holds so many units is known by them, whatever its name.
 const MUCH: u32 = 5;
+/// Shorter values are no reason to take two units for one.
+const SAYS_SOMETHING: usize = 12;
 
 /// The units of three maps.
 pub(super) fn map(trees: &Trees<'_>, maps: [Option<NodeId>; 3]) -> Vec<Slot> {
@@ -60,7 +64,11 @@ fn is_renamed(old: (&Tree, NodeId), new: (&Tree, NodeId)) -> u32 {
     let likeness = alike(old, new);
     let names = alike_bytes(&name(one), &name(other));
     let is_much = one.is_container() && one.weight >= MUCH;
-    if likeness == 100 && (names >= ALIKE || is_much) || is_much && likeness >= VERY_ALIKE {
+    // A version or a word that many units have tells nothing: `serde_yaml` takes no changes that were meant for `serde_json`.
+    let bytes = old.0.bytes(one.value);
+    let tells = !one.is_container() && bytes.len() >= SAYS_SOMETHING && !versions::is_version(bytes);
+    let enough = if tells { ALIKE } else { NEARLY_SAME };
+    if likeness == 100 && (names >= enough || is_much) || is_much && likeness >= VERY_ALIKE {
         likeness + names
     } else {
         0

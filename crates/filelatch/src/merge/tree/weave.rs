@@ -387,8 +387,23 @@ impl<'t> Weaver<'t, '_> {
         } else {
             one_run(slots, run)
         };
+        // Both added something below one new comment: it stands there once.
+        let headed = |fresh: &[usize], side: usize| -> Option<&'t [u8]> {
+            let id = slots[*fresh.first()?].nodes[side]?;
+            let lead = self.trees[side].bytes(self.trees[side].node(id).lead());
+            (!lead.is_ascii() || !lead.iter().all(u8::is_ascii_whitespace)).then_some(lead)
+        };
+        let mut headed = headed(&ours, OURS).filter(|&lead| headed(&theirs, THEIRS) == Some(lead)).map(|_| 0);
         for index in indices {
-            parts.extend(self.part(&slots[index]));
+            let mut part = self.part(&slots[index]);
+            let is_first = Some(&index) == ours.first() || Some(&index) == theirs.first();
+            if let (true, Some(count), Some(Part::Unit(unit))) = (is_first, &mut headed, &mut part) {
+                if *count > 0 {
+                    unit.lead = emit::row_of(&unit.lead);
+                }
+                *count += 1;
+            }
+            parts.extend(part);
         }
     }
 
