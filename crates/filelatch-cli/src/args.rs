@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
+use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
 
@@ -54,6 +55,8 @@ pub(crate) enum Command {
     Merge(Merge),
     MergeDriver(MergeDriver),
     GitSetup(GitSetup),
+    Edit(Edit),
+    Conflicts(Conflicts),
     Status(Status),
     Torture(Torture),
     Doctor(Doctor),
@@ -172,16 +175,25 @@ pub(crate) struct Hash {
 /// see the old or the new content. Input of more than 1 GiB goes to the disk at once and is not compared with the old content,
 /// so its outcome is never "unchanged".
 ///
-/// With --json: {success, path, hash, outcome, notices}, outcome being written or unchanged; on a conflict (exit status 3)
-/// {success: false, error, conflictInfo: {expectedHash, currentHash, lastModifiedBy, lastModifiedAt}}.
+/// With --strategy merge, a file that is not what is expected is merged with the input: what both were made from is the expected version,
+/// looked for among the kept versions and in git, or given by --base. What does not fit together is not written (exit status 3) and
+/// stored, see `conflicts`.
+///
+/// With --json: {success, path, hash, outcome, notices}, outcome being written, unchanged or merged; on a conflict (exit status 3)
+/// {success: false, error, conflictInfo: {expectedHash, currentHash, lastModifiedBy, lastModifiedAt}}, and of a merge also cause,
+/// conflictId, conflicts (how many places), baseHash, baseLookedFor, fallback, notStored.
 #[derive(Debug, Args)]
 pub(crate) struct Write {
     /// Write only if the file has this hash (16 or more digits of it), or is `absent`
     #[arg(long, value_name = "HASH|absent|any", default_value = "any", hide_default_value = true)]
     pub(crate) expect: Expect,
     /// What to do when the file is not what is expected [default: as the policy says, else fail-fast]
-    #[arg(long, value_name = "fail-fast|queue|last-write-wins")]
+    #[arg(long, value_name = "fail-fast|queue|last-write-wins|merge")]
     pub(crate) strategy: Option<Strategy>,
+    /// What the input was made from, for --strategy merge: a file that holds it, or its hash (16 or more digits of it), which is then
+    /// expected
+    #[arg(long, value_name = "FILE|HASH")]
+    pub(crate) base: Option<PathBuf>,
     /// Create missing directories
     #[arg(long)]
     pub(crate) mkdir: bool,
@@ -260,7 +272,7 @@ pub(crate) struct Patch {
     pub(crate) file: PathBuf,
 }
 
-/// Show who holds locks since when, how many wait, and what dead writers left
+/// Show who holds locks since when, how many wait, open conflicts, and what dead writers left
 ///
 /// For a folder: the files in it that are locked, and temporary files. Without a path: the workspace's folder, or the current
 /// one. Takes no lock.
@@ -427,6 +439,8 @@ pub(crate) enum Page {
     Merge,
     MergeDriver,
     GitSetup,
+    Edit,
+    Conflicts,
     Status,
     Torture,
     Doctor,

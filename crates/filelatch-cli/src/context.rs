@@ -1,11 +1,13 @@
 //! What every command works with: the engine, built from the arguments and the environment, and the locks that are held already.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use filelatch::{Filelatch, Inherited, InheritedLease, LatchFile, LockOptions, Policy, Wait};
 
 use crate::args::{Global, Waiting};
+use crate::git_base::GitHistory;
 use crate::held::Held;
 use crate::render::CliError;
 use crate::waiting::WaitingLine;
@@ -30,6 +32,7 @@ impl Context {
         let mut policy = Policy::default();
         policy.wait = Wait::For(TIMEOUT);
         let mut builder = Filelatch::builder().purpose(purpose).trusted(env::trusted()).defaults(policy);
+        builder = builder.base_source(Arc::new(GitHistory));
         if let Some(session) = global.session.clone().or_else(env::session) {
             builder = builder.session(session);
         }

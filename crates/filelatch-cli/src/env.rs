@@ -9,6 +9,8 @@
 //! | `FILELATCH_LEASE` | set by `filelatch run --max-hold` for the command: the leases it writes under (see `leases`) |
 //! | `FILELATCH_TOKEN` | set by `filelatch run --max-hold` for the command: the number of its lease, if it has one; not read |
 //! | `XDG_RUNTIME_DIR` | where processes find deadlocks among each other, in `filelatch/`; else below `TMPDIR` |
+//! | `VISUAL`, `EDITOR` | for `filelatch edit`: the command that starts the editor; else `vi` (Windows: `notepad`) |
+//! | `TMPDIR` | for `filelatch edit`: where the private copy lies (Windows: `TMP`, `TEMP`) |
 //! | `PATH` | for `filelatch git-setup`: by which name this program is found |
 //! | `NO_COLOR`, `CLICOLOR`, `CLICOLOR_FORCE`, `TERM` | colours on a terminal |
 #![expect(clippy::disallowed_methods, reason = "the command line is what passes the environment into the library")]
@@ -84,6 +86,28 @@ pub(crate) fn lease() -> Option<String> {
 
 /// Name of the variable that tells the command of `run --max-hold` the number of its lease.
 pub(crate) const TOKEN: &str = "FILELATCH_TOKEN";
+
+/// The command that starts the user's editor.
+pub(crate) fn editor() -> OsString {
+    let default = if cfg!(windows) { "notepad" } else { "vi" };
+    value("VISUAL").or_else(|| value("EDITOR")).unwrap_or_else(|| default.into())
+}
+
+/// A new folder that only this user can look into.
+pub(crate) fn private_dir(name: &str) -> std::io::Result<PathBuf> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    for n in 0_u32.. {
+        let dir = std::env::temp_dir().join(format!("{name}-{}-{n}", own_pid()));
+        match builder.create(&dir) {
+            // Somebody else's, or left by a process of the same number.
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && n < 10_000 => {}
+            created => return created.map(|()| dir),
+        }
+    }
+    Err(std::io::ErrorKind::AlreadyExists.into())
+}
 
 /// This process.
 pub(crate) fn own_pid() -> u32 {

@@ -31,9 +31,9 @@ pub(crate) const GIT_ERROR: u8 = 255;
 pub(crate) fn of_kind(kind: &str) -> u8 {
     match kind {
         "usage" => USAGE,
-        "conflict" | "lease-lost" => CONFLICT,
+        "conflict" | "unresolved" | "lease-lost" => CONFLICT,
         "timeout" | "locked" | "deadlock" | "leased" | "held-by-parent" => NO_LOCK,
-        "not-found" => NO_FILE,
+        "not-found" | "no-such-conflict" => NO_FILE,
         _ => ERROR,
     }
 }

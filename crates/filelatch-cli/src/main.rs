@@ -4,12 +4,14 @@
 //! completions; one renderer (`render`) for errors. Standard output is data, standard error is talk.
 
 mod args;
+mod args_conflicts;
 mod args_keep;
 mod args_merge;
 mod commands;
 mod context;
 mod env;
 mod exit;
+mod git_base;
 mod held;
 mod jq;
 mod jq_assign;

@@ -131,12 +131,23 @@ fn conflict_info(conflict: &Conflict) -> Value {
         Expect::Prefix(prefix) => prefix.as_str().into(),
     };
     let current = conflict.current.map(|version| version.to_string());
-    json!({
+    let mut info = json!({
         "expectedHash": expected,
         "currentHash": current,
         "lastModifiedBy": current.as_ref().map(|_| output::author(&conflict.last_modified_by)),
         "lastModifiedAt": conflict.last_modified_at.map(output::time),
-    })
+    });
+    if let Some(unmerged) = &conflict.unmerged {
+        let looked: Vec<_> = unmerged.looked.iter().map(ToString::to_string).collect();
+        info["cause"] = json!(unmerged.cause);
+        info["conflictId"] = json!(unmerged.id);
+        info["notStored"] = json!(unmerged.not_stored);
+        info["baseHash"] = json!(unmerged.base.map(|version| version.to_string()));
+        info["baseLookedFor"] = json!(looked);
+        info["conflicts"] = json!(unmerged.conflicts);
+        info["fallback"] = json!(unmerged.fallback);
+    }
+    info
 }
 
 /// One line of talk. If nobody can be told, nobody is.

@@ -29,6 +29,14 @@ pub(crate) fn note(wished: &Arc<AtomicBool>) -> io::Result<()> {
     Ok(())
 }
 
+/// From now on Ctrl-C and Ctrl-\\ end this process only while `ends` says so.
+pub(crate) fn end_if(ends: &Arc<AtomicBool>) -> io::Result<()> {
+    for signal in [SIGINT, SIGQUIT] {
+        signal_hook::flag::register_conditional_default(signal, Arc::clone(ends))?;
+    }
+    Ok(())
+}
+
 impl Caught {
     /// Passes requests to end on to the command, on a thread of its own that ends with the process.
     pub(crate) fn pass_on_to(self, child: &Child) -> io::Result<()> {

@@ -376,6 +376,11 @@ impl std::fmt::Display for Conflict {
             (Expect::Prefix(expected), Some(current)) => {
                 write!(f, "`{path}` changed since it was read (expected {expected}, disk has {})", current.short())
             }
+            (Expect::Any, Some(_))
+                if self.unmerged.as_ref().is_some_and(|unmerged| unmerged.cause == Cause::NoBase) =>
+            {
+                write!(f, "`{path}` has another content already")
+            }
             (Expect::Any, Some(_)) => write!(f, "`{path}` was changed by another program at the same moment"),
         }?;
         match &self.last_modified_by {

@@ -208,7 +208,7 @@ const CONFIG_TEXT: &str = "\
 #
 # [[policy]]
 # glob = \"**/*.json\"
-# strategy = \"fail-fast\"      # or \"queue\", \"last-write-wins\"
+# strategy = \"fail-fast\"      # or \"queue\", \"last-write-wins\", \"merge\"
 # durability = \"full\"         # or \"file\", \"none\"
 # timeout = \"30s\"
 # hard_links = \"replace\"      # or \"in-place\"

@@ -1,8 +1,10 @@
 //! One file for each command, named as the user types it.
 
 mod completions;
+mod conflicts;
 mod diff;
 mod doctor;
+mod edit;
 mod git_setup;
 mod hash;
 mod history;
@@ -48,6 +50,8 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Merge(args) => return merge::merge(&context, &args, global.json),
         Command::MergeDriver(args) => return merge::merge_driver(&args),
         Command::GitSetup(args) => git_setup::git_setup(&args, global.json),
+        Command::Edit(args) => edit::edit(&context("filelatch edit"), &args),
+        Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),
         Command::Doctor(args) => return doctor::doctor(&context("filelatch doctor"), &args),

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use filelatch::{Error, Holder, LeaseState, Leftover, LockState};
+use filelatch::{Conflicts, Error, Holder, LeaseState, Leftover, LockState, StoredConflict};
 use serde_json::{Value, json};
 
+use super::conflicts;
 use crate::args::Status;
 use crate::context::Context;
 use crate::render::CliError;
@@ -24,32 +25,53 @@ pub(crate) fn status(context: &Context, args: &Status) -> Result<(), CliError> {
         // The current folder is spelled as such, the workspace's by its name.
         paths.push(root.unwrap_or_else(|| PathBuf::from(".")));
     }
-    let (mut rows, mut leftovers) = (Vec::new(), Vec::new());
+    let (mut rows, mut leftovers, mut stored) = (Vec::new(), Vec::new(), Conflicts::default());
     for path in &paths {
         match row(context, path) {
-            Ok(row) => rows.push(row),
+            Ok(row) => {
+                stored.stored.extend(context.latch.file(path)?.conflicts()?);
+                rows.push(row);
+            }
             Err(CliError::Library(Error::NotAFile { what: "a directory", .. })) => {
                 let all = context.latch.lock_files(path)?.into_iter().filter_map(|file| row(context, &file).ok());
                 rows.extend(all.filter(|row| args.all || !row.is_free()));
                 leftovers.extend(context.latch.leftovers(path)?);
+                stored_in(context, path, &mut stored)?;
             }
             Err(error) => return Err(error),
         }
     }
+    stored.stored.retain(StoredConflict::is_open);
     if context.json {
         let locks: Vec<_> = rows.iter().map(Row::to_json).collect();
         let leftovers: Vec<_> = leftovers.iter().map(leftover_to_json).collect();
-        return output::json(&json!({"locks": locks, "leftovers": leftovers}));
+        let conflicts: Vec<_> = stored.stored.iter().map(conflicts::to_json).collect();
+        return output::json(&json!({"locks": locks, "leftovers": leftovers, "conflicts": conflicts}));
     }
     let mut text = lines(&rows);
+    text.push_str(&conflicts::lines(&stored.stored));
+    for one in &stored.damaged {
+        output::warning(&format!("the conflict in `{}` can't be read: {}", one.dir.display(), one.problem));
+    }
     for leftover in &leftovers {
         text.push_str(&describe(leftover));
         text.push('\n');
     }
     if text.is_empty() {
-        output::note("nothing is locked, and nothing was left behind");
+        output::note("nothing is locked, no conflict is open, and nothing was left behind");
     }
     output::data(text.as_bytes())
+}
+
+/// Open conflicts of files in a folder and below it.
+fn stored_in(context: &Context, dir: &Path, into: &mut Conflicts) -> Result<(), CliError> {
+    let Conflicts { stored, damaged, .. } = context.latch.conflicts(dir)?;
+    // Any name in the folder tells where it really is.
+    let inside = context.latch.file(dir.join("x"))?;
+    let dir = inside.canonical_path().parent().unwrap_or(dir);
+    into.stored.extend(stored.into_iter().filter(|one| one.path.starts_with(dir)));
+    into.damaged.extend(damaged);
+    Ok(())
 }
 
 fn row(context: &Context, path: &Path) -> Result<Row, CliError> {

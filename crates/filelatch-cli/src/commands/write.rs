@@ -1,8 +1,9 @@
 //! `filelatch write`: standard input becomes the file, atomically.
 
 use std::io::{self, IsTerminal, Read, Write as _};
+use std::sync::Arc;
 
-use filelatch::{Error, LatchFile, WriteOptions, Written};
+use filelatch::{Error, Expect, LatchFile, Strategy, WriteOptions, Written};
 
 use crate::args::Write;
 use crate::context::{Context, warn, with_waiting};
@@ -22,9 +23,11 @@ pub(crate) fn write(context: &Context, args: &Write) -> Result<(), CliError> {
     }
     let mut bytes = Vec::new();
     (&mut input).take(IN_MEMORY + 1).read_to_end(&mut bytes).map_err(|e| unreadable(&e))?;
+    let (expect, base) = base(context, &file, args)?;
     let written = with_waiting(args.writing.waiting.wait(), |lock| {
-        let mut options = WriteOptions::new().expect(args.expect.clone()).lock(lock);
+        let mut options = WriteOptions::new().expect(expect).lock(lock);
         options.strategy = args.strategy;
+        options.base = base;
         options.durability = args.writing.durability;
         if bytes.len() as u64 <= IN_MEMORY {
             Ok(file.write(&bytes, &options)?)
@@ -33,6 +36,40 @@ pub(crate) fn write(context: &Context, args: &Write) -> Result<(), CliError> {
         }
     })?;
     output::written(&file, &written, context.json)
+}
+
+/// A given base.
+type Base = Option<Arc<[u8]>>;
+
+/// What is expected, and what the input was made from if it was given.
+fn base(context: &Context, file: &LatchFile, args: &Write) -> Result<(Expect, Base), CliError> {
+    let Some(given) = &args.base else { return Ok((args.expect.clone(), None)) };
+    let wrong = |message: String| Err(CliError::own("usage", message).hint("nothing was changed"));
+    if args.strategy.unwrap_or(file.policy().strategy) != Strategy::Merge {
+        return wrong("`--base` is for `--strategy merge`".to_owned());
+    }
+    let found = match context.latch.file(given).and_then(|base| base.try_read()) {
+        Ok(Some(found)) => found,
+        Ok(None) | Err(Error::Io { action: "find", .. } | Error::NotFound { .. }) => {
+            return match given.to_str().and_then(|text| text.parse().ok()) {
+                Some(hash @ (Expect::Version(_) | Expect::Prefix(_))) => match &args.expect {
+                    Expect::Any => Ok((hash, None)),
+                    expect if *expect == hash => Ok((hash, None)),
+                    _ => wrong("`--expect` and `--base` name different versions".to_owned()),
+                },
+                _ => wrong(format!("`--base {}` is neither a file nor a hash of 16 or more digits", given.display())),
+            };
+        }
+        Err(e) => return Err(e.into()),
+    };
+    if !args.expect.admits(Some(&found.version())) {
+        return wrong(format!(
+            "`{}` is not the expected version: it has the hash {}",
+            given.display(),
+            found.version()
+        ));
+    }
+    Ok((args.expect.clone(), Some(found.bytes().into())))
 }
 
 /// What does not fit into memory.

@@ -163,6 +163,6 @@ fn others() {
     let answer = s.run(["init", "--json"]).exits(0).json();
     assert_eq!(keys(&answer), ["success", "dir", "created", "gitExclude", "added"]);
     let answer = s.run(["status", "--json", "a"]).exits(0).json();
-    assert_eq!(keys(&answer), ["locks", "leftovers"]);
+    assert_eq!(keys(&answer), ["locks", "leftovers", "conflicts"]);
     assert_eq!(keys(&answer["locks"][0]), ["path", "lockFile", "locked", "waiting", "records", "holders", "lease"]);
 }

@@ -12,6 +12,8 @@ mod bad_input;
 #[cfg(unix)]
 mod doctor;
 mod documents;
+#[cfg(unix)]
+mod edit;
 mod everywhere;
 #[cfg(unix)]
 mod git;
@@ -26,6 +28,7 @@ mod lock_files;
 #[cfg(unix)]
 mod many;
 mod merge;
+mod merging;
 #[cfg(unix)]
 mod run;
 mod sandbox;

@@ -171,6 +171,13 @@ impl Ran {
         self
     }
 
+    /// As `says`, on standard output.
+    #[track_caller]
+    pub(crate) fn shows(self, part: &str) -> Ran {
+        assert!(self.text().contains(part), "`{part}` is not in {self:?}");
+        self
+    }
+
     /// Nothing on standard output, nothing on standard error.
     #[cfg(unix)]
     #[track_caller]

@@ -34,7 +34,7 @@ fn every_exit_status() {
         (2, vec!["read"]),
         (2, vec!["read", "a.json", "--timeout", "5"]),
         (2, vec!["write", "a.json", "--expect", "abc"]),
-        (2, vec!["write", "a.json", "--strategy", "merge"]),
+        (2, vec!["write", "a.json", "--strategy", "newest"]),
         (2, vec!["update", "a.json", ".", "--argjson", "x", "{"]),
         (2, vec!["patch", "a.json"]),
         (2, vec!["run", "a.json"]),

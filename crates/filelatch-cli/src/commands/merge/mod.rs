@@ -17,6 +17,7 @@ use serde_json::Value;
 
 pub(crate) use driver::merge_driver;
 pub(crate) use git::speaks_git;
+pub(crate) use told::conflict as hunk_to_json;
 
 use self::inputs::Inputs;
 use crate::args_merge::{Merge, MergeRules};

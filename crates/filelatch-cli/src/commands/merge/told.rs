@@ -85,7 +85,7 @@ pub(super) fn answer(merged: &Merged) -> Map<String, Value> {
 }
 
 /// `{place, base, ours, theirs}`; in base64, with a note of it, where one of them is not text.
-fn conflict(hunk: &Hunk) -> Value {
+pub(crate) fn conflict(hunk: &Hunk) -> Value {
     let mut object = Map::new();
     object.insert("place".to_owned(), hunk.place.clone().into());
     let sides = [("base", &hunk.base), ("ours", &hunk.ours), ("theirs", &hunk.theirs)];
