@@ -104,7 +104,7 @@ pub fn diff(old: &[u8], new: &[u8], options: &DiffOptions) -> Difference {
     }
     let mut numbers = Numbers::default();
     let old = Lines::new(old, &mut numbers);
-    let new = Lines::new(new, &mut numbers);
+    let new = Lines::like(new, &old, &mut numbers);
     let changes = numbers.diff_for_readers(&old.numbers, &new.numbers, options.algorithm);
     let mut hunks = Vec::new();
     let mut rest = &changes[..];

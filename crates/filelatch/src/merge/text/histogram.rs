@@ -45,7 +45,11 @@ pub(super) struct Matching {
 
 /// Matches two sequences of numbers below `numbers`.
 pub(super) fn matching(before: &[Token], after: &[Token], numbers: usize) -> Matching {
-    let mut search = Search::new(before, after, numbers);
+    matching_within(STEPS + STEPS_PER_ITEM * (before.len() + after.len()), before, after, numbers)
+}
+
+fn matching_within(steps: usize, before: &[Token], after: &[Token], numbers: usize) -> Matching {
+    let mut search = Search::new(before, after, numbers, steps);
     let mut done = Matching { same: Vec::new(), left: Vec::new() };
     let mut open = vec![Stretch { before: 0..before.len(), after: 0..after.len() }];
     while let Some(stretch) = open.pop() {
@@ -91,14 +95,13 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn new(before: &'a [Token], after: &'a [Token], numbers: usize) -> Self {
+    fn new(before: &'a [Token], after: &'a [Token], numbers: usize, steps_left: usize) -> Self {
         let none = place(before.len());
         let mut first = vec![none; numbers];
         let mut next = vec![none; before.len()];
         for (at, token) in before.iter().enumerate().rev() {
             next[at] = std::mem::replace(&mut first[token.0 as usize], place(at));
         }
-        let steps_left = STEPS + STEPS_PER_ITEM * (before.len() + after.len());
         Search { before, after, next, first, count: vec![0; numbers], steps_left }
     }
 
@@ -171,4 +174,29 @@ impl<'a> Search<'a> {
 /// A place as the search keeps it; sequences are shorter than 2³² items.
 fn place(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MERGE-1: when the budget is used up, what is left to match is said, and nothing is matched twice.
+    #[test]
+    fn the_budget_ends_the_search() {
+        // Runs that occur fifty times, with something else after every two items: one search for each of them.
+        let before: Vec<Token> = (0..2000).map(|at| Token(at % 40)).collect();
+        let after: Vec<Token> = (0..3000).map(|at| Token(if at % 3 == 2 { 40 + at } else { at % 40 })).collect();
+        let covered = |stretches: &[Stretch]| stretches.iter().map(|stretch| stretch.after.len()).sum::<usize>();
+        let all = matching(&before, &after, 3040);
+        assert_eq!(all.left, []);
+        let mut matched = 0;
+        for steps in [0, 10_000, 50_000, 200_000] {
+            let some = matching_within(steps, &before, &after, 3040);
+            assert!(some.same.iter().all(|run| all.same.contains(run)), "{steps}");
+            assert!(!some.left.is_empty(), "{steps}");
+            assert!(covered(&some.same) >= matched, "{steps}");
+            matched = covered(&some.same);
+        }
+        assert!(matched > 0 && matched < covered(&all.same));
+    }
 }

@@ -17,13 +17,53 @@ pub(crate) struct Lines<'a> {
 
 impl<'a> Lines<'a> {
     pub(crate) fn new(bytes: &'a [u8], numbers: &mut Numbers<&'a [u8]>) -> Self {
-        let mut bounds = vec![0];
-        let mut all = Vec::new();
+        let mut lines = Lines { bytes, bounds: vec![0], numbers: Vec::new() };
         for line in split(bytes) {
-            bounds.push(bounds[bounds.len() - 1] + line.len());
-            all.push(numbers.number(line));
+            lines.push(line, numbers.number(line));
         }
-        Lines { bytes, bounds, numbers: all }
+        lines
+    }
+
+    /// As [`new`](Self::new), for a content that is mostly that of `model`: where it goes on as `model` does, lines are compared and
+    /// not looked up.
+    pub(crate) fn like(bytes: &'a [u8], model: &Lines<'a>, numbers: &mut Numbers<&'a [u8]>) -> Self {
+        let mut lines = Lines {
+            bytes,
+            bounds: Vec::with_capacity(model.bounds.len()),
+            numbers: Vec::with_capacity(model.numbers.len()),
+        };
+        lines.bounds.push(0);
+        // Where the lines stand that stand there once.
+        let mut places = vec![Place::Nowhere; numbers.count()];
+        for (at, number) in model.numbers.iter().enumerate() {
+            let place = &mut places[number.0 as usize];
+            *place = if *place == Place::Nowhere { Place::Once(at) } else { Place::Often };
+        }
+        let mut expected = 0;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let next = (expected < model.count()).then(|| model.get(expected..expected + 1));
+            let (line, number) = match next {
+                Some(next) if next.ends_with(b"\n") && rest.starts_with(next) => (next, model.numbers[expected]),
+                _ => {
+                    let line = split(rest).next().unwrap_or(rest);
+                    (line, numbers.number(line))
+                }
+            };
+            if next.is_some() && model.numbers[expected] == number {
+                expected += 1;
+            } else if let Some(Place::Once(at)) = places.get(number.0 as usize) {
+                expected = at + 1;
+            }
+            rest = &rest[line.len()..];
+            lines.push(line, number);
+        }
+        lines
+    }
+
+    fn push(&mut self, line: &[u8], number: Token) {
+        self.bounds.push(self.bounds[self.bounds.len() - 1] + line.len());
+        self.numbers.push(number);
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -34,6 +74,13 @@ impl<'a> Lines<'a> {
     pub(crate) fn get(&self, lines: Range<usize>) -> &'a [u8] {
         &self.bytes[self.bounds[lines.start]..self.bounds[lines.end]]
     }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Nowhere,
+    Once(usize),
+    Often,
 }
 
 /// The lines of a content, with their line feeds.

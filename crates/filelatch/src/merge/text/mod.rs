@@ -20,8 +20,8 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], algorithm: Algorith
     let mut facts = LineFacts { algorithm, base_is_crlf: lines::first_is_crlf(base), ..LineFacts::default() };
     let mut numbers = Numbers::default();
     let base = Lines::new(base, &mut numbers);
-    let ours = Lines::new(ours, &mut numbers);
-    let theirs = Lines::new(theirs, &mut numbers);
+    let ours = Lines::like(ours, &base, &mut numbers);
+    let theirs = Lines::like(theirs, &base, &mut numbers);
     let our_changes = numbers.diff(&base.numbers, &ours.numbers, algorithm);
     let their_changes = numbers.diff(&base.numbers, &theirs.numbers, algorithm);
     let mut pieces = Vec::new();
