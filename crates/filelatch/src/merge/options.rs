@@ -33,6 +33,10 @@ impl Kind {
         if name == ".env" || name.starts_with(".env.") {
             return Kind::Ini;
         }
+        // A program, whatever its name ends in.
+        if name == "cmakelists.txt" {
+            return Kind::Lines;
+        }
         let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
         match extension {
             "json" | "jsonc" | "json5" | "webmanifest" | "geojson" | "code-workspace" | "eslintrc" | "babelrc"

@@ -209,11 +209,12 @@ impl<'t> Side<'t> {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Who {
     Ours,
     Theirs,
-    Both,
+    /// The same words; where they are in theirs.
+    Both(Range<usize>),
 }
 
 struct Edit {
@@ -230,9 +231,9 @@ fn edits(base: &Text<'_>, ours: &Side<'_>, theirs: &Side<'_>) -> Option<Vec<Edit
     loop {
         let (side, change, who) = match (ours_left.peek(), theirs_left.peek()) {
             (None, None) => break,
-            (Some(a), Some(b)) if is_same(ours, a, theirs, b)? => {
-                theirs_left.next();
-                (ours, ours_left.next()?, Who::Both)
+            (Some(a), Some(b)) if is_same(ours, a, theirs, b) => {
+                let theirs = theirs_left.next()?.after.clone();
+                (ours, ours_left.next()?, Who::Both(theirs))
             }
             (Some(a), Some(b)) if (b.before.start, b.before.end) < (a.before.start, a.before.end) => {
                 (theirs, theirs_left.next()?, Who::Theirs)
@@ -253,7 +254,7 @@ fn edits(base: &Text<'_>, ours: &Side<'_>, theirs: &Side<'_>) -> Option<Vec<Edit
         }
         apart += base.weight(end..edit.before.start);
         end = edit.before.end;
-        if edit.who == Who::Both {
+        if matches!(edit.who, Who::Both(_)) {
             continue;
         }
         if let Some(last) = last.filter(|last| last.who != edit.who) {
@@ -268,14 +269,10 @@ fn edits(base: &Text<'_>, ours: &Side<'_>, theirs: &Side<'_>) -> Option<Vec<Edit
     Some(edits)
 }
 
-/// Whether two changes are the same one. `None`: the same words with other spaces between them.
-fn is_same(ours: &Side<'_>, a: &Change, theirs: &Side<'_>, b: &Change) -> Option<bool> {
+/// Whether two changes are the same one, white space aside.
+fn is_same(ours: &Side<'_>, a: &Change, theirs: &Side<'_>, b: &Change) -> bool {
     let (ours, theirs) = (&ours.text.tokens[a.after.clone()], &theirs.text.tokens[b.after.clone()]);
-    let differs = || ours.iter().zip(theirs).any(|(a, b)| a.word != b.word);
-    if a.before != b.before || ours.len() != theirs.len() || differs() {
-        return Some(false);
-    }
-    (ours == theirs).then_some(true)
+    a.before == b.before && ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| a.word == b.word)
 }
 
 /// Puts the text together.
@@ -290,9 +287,16 @@ fn weave(base: &Text<'_>, ours: &Side<'_>, theirs: &Side<'_>, edits: &[Edit]) ->
             out.push_str(token.word);
         }
         let Some(edit) = edit else { break };
-        let side = if edit.who == Who::Theirs { theirs } else { ours };
-        for token in &side.text.tokens[edit.after.clone()] {
-            out.push_str(token.space);
+        let tokens = if edit.who == Who::Theirs { &theirs.text.tokens } else { &ours.text.tokens };
+        for (n, token) in tokens[edit.after.clone()].iter().enumerate() {
+            let space = match &edit.who {
+                Who::Ours | Who::Theirs => token.space,
+                Who::Both(in_theirs) => {
+                    let before = base.tokens[edit.before.clone()].get(n).map_or(token.space, |token| token.space);
+                    settle(before, token.space, theirs.text.tokens[in_theirs.clone()].get(n)?.space)?
+                }
+            };
+            out.push_str(space);
             out.push_str(token.word);
         }
         at = edit.before.end;
@@ -528,6 +532,10 @@ mod tests {
         let theirs = "A paragraph that is\nbroken into rows\nof one length.\n";
         let merged = both(base, ours, theirs);
         assert_eq!(merged.as_deref(), Some("A paragraph that is broken\ninto rows of one length.\n"));
+        // The same word changed by both, on lines broken anew by one.
+        let (ours, theirs) = (ours.replace("lines", "rows"), base.replace("lines", "rows"));
+        assert_eq!(both(base, &ours, &theirs).as_deref(), Some(&ours[..]));
+        let ours = "A paragraph that is broken\ninto lines of one length.\n";
         let other = "A paragraph\nthat is broken into lines of one length.\n";
         assert_eq!(
             both(base, ours, other).as_deref(),

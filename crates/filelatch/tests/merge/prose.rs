@@ -265,9 +265,12 @@ fn a_resolved_part_stays_resolved() {
 #[test]
 fn program_text_is_left_to_lines() {
     let (base, ours, theirs) = ("a\nb\n", "A\nb\n", "a\nB\n");
-    let merged = merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &MergeOptions::for_path(Path::new("a.rs")));
-    assert!(!merged.is_clean());
-    assert_eq!(merged.method(), Method::Lines);
+    for name in ["a.rs", "src/CMakeLists.txt", "Makefile"] {
+        let options = MergeOptions::for_path(Path::new(name));
+        let merged = merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &options);
+        assert!(!merged.is_clean(), "{name}");
+        assert_eq!(merged.method(), Method::Lines, "{name}");
+    }
 }
 
 /// MERGE-1: every line that a side adds is in a clean result, unless its words are; nothing comes from nowhere; the sides can be
