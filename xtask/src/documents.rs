@@ -20,6 +20,11 @@ struct Merging;
 #[doc = include_str!("../../docs/concepts/publishing.md")]
 struct Publishing;
 
+/// `docs/concepts/kept-versions.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/kept-versions.md")]
+struct KeptVersions;
+
 /// `docs/concepts/versions.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/versions.md")]

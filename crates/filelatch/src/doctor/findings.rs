@@ -13,7 +13,7 @@ use filelatch_fs::real::LOCK_RECORD_OFFSET;
 use filelatch_fs::{Access, FileKind, FsDir, Stat};
 
 use super::report::{Finding, Fix, Kind};
-use super::{Case, DoctorOptions, Spot, scratch};
+use super::{Case, DoctorOptions, Spot, scratch, versions};
 use crate::engine::Filelatch;
 use crate::error::{Error, Result};
 use crate::lease::desk::{LeaseDesk, Look};
@@ -137,6 +137,7 @@ impl Searcher<'_> {
             } else if scratch::is_scratch(name) {
                 self.scratch(folder, name);
             } else if name == WORKSPACE_DIR {
+                self.versions(folder, name);
                 // The one that belongs to the root was looked at first.
                 if folder.dir.path() != self.root {
                     self.workspace(folder.dir.path());
@@ -455,6 +456,22 @@ impl Searcher<'_> {
     }
 
     /// Is the workspace that a directory belongs to obeyed, and its configuration right?
+    fn versions(&mut self, folder: &Folder, name: &OsStr) {
+        let shown = folder.shown.join(name);
+        let looked =
+            folder.dir.open_dir(name).and_then(|own| versions::look(self.latch, folder.dir.path(), &*own, &shown));
+        match looked {
+            Ok(looked) => {
+                self.search.entries += looked.entries;
+                self.search.skipped.extend(looked.skipped);
+                looked.findings.into_iter().for_each(|finding| self.add(finding));
+            }
+            // No folder, so no workspace.
+            Err(e) if e.kind() == io::ErrorKind::NotADirectory => {}
+            Err(e) => self.unreadable(shown, "the kept versions", &e),
+        }
+    }
+
     fn workspace(&mut self, dir: &Path) {
         if let Err(e) = self.latch.workspace_of(dir) {
             let advice = match e.hints().first() {

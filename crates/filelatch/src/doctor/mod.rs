@@ -23,6 +23,7 @@ mod mounted;
 mod probe;
 mod report;
 mod scratch;
+mod versions;
 
 use std::fmt;
 use std::io;

@@ -163,6 +163,10 @@ pub enum Kind {
     Leftover,
     /// A version that another program wrote, or may have written, kept under a temporary name.
     KeptVersion,
+    /// A kept version whose bytes were changed since.
+    DamagedVersion,
+    /// More kept versions than the policy allows.
+    KeptVersions,
     /// A fallback lock (P4).
     FallbackLock,
     /// A lease file (P11).

@@ -7,7 +7,7 @@
 //! word `unread` and a random number where nothing does. Whoever lists the versions reads such a one and gives it its full name.
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use crate::version::Version;
 
@@ -51,6 +51,27 @@ fn escape(name: &OsStr, key: &mut String) {
         }
         chunk.invalid().iter().for_each(|byte| escape_byte(*byte, key));
     }
+}
+
+/// The document whose folder is called so; `None`: the name was cut, or is no document's.
+pub(crate) fn document_of(key: &OsStr) -> Option<PathBuf> {
+    let (mut path, mut rest) = (Vec::new(), key.to_str()?.as_bytes());
+    while let Some((byte, after)) = rest.split_first() {
+        (path, rest) = match (byte, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let digits = [*high, *low];
+                path.push(u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?);
+                (path, after)
+            }
+            (b'%', _) => return None,
+            (byte, after) => {
+                path.push(*byte);
+                (path, after)
+            }
+        };
+    }
+    let path = PathBuf::from(String::from_utf8(path).ok()?);
+    (document_key(&path) == key).then_some(path)
 }
 
 fn escape_byte(byte: u8, key: &mut String) {
@@ -181,6 +202,10 @@ mod tests {
         assert_eq!((key("a."), key("a ")), ("a%2E".to_owned(), "a%20".to_owned()));
         let (a, b) = (key(&format!("{}/a", "ü/".repeat(150))), key(&format!("{}/b", "ü/".repeat(150))));
         assert!(a.len() <= LONGEST && a != b, "{a}");
+        for path in ["config/app.json", ".env", "a%2Fb", "Übung 1.md", "a."] {
+            assert_eq!(document_of(&document_key(Path::new(path))).as_deref(), Some(Path::new(path)));
+        }
+        assert_eq!((document_of(a.as_ref()), document_of("a%2".as_ref())), (None, None));
     }
 
     /// KEEP-1: names that are no text, too.

@@ -440,6 +440,33 @@ fn many_processes() {
     assert_eq!(names(&root), [".a.lock", ".filelatch", "a"]);
 }
 
+/// KEEP-1: the doctor finds versions whose bytes were changed, and more of them than the policy allows; others it passes over.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_doctor() {
+    use filelatch::doctor::{DoctorOptions, Kind};
+    let (_dir, root) = project("");
+    fs::create_dir(root.join("sub")).unwrap();
+    let path = root.join("sub/a");
+    let options = WriteOptions::new().durability(filelatch::Durability::None);
+    for i in 0..20 {
+        open(&path).update_bytes(&options, |_| Ok::<_, Error>(Some(format!("{i}").into_bytes()))).unwrap();
+    }
+    let found = || {
+        let report = engine("doctor").doctor(&root, &DoctorOptions::default()).unwrap();
+        let mut found: Vec<_> = report.findings.into_iter().map(|finding| (finding.path, finding.kind)).collect();
+        found.retain(|(_, kind)| matches!(kind, Kind::DamagedVersion | Kind::KeptVersions));
+        found
+    };
+    assert_eq!(found(), []);
+    let folder = root.join(".filelatch/versions/sub%2Fa");
+    let damaged = folder.join(&names(&folder)[3]);
+    fs::write(&damaged, "changed").unwrap();
+    assert_eq!(found(), [(damaged.clone(), Kind::DamagedVersion)]);
+    fs::write(root.join(".filelatch/config.toml"), "keep_versions = 2").unwrap();
+    assert_eq!(found(), [(folder, Kind::KeptVersions), (damaged, Kind::DamagedVersion)]);
+}
+
 pub(crate) fn appends(path: &str, who: &str, times: &str) {
     let file = engine(who).file(path).unwrap();
     say("ready");
