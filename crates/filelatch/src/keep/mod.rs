@@ -6,8 +6,8 @@
 //! - A kept version is used only while its bytes have the hash that it was kept by. Whoever writes through an old descriptor, or into the
 //!   folder, makes it unusable, not wrong.
 //! - At durability *full* the replaced version is on the medium, under its kept name, before the write is answered: the rename out of the
-//!   directory is one operation, which the fsync of that directory covers on every journaling file system; the folder's own name was synced
-//!   before.
+//!   directory is one operation, which the fsync of that directory covers where a rename is one transaction (file systems with a journal;
+//!   tried on ext4); the folder's own name was synced before.
 //! - Nothing here makes a publish fail. What can't be kept is reported by [`Notice::NotKept`](crate::Notice::NotKept), and removed as it
 //!   would be without keeping.
 //! - Of a writer that was killed between swap and keep, the replaced version is kept by the next process's first publish.

@@ -105,8 +105,21 @@ fn is_beside(fs: &SimFs, content: &[u8]) -> bool {
     in_folder("/") || conflicts.iter().any(|conflict| in_folder(&format!("/.filelatch/conflicts/{conflict}")))
 }
 
-/// `ours`: the replaced version says who wrote it, so that it can be told from somebody's data.
-fn check(fs: &SimFs, told: Told, ours: bool, keep: Keep) -> Result<(), String> {
+/// What is known of a scenario.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The replaced version says who wrote it, so that it can be told from somebody's data.
+    ours: bool,
+    /// Calls failed, and not because the process or the machine came to its end: then a version may not have been kept, and nobody was
+    /// there to be told.
+    erred: bool,
+    keep: Keep,
+}
+
+const OURS: Known = Known { ours: true, erred: false, keep: Keep::Displaced };
+
+fn check(fs: &SimFs, told: Told, known: Known) -> Result<(), String> {
+    let Known { ours, erred, keep } = known;
     let file = engine(fs, keep).file("/a").map_err(|e| e.to_string())?;
     drop(file.lock_shared(&LockOptions::new()).map_err(|e| format!("the next start is blocked: {e}"))?);
     let found = file.try_read().map_err(|e| e.to_string())?.ok_or("gone")?.bytes().to_vec();
@@ -128,7 +141,11 @@ fn check(fs: &SimFs, told: Told, ours: bool, keep: Keep) -> Result<(), String> {
     if told == Told::Done && keep >= Keep::Current && !has(&history, NEW) {
         return Err("acknowledged, and the version itself is not kept".to_owned());
     }
-    let unsaid = matches!(told, Told::Done | Told::DoneBeside | Told::Failed);
+    let unsaid = match told {
+        Told::Done | Told::DoneBeside | Told::Failed => true,
+        Told::NotDurable => !erred,
+        Told::DoneUnkept => false,
+    };
     if unsaid && found == NEW && !has(&history, OLD) && !is_beside(fs, OLD) {
         return Err(format!("{told:?}: the version before is neither kept nor beside the file"));
     }
@@ -155,39 +172,42 @@ fn check(fs: &SimFs, told: Told, ours: bool, keep: Keep) -> Result<(), String> {
 #[test]
 fn every_mishap() {
     let sweep = Sweep::on(Dials::usual()[0]);
-    sweep
-        .everything(with_ours, |fs| update(fs, Keep::Displaced), |fs, told| check(fs, *told, true, Keep::Displaced))
-        .assert_clean();
+    let displaced = |fs: &SimFs| update(fs, Keep::Displaced);
+    let foreign = Known { ours: false, ..OURS };
+    sweep.cuts(with_ours, displaced, |fs, told| check(fs, *told, OURS)).assert_clean();
+    sweep.kills(with_ours, displaced, |fs, told| check(fs, *told, OURS)).assert_clean();
+    sweep.faults(with_ours, displaced, |fs, told| check(fs, *told, Known { erred: true, ..OURS })).assert_clean();
     // Without a folder for versions, and unseen.
-    sweep.everything(with_foreign, write, |fs, told| check(fs, *told, false, Keep::Displaced)).assert_clean();
+    sweep.cuts(with_foreign, write, |fs, told| check(fs, *told, foreign)).assert_clean();
+    sweep.kills(with_foreign, write, |fs, told| check(fs, *told, foreign)).assert_clean();
+    sweep.faults(with_foreign, write, |fs, told| check(fs, *told, Known { erred: true, ..foreign })).assert_clean();
 }
 
 /// KEEP-1: the same where names can't be swapped, where nothing but POSIX is there, and without attributes.
 #[test]
 fn power_cuts_elsewhere() {
     for dials in &Dials::usual()[1..] {
-        let ours = dials.xattrs;
+        let known = Known { ours: dials.xattrs, ..OURS };
         let sweep = Sweep::on(*dials);
-        sweep
-            .cuts(with_ours, |fs| update(fs, Keep::Displaced), |fs, told| check(fs, *told, ours, Keep::Displaced))
-            .assert_clean();
-        sweep.cuts(with_ours, write, |fs, told| check(fs, *told, ours, Keep::Displaced)).assert_clean();
+        let displaced = |fs: &SimFs| update(fs, Keep::Displaced);
+        sweep.cuts(with_ours, displaced, |fs, told| check(fs, *told, known)).assert_clean();
+        sweep.cuts(with_ours, write, |fs, told| check(fs, *told, known)).assert_clean();
     }
 }
 
-/// KEEP-1: where the file can't be moved: no reflinks, another file system, a full disk; and written in place.
+/// KEEP-1: where the file can't be moved: no reflinks, another file system; each version at once; and written in place.
 #[test]
 fn power_cuts_of_copies() {
     let sweep = Sweep::on(Dials::usual()[0]);
     let current = |fs: &SimFs| update(fs, Keep::Current);
-    sweep.cuts(with_ours, current, |fs, told| check(fs, *told, true, Keep::Current)).assert_clean();
+    sweep.cuts(with_ours, current, |fs, told| check(fs, *told, Known { keep: Keep::Current, ..OURS })).assert_clean();
     let far = |fs: &SimFs| {
         fs.fail_verb(filelatch_fs::sim::Verb::MoveOver, std::io::ErrorKind::CrossesDevices);
         update(fs, Keep::Displaced)
     };
     for reflinks in [true, false] {
         let sweep = Sweep::on(Dials { reflinks, ..Dials::usual()[0] });
-        sweep.cuts(with_ours, far, |fs, told| check(fs, *told, true, Keep::Displaced)).assert_clean();
+        sweep.cuts(with_ours, far, |fs, told| check(fs, *told, OURS)).assert_clean();
     }
     let in_place = |fs: &SimFs| {
         let file = engine_for(fs, Keep::Displaced, HardLinks::InPlace).file("/a");

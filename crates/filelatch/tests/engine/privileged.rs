@@ -176,6 +176,40 @@ pub(crate) fn bound_worker(dir: &Path) {
     assert_eq!(litter(dir, &["a", "outside"]), [""; 0]);
 }
 
+/// KEEP-1: the versions are on another file system than the file: they are copied. Where that is full or read-only, the write succeeds, says so,
+/// and leaves nothing behind.
+#[test]
+fn kept_on_another_disk() {
+    let dir = tempdir().unwrap();
+    fs::create_dir_all(dir.path().join(".filelatch/versions")).unwrap();
+    let mounts = "mount -t tmpfs -o size=64k none \"$D/.filelatch/versions\"";
+    run(mounted(mounts, dir.path(), &["kept-on-another-disk", dir.path().to_str().unwrap()]));
+}
+
+pub(crate) fn kept_on_another_disk_worker(dir: &Path) {
+    let engine = filelatch::Filelatch::builder().session("tester").build();
+    let here = engine.file(dir.join("a")).unwrap();
+    let write = |content: &[u8]| here.write(content, &WriteOptions::new()).unwrap().notices;
+    let unkept = |notices: &[Notice]| assert!(matches!(notices, [Notice::NotKept { .. }]), "{notices:?}");
+    let big = vec![b'x'; 1 << 20];
+    assert_eq!([write(b"one"), write(b"two"), write(&big)], [const { Vec::new() }; 3]);
+    unkept(&write(b"three"));
+    let history = || here.history().unwrap().into_iter().map(|kept| (kept.version, kept.by)).collect::<Vec<_>>();
+    let by = filelatch::Author::Session("tester".to_owned());
+    let expected = [b"two", b"one"].map(|content| (Version::of(content), by.clone()));
+    assert_eq!(history(), expected);
+    assert_eq!(here.kept(&Version::of(b"one")).unwrap().bytes(), b"one");
+    let remount = std::process::Command::new("mount")
+        .args(["-o", "remount,ro"])
+        .arg(dir.join(".filelatch/versions"))
+        .status()
+        .unwrap();
+    assert!(remount.success());
+    unkept(&write(b"four"));
+    assert_eq!((fs::read(dir.join("a")).unwrap(), history()), (b"four".to_vec(), expected.to_vec()));
+    assert_eq!(litter(dir, &["a", ".filelatch"]), [""; 0]);
+}
+
 /// ATOM-4: on a read-only file system reading works, a shared lock says that there is none, everything else says why not.
 #[test]
 fn read_only_mount() {

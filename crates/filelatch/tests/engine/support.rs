@@ -266,6 +266,8 @@ fn worker() {
         #[cfg(target_os = "linux")]
         ["full-disk-in-place", dir] => fine(|| super::privileged::full_disk_in_place_worker(Path::new(dir))),
         #[cfg(target_os = "linux")]
+        ["kept-on-another-disk", dir] => fine(|| super::privileged::kept_on_another_disk_worker(Path::new(dir))),
+        #[cfg(target_os = "linux")]
         ["bound", dir] => fine(|| super::privileged::bound_worker(Path::new(dir))),
         #[cfg(target_os = "linux")]
         ["doctor", dir, fs_type, level] => fine(|| super::privileged::doctor_worker(Path::new(dir), fs_type, level)),
