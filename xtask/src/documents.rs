@@ -5,6 +5,11 @@
 #[doc = include_str!("../../docs/concepts/locking.md")]
 struct Locking;
 
+/// `docs/concepts/conflicts.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/conflicts.md")]
+struct Conflicts;
+
 /// `docs/concepts/leases.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/leases.md")]

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use filelatch::{Error, Filelatch, LatchFile, LockOptions, LockScope, RecordGuard, Version, Wait, WriteOptions};
+use filelatch::{
+    Error, Expect, Filelatch, LatchFile, LockOptions, LockScope, Outcome, RecordGuard, Strategy, Version, Wait,
+    WriteOptions,
+};
 use filelatch_fs::sim::{Dials, SimFs};
 use tokio::sync::oneshot;
 
@@ -32,6 +35,24 @@ async fn tasks_of_one_thread() {
     assert!(!waiting.is_finished());
     drop(guard);
     assert!(waiting.await.unwrap().unwrap());
+}
+
+/// VER-4: tasks that write what they made of one version merge; what does not fit is a conflict.
+#[tokio::test]
+async fn merging() {
+    let base = "a\nb\nc\nd\ne\n";
+    let (_dir, file) = scratch(base);
+    let merging = || {
+        let expect = Expect::Version(Version::of(base.as_bytes()));
+        WriteOptions::new().strategy(Strategy::Merge).expect(expect).base(base.as_bytes())
+    };
+    let tasks = file.tokio();
+    let write = |text: &str| tasks.write(text.as_bytes().to_vec(), merging());
+    write("A\nb\nc\nd\ne\n").await.unwrap();
+    assert_eq!(write("a\nb\nc\nd\nE\n").await.unwrap().outcome, Outcome::Merged);
+    assert_eq!(file.read().unwrap().bytes(), b"A\nb\nc\nd\nE\n");
+    let refused = write("x\nb\nc\nd\ne\n").await.unwrap_err();
+    assert!(matches!(&refused, Error::Conflict(conflict) if conflict.unmerged.is_some()), "{refused}");
 }
 
 /// LOCK-8 ⚠: a future that is dropped while it waits never holds the lock later, and those behind it get their turn.

@@ -40,6 +40,8 @@ mod lock_files;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod merge_schedules;
+#[cfg(test)]
 mod merging;
 #[cfg(test)]
 #[cfg(target_os = "linux")]

@@ -25,7 +25,7 @@ fn engine(fs: &SimFs, policy: Policy) -> Filelatch {
 
 /// All orders with few preemptions, then some of the others; nothing may be wrong.
 #[track_caller]
-fn run(name: &str, limits: &Schedules, samples: usize, plan: impl Fn(&mut Plan)) {
+pub(crate) fn run(name: &str, limits: &Schedules, samples: usize, plan: impl Fn(&mut Plan)) {
     let mut limits = limits.clone();
     let full = is_full();
     if full {
@@ -40,7 +40,7 @@ fn run(name: &str, limits: &Schedules, samples: usize, plan: impl Fn(&mut Plan))
     println!("{name}: {samples} samples {:?}", began.elapsed());
 }
 
-fn few(preemptions: usize) -> Schedules {
+pub(crate) fn few(preemptions: usize) -> Schedules {
     let dials = Dials { enumerate: 60, samples: 10, ..Dials::default() };
     Schedules { dials, steps: 3_000, ..Schedules::with_preemptions(preemptions) }
 }
