@@ -68,9 +68,17 @@ pub fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOptions) ->
     if [base, ours, theirs].into_iter().any(is_binary) {
         return Merged::refused(base, ours, theirs, Method::Binary);
     }
-    match options.kind {
-        Kind::Markdown | Kind::Text => prose::merge(base, ours, theirs, options),
-        _ => structure::merge(base, ours, theirs, options),
+    if matches!(options.kind, Kind::Markdown | Kind::Text) {
+        return prose::merge(base, ours, theirs, options);
+    }
+    let merged = structure::merge(base, ours, theirs, options);
+    match merged.fallback() {
+        // What has a name for settings, and none of their forms, is people's text all the same.
+        Some(why) if options.kind == Kind::Ini && !merged.is_clean() => {
+            let as_text = MergeOptions { kind: Kind::Text, ..options.clone() };
+            prose::merge(base, ours, theirs, &as_text).fell_back(why.clone())
+        }
+        _ => merged,
     }
 }
 

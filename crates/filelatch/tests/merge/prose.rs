@@ -86,6 +86,18 @@ fn new_releases_come_in_their_order() {
     assert_eq!(merged("CHANGELOG.md", base, &theirs, &ours).as_ref(), Some(&both));
 }
 
+/// MERGE-2: a deeper section belongs to the section above, so it comes before a new one of that level, whoever wrote it.
+#[test]
+fn a_deeper_section_stays_where_it_was_added() {
+    let base = "# Changes\n\n## 2.0\n\n- new\n\n## 1.0\n\n- old\n";
+    let (deeper, section) = ("### Fixed\n\n- bug\n\n", "## 1.5\n\n- between\n\n");
+    let ours = base.replace("## 1.0", &format!("{section}## 1.0"));
+    let theirs = base.replace("## 1.0", &format!("{deeper}## 1.0"));
+    let both = base.replace("## 1.0", &format!("{deeper}{section}## 1.0"));
+    assert_eq!(merged("CHANGELOG.md", base, &ours, &theirs).as_ref(), Some(&both));
+    assert_eq!(merged("CHANGELOG.md", base, &theirs, &ours).as_ref(), Some(&both));
+}
+
 /// MERGE-2: one side makes a release of the entries, the other adds one at the same place: it is in no release yet.
 #[test]
 fn an_entry_stays_out_of_a_release_made_meanwhile() {
@@ -113,6 +125,10 @@ fn an_entry_that_would_slip_into_a_release_is_a_conflict() {
     // A changed entry goes where the entry goes.
     let ours = base.replace("- third\n", "- third, and more\n");
     let both = theirs.replace("- third\n", "- third, and more\n");
+    clean("CHANGELOG.md", &base, &ours, &theirs, &both);
+    // Nor does a section that is put behind the entries.
+    let ours = base.replace("## 1.0.0\n", "## 1.0.1\n\n- fix\n\n## 1.0.0\n");
+    let both = theirs.replace("## 1.0.0\n", "## 1.0.1\n\n- fix\n\n## 1.0.0\n");
     clean("CHANGELOG.md", &base, &ours, &theirs, &both);
     // A `#` in program text is no heading.
     let base = "# Use\n\n```sh\nrun\n# done\n```\n\ntext\n";
@@ -178,6 +194,26 @@ fn insertions_into_program_text_conflict() {
     conflict("a.md", base, &insert("x = one();"), &insert("y = two();"));
     let open = |line: &str| format!("{base}{line}");
     conflict("a.md", base, &open("\n```\nnever closed\n"), &open("\nmore\n"));
+    // A conflict that leaves a block open on one side only.
+    let base = "a\nb\nc\nlist:\n";
+    let insert = |first: &str, last: &str| format!("a\n{first}\nc\nlist:\n{last}\n");
+    let options = MergeOptions::for_path(Path::new("a.md"));
+    let (ours, theirs) = (insert("```", "one"), insert("B", "two"));
+    for (ours, theirs) in [(&ours, &theirs), (&theirs, &ours)] {
+        let merged = merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &options);
+        assert_eq!(merged.conflicts().count(), 2);
+    }
+}
+
+/// MERGE-1: a `.conf` that is no ini file is merged as text, and says why.
+#[test]
+fn settings_of_no_known_form_are_text() {
+    let base = b"server {\n  listen 80;\n  root /srv;\n}\n";
+    let ours = b"server {\n  listen 8080;\n  root /srv;\n}\n";
+    let theirs = b"server {\n  listen 80;\n  root /var/www;\n}\n";
+    let merged = merge(base, ours, theirs, &MergeOptions::for_path(Path::new("site.conf")));
+    assert_eq!(merged.content().unwrap(), b"server {\n  listen 8080;\n  root /var/www;\n}\n");
+    assert!(merged.fallback().is_some());
 }
 
 /// MERGE-2: sorted lines stay sorted; a requirement stands once.
@@ -210,6 +246,18 @@ fn a_line_added_by_both_in_neighbouring_changes_stands_once() {
     let base = "keep\na.orig\nb.orig\nend\n";
     let merged = merged("x.txt", base, "keep\n*.orig\n.DS_Store\nend\n", "keep\na.orig\nb.orig\n.DS_Store\nend\n");
     assert!(merged.is_none_or(|merged| merged.matches(".DS_Store").count() == 1));
+}
+
+/// MERGE-2: one side did what the other did, and more.
+#[test]
+fn a_change_that_includes_the_other_is_taken() {
+    let base = "a\nsize 100\nlimit 5172\nz\n";
+    let ours = "a\n# size 100\nlimit 2048\nz\n";
+    let theirs = "a\n# breaks some clients\n# size 100\n# for all others\nlimit 2048\nz\n";
+    clean("a.txt", base, ours, theirs, theirs);
+    // Deleted by one side, changed by the other.
+    let (ours, theirs) = ("a\nsize 200\nlimit 2048\nz\n", "a\nlimit 2048\nz\n");
+    conflict("a.txt", base, ours, theirs);
 }
 
 /// MERGE-2: white space at line ends and blank lines give way to what changed words.

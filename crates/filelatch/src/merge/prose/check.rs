@@ -52,3 +52,35 @@ fn count_cells(row: &[u8]) -> usize {
     // The bar at the end can be left out.
     bars - usize::from(row.ends_with(b"|") && bars > 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_held(merged: &str, base: &str, ours: &str, theirs: &str, mixed: &[&str]) -> bool {
+        let mixed = mixed.iter().map(|line| line.as_bytes().to_vec()).collect();
+        holds(merged.as_bytes(), base.as_bytes(), [ours.as_bytes(), theirs.as_bytes()], &mixed, Kind::Markdown)
+    }
+
+    /// MERGE-1: a result without a line that a side added does not count.
+    #[test]
+    fn a_lost_line_is_found() {
+        assert!(is_held("a\nb\nc\n", "a\n", "a\nb\n", "a\n c\n", &[]));
+        assert!(!is_held("a\nb\n", "a\n", "a\nb\n", "a\nc\n", &[]));
+        assert!(is_held("a\nb\n", "a\n", "a\nb\n", "a\nc\n", &["c"]));
+    }
+
+    /// MERGE-1: nor does one that leaves open what was closed, or has a row of another length.
+    #[test]
+    fn a_broken_form_is_found() {
+        let closed = "```\nx\n```\n";
+        assert!(!is_held("```\nx\n", closed, closed, closed, &[]));
+        assert!(is_held("```\nx\n", "```\n", closed, closed, &["```"]));
+        let comment = "<!-- a\nb -->\n";
+        assert!(!is_held("<!-- a\nb\n", comment, comment, comment, &[]));
+        let table = "| a | b |\n|---|---|\n| 1 | 2 \n| \\| | 3 |\n";
+        assert!(is_held(table, table, table, table, &[]));
+        assert!(!is_held("| a | b |\n|---|---|\n| 1 |\n", table, table, table, &[]));
+        assert!(is_held("```\n| a |\n| a | b |\n```\n", table, table, table, &[]));
+    }
+}

@@ -263,6 +263,10 @@ fn both(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], around: &Around<'_>) -
         settled(ours.concat(), Source::Ours)
     } else if b.is_empty() {
         settled(insertions::both(ours, theirs, around)?, Source::Merged)
+    } else if includes(&t, &o, &b) {
+        settled(theirs.concat(), Source::Theirs)
+    } else if includes(&o, &t, &b) {
+        settled(ours.concat(), Source::Ours)
     } else if around.is_commented_out(base, ours) || around.is_commented_out(base, theirs) {
         None
     } else if base.len() == 1 || !around.code {
@@ -270,6 +274,16 @@ fn both(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]], around: &Around<'_>) -
     } else {
         None
     }
+}
+
+/// Did the side with `more` do all that the other one did: take out the same lines of the base, and put in the same in this order?
+/// With fewer lines than the base the other side has deleted some, and that the one with more has others there may be an answer to it.
+fn includes(more: &[Vec<u8>], less: &[Vec<u8>], base: &[Vec<u8>]) -> bool {
+    let kept: HashSet<&[u8]> = less.iter().map(Vec::as_slice).collect();
+    let mut gone = base.iter().map(Vec::as_slice).filter(|line| !kept.contains(line)).collect::<HashSet<_>>();
+    gone.retain(|line| more.iter().any(|other| other == line));
+    let mut left = more.iter();
+    less.len() >= base.len() && gone.is_empty() && less.iter().all(|line| left.any(|other| other == line))
 }
 
 fn by_words(base: &[&[u8]], ours: &[&[u8]], theirs: &[&[u8]]) -> Option<Vec<u8>> {
