@@ -419,12 +419,30 @@ impl Builder<'_> {
 
 /// What a string says that is not written plainly: itself, if nothing but a string is written so, else behind a quote.
 pub(super) fn as_string(says: String) -> String {
-    let plain = says.as_bytes().first().is_some_and(|&first| {
-        first.is_ascii_alphabetic() || matches!(first, b'_' | b'/' | b'$' | b'(') || !first.is_ascii()
-    });
-    let word = says.len() <= 5
-        && ["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
+    let plain = match says.as_bytes().first() {
+        Some(b'_' | b'/' | b'$' | b'(') => true,
+        Some(first) if first.is_ascii_alphabetic() => !["null", "true", "false", "yes", "no", "on", "off", "y", "n"]
             .iter()
-            .any(|word| says.eq_ignore_ascii_case(word));
-    if plain && !word { says } else { format!("\"{says}") }
+            .any(|word| says.eq_ignore_ascii_case(word)),
+        Some(first) if first.is_ascii_digit() || matches!(first, b'+' | b'-' | b'.') => !may_be_number(&says),
+        Some(first) => !first.is_ascii(),
+        None => false,
+    };
+    if plain { says } else { format!("\"{says}") }
+}
+
+/// Whether some version of YAML may read this as a number, a date or a time. `1.2.3` and `20.x` are none.
+fn may_be_number(text: &str) -> bool {
+    let digits = text.trim_start_matches(['+', '-']);
+    let is_date = || digits.as_bytes().iter().take_while(|byte| byte.is_ascii_digit()).count() == 4;
+    if digits.is_empty() || digits.contains(':') || digits.contains('-') && is_date() {
+        return true;
+    }
+    let word = digits.to_ascii_lowercase();
+    if ["0x", "0o", "0b"].iter().any(|base| word.starts_with(base)) || matches!(word.as_str(), ".inf" | ".nan") {
+        return true;
+    }
+    let points = digits.bytes().filter(|&byte| byte == b'.').count();
+    points <= 1
+        && word.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'_' | b',' | b'e' | b'+' | b'-'))
 }

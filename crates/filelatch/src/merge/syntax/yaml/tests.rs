@@ -259,6 +259,7 @@ fn meaning_is_what_a_text_says() {
         ("a: {b: c d}\n", "a:\n    b: \"c d\"\n"),
         ("a: |\n  x\n  y\n", "a: \"x\\ny\\n\"\n"),
         ("a: b\n  c\n", "a: 'b c'\n"),
+        ("a: [1.2.3, 20.x, 3.10-dev, -x, 1a]\n", "a: ['1.2.3', '20.x', '3.10-dev', '-x', '1a']\n"),
         ("a:\n  - b: 1\n    c: 2\n", "a:\n- c: 2\n  b: 1\n"),
     ];
     for (one, other) in same {
@@ -268,6 +269,14 @@ fn meaning_is_what_a_text_says() {
         ("a: true\n", "a: 'true'\n"),
         ("a: 1\n", "a: \"1\"\n"),
         ("a: yes\n", "a: 'yes'\n"),
+        ("a: 1.5\n", "a: '1.5'\n"),
+        ("a: 1_000\n", "a: '1_000'\n"),
+        ("a: -0x1F\n", "a: '-0x1F'\n"),
+        ("a: 1e3\n", "a: '1e3'\n"),
+        ("a: 12:30\n", "a: '12:30'\n"),
+        ("a: 2024-01-31\n", "a: '2024-01-31'\n"),
+        ("a: .inf\n", "a: '.inf'\n"),
+        ("a: ~\n", "a: '~'\n"),
         ("a: *b\n", "a: '*b'\n"),
         ("a: !b c\n", "a: c\n"),
         ("a:\n", "a: ''\n"),
