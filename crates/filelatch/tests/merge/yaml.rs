@@ -118,6 +118,25 @@ fn another_style() {
     clashes("a: yes\n", "a: 'yes'\n", "a: no\n", "<<<<<<< ours\na: 'yes'\n=======\na: no\n>>>>>>> theirs\n");
 }
 
+/// MERGE-2: both add the same, written in two ways; both add two versions of one thing; both add different fields to one thing.
+#[test]
+fn both_add_one_thing() {
+    let merged = run("a: 1\nz: 1\n", "a: 1\nnode_js:\n  - \"6.11.4\"\nz: 1\n", "a: 1\nnode_js:\n- 6.11.4\nz: 1\n");
+    assert_eq!(text(&merged), "a: 1\nnode_js:\n  - \"6.11.4\"\nz: 1\n");
+    clashes(
+        "a: 1\nz: 1\n",
+        "a: 1\nb:\n  title: T\n  ours: 1\nz: 1\n",
+        "a: 1\nb:\n  title: T\n  theirs: 1\nz: 1\n",
+        "a: 1\nb:\n  title: T\n<<<<<<< ours\n  ours: 1\n=======\n  theirs: 1\n>>>>>>> theirs\nz: 1\n",
+    );
+    fits_in_order(
+        "a: 1\nz: 1\n",
+        "a: 1\nenv:\n  OURS: 1\nz: 1\n",
+        "a: 1\nenv:\n  THEIRS: 1\nz: 1\n",
+        "a: 1\nenv:\n  OURS: 1\n  THEIRS: 1\nz: 1\n",
+    );
+}
+
 /// MERGE-2: comments go with what they stand at.
 #[test]
 fn comments() {

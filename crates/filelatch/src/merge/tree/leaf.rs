@@ -91,6 +91,9 @@ pub(super) fn trivia<'t>(base: Option<&'t [u8]>, ours: &'t [u8], theirs: &'t [u8
     if base == Some(ours) {
         return Some(Cow::Borrowed(theirs));
     }
+    if base.is_none() && same_words(ours, theirs) {
+        return Some(Cow::Borrowed(ours));
+    }
     let base = base.unwrap_or_default();
     // Blank lines at the beginning, and the words behind them, each as the side has them that changed them.
     let [(b, base), (o, ours), (t, theirs)] = [base, ours, theirs].map(blank_lines);

@@ -248,6 +248,9 @@ impl<'t> Weaver<'t, '_> {
                     // Two lists that begin at nothing: there is no telling what belongs into both.
                     return Err(Unsettled);
                 }
+                if base.is_none() && o.shape == Shape::Map && self.are_two_versions(ours, theirs) {
+                    return Err(Unsettled);
+                }
                 self.container([base, Some(ours), Some(theirs)], o.shape, out)?;
                 Ok(None)
             }
@@ -270,6 +273,18 @@ impl<'t> Weaver<'t, '_> {
             }
             _ => Err(Unsettled),
         }
+    }
+
+    /// Did both sides add the same thing, each in its own way? Two maps that share a field and have others that only they have.
+    fn are_two_versions(&self, ours: NodeId, theirs: NodeId) -> bool {
+        let fields = |side: usize, id: NodeId| -> HashMap<&str, u64> {
+            let fields = self.trees[side].node(id).children.iter().map(|&child| self.trees[side].node(child));
+            fields.map(|field| (field.name.as_deref().unwrap_or_default(), field.meaning)).collect()
+        };
+        let (ours, theirs) = (fields(OURS, ours), fields(THEIRS, theirs));
+        ours.iter().any(|(name, meaning)| theirs.get(name) == Some(meaning))
+            && ours.keys().any(|name| !theirs.contains_key(name))
+            && theirs.keys().any(|name| !ours.contains_key(name))
     }
 
     /// Does one of two lists have all items of the other, in their order?
