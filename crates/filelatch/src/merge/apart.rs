@@ -87,7 +87,7 @@ fn keeps_to_itself(kind: Kind, lines: &[u8], next: &[u8]) -> bool {
     match kind {
         Kind::Json => balanced(lines, b"\"", b"/"),
         Kind::Toml => balanced(lines, b"\"'", b"") && self::lines(lines).all(|line| !trimmed(line).starts_with(b"[")),
-        Kind::Yaml => balanced(lines, b"\"'", b"") && below(lines, next),
+        Kind::Yaml => balanced(lines, b"\"'", b"") && below(lines, next) && !names_nodes(lines),
         _ => false,
     }
 }
@@ -137,6 +137,13 @@ fn below(bytes: &[u8], next: &[u8]) -> bool {
     })
 }
 
+/// May there be an anchor or an alias in these lines? One side's alias may need the anchor that the other deletes, however far away.
+fn names_nodes(bytes: &[u8]) -> bool {
+    bytes.windows(2).any(|pair| {
+        (pair[0].is_ascii_whitespace() || matches!(pair[0], b'[' | b'{' | b',')) && matches!(pair[1], b'&' | b'*')
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +154,8 @@ mod tests {
         assert!(keeps_to_itself(Kind::Json, b"  \"a\": {\"b\": [1]},\n", b""));
         assert!(!keeps_to_itself(Kind::Json, b"  },\n  \"c\": {\n", b""), "it splits an object");
         assert!(!keeps_to_itself(Kind::Json, b"  // \"\n", b""));
+        assert!(!keeps_to_itself(Kind::Yaml, b"a: &b\n  c: 1\n", b"d: 1\n"), "an alias elsewhere may need it");
+        assert!(!keeps_to_itself(Kind::Yaml, b"a: [*b]\n", b"d: 1\n"));
         assert!(keeps_to_itself(Kind::Toml, b"a = [1]\n", b"b = 2\n"));
         assert!(!keeps_to_itself(Kind::Toml, b"[other]\n", b"b = 2\n"), "what follows is in another table now");
         assert!(keeps_to_itself(Kind::Yaml, b"  b:\n    c: 1\n", b"  d: 1\n"));
