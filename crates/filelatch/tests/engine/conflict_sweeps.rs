@@ -1,6 +1,7 @@
 //! Every mishap at every call while a conflict is stored and while it is resolved: nothing lost, nothing half there.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use filelatch::conflict::{Cause, ConflictContents};
 use filelatch::{
@@ -28,6 +29,11 @@ fn with_workspace(fs: &SimFs) {
 fn merging<'a>() -> WriteOptions<'a> {
     let options = WriteOptions::new().strategy(Strategy::Merge).durability(Durability::Full);
     options.expect(Expect::Version(Version::of(BASE))).base(BASE)
+}
+
+/// As `merging`, and what it was made from is not given.
+fn seen<'a>() -> WriteOptions<'a> {
+    WriteOptions { base: None, ..merging() }
 }
 
 /// The id of the stored conflict, if one was told.
@@ -170,10 +176,11 @@ fn foreign_programs_meet_a_merge() {
         fs.foreign().create("/a", BASE).unwrap();
     };
     for (how, act) in acts {
-        let ways: [(&str, Way); 3] = [
+        let ways: [(&str, Way); 4] = [
             ("write", |file| file.write(MINE, &merging()).map(|written| written.outcome)),
+            ("write without a base", |file| file.write(MINE, &seen()).map(|written| written.outcome)),
             ("guard", |file| {
-                file.lock(&filelatch::LockOptions::new())?.write(MINE, &merging()).map(|written| written.outcome)
+                file.lock(&filelatch::LockOptions::new())?.write(MINE, &seen()).map(|written| written.outcome)
             }),
             ("once", |file| {
                 let options = WriteOptions::new().strategy(Strategy::Merge).run_once();
@@ -189,7 +196,12 @@ fn foreign_programs_meet_a_merge() {
             }),
         ];
         for (way, write) in ways {
-            let scenario = |fs: &SimFs| engine(fs).file("/a").and_then(|file| write(&file)).ok();
+            let merged = AtomicUsize::new(0);
+            let scenario = |fs: &SimFs| {
+                let outcome = engine(fs).file("/a").and_then(|file| write(&file)).ok();
+                merged.fetch_add(usize::from(outcome == Some(Outcome::Merged)), Relaxed);
+                outcome
+            };
             let check = |fs: &SimFs, told: &Option<Outcome>| {
                 if fs.boots() > 1 {
                     return Ok(());
@@ -220,6 +232,8 @@ fn foreign_programs_meet_a_merge() {
             };
             let report = Sweep::on(Dials::usual()[0]).intrusions(build, scenario, act, check);
             report.assert_clean();
+            // What was compared is the base, also where nobody gave one.
+            assert!(merged.load(Relaxed) > 0, "{how}, {way}: never merged");
         }
     }
 }
