@@ -171,6 +171,11 @@ impl LatchFile {
         &self.entry.policy
     }
 
+    /// How changes of this file are merged, as its workspace says (`[policy.merge]`), else as the builder does.
+    pub fn merge_rules(&self) -> &crate::merge::Rules {
+        &self.entry.merge.rules
+    }
+
     /// Reads the file, without a lock: it is whole, some version that was published, and never older than what this engine has
     /// written. A power cut may take back a version that was not durable yet; see [`LatchFile::read_durable`].
     pub fn read(&self) -> Result<Snapshot> {

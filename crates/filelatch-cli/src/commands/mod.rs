@@ -48,7 +48,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Diff(args) => diff::diff(&context("filelatch diff"), &args),
         Command::Restore(args) => restore::restore(&context("filelatch restore"), &args),
         Command::Merge(args) => return merge::merge(&context, &args, global.json),
-        Command::MergeDriver(args) => return merge::merge_driver(&args),
+        Command::MergeDriver(args) => return merge::merge_driver(&context("filelatch merge-driver"), &args),
         Command::GitSetup(args) => git_setup::git_setup(&args, global.json),
         Command::Edit(args) => edit::edit(&context("filelatch edit"), &args),
         Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),

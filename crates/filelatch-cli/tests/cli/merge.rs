@@ -111,6 +111,28 @@ fn bad_input() {
     assert!(ran.out == format!("first\n{large}last\n").as_bytes());
 }
 
+/// MERGE-2, VER-5: rules of the document's owner: on the command line, or in the workspace that its name lies in.
+#[test]
+fn rules() {
+    let s = sandbox();
+    for (name, version) in [("b.json", "1.0.0"), ("o.json", "1.1.0"), ("t.json", "1.10.0")] {
+        s.write(name, format!("{{\"version\": \"{version}\"}}\n"));
+    }
+    let files = ["b.json", "o.json", "t.json"];
+    let higher = "{\"version\": \"1.10.0\"}\n";
+    s.run(["merge"].iter().chain(&files)).exits(3);
+    assert_eq!(s.run(["merge", "--rule", "version=higher"].iter().chain(&files)).exits(0).text(), higher);
+    s.run(["init", "--no-git"]).exits(0);
+    s.write(".filelatch/config.toml", "[[policy]]\nglob = \"v.json\"\n[policy.merge]\nversion = \"higher\"\n");
+    s.run(["merge"].iter().chain(&files)).exits(3);
+    assert_eq!(s.run(["merge", "--path", "v.json"].iter().chain(&files)).exits(0).text(), higher);
+    s.run(["merge", "--path", "v.json", "--rule", "version=conflict"].iter().chain(&files)).exits(3);
+    s.run(["merge-driver", "b.json", "o.json", "t.json", "7", "v.json"]).exits(0);
+    assert_eq!(s.text("o.json"), higher);
+    s.write(".filelatch/config.toml", "no = 1\n");
+    s.run(["merge"].iter().chain(&files)).exits(1).says("unknown field");
+}
+
 /// MERGE-5, P17: `merge --git` answers as `git merge-file` does, result and exit status: clean, conflicts, more of them than a status can
 /// say, favours, styles, labels, errors.
 #[test]

@@ -12,18 +12,19 @@ use super::git::configured_style;
 use super::inputs::{self, Inputs};
 use super::{options, told};
 use crate::args_merge::MergeDriver;
+use crate::context::Context;
 use crate::render::CliError;
 use crate::{exit, output};
 
 /// Merges; every error ends with a status that git takes for one.
-pub(crate) fn merge_driver(args: &MergeDriver) -> Result<u8, CliError> {
-    merged(args).map_err(|error| CliError::WithStatus(Box::new(error), exit::GIT_ERROR))
+pub(crate) fn merge_driver(context: &Context, args: &MergeDriver) -> Result<u8, CliError> {
+    merged(context, args).map_err(|error| CliError::WithStatus(Box::new(error), exit::GIT_ERROR))
 }
 
-fn merged(args: &MergeDriver) -> Result<u8, CliError> {
+fn merged(context: &Context, args: &MergeDriver) -> Result<u8, CliError> {
     let inputs = Inputs::read([&args.base, &args.ours, &args.theirs])?;
     let name = args.path.as_deref().unwrap_or(&args.ours);
-    let options = options(&args.rules, name);
+    let options = options(context, &args.rules, name)?;
     let merged = inputs.merge(&options);
     let tell = |style| {
         output::note(&format!("{}: {}", name.display(), told::summary(&merged, style)));

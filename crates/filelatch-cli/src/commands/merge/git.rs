@@ -32,7 +32,9 @@ fn merged(context: &dyn Fn(&'static str) -> Context, args: &Merge, json: bool) -
     let labels = labels(args, [current, base, other])?;
     let size = marker_size(args.marker_size)?;
     let inputs = Inputs::read([base, current, other])?;
-    let mut options = options(&args.rules, args.path.as_deref().or(args.output.as_deref()).unwrap_or(current));
+    let context = context("filelatch merge --git");
+    let mut options =
+        options(&context, &args.rules, args.path.as_deref().or(args.output.as_deref()).unwrap_or(current))?;
     options.algorithm = args.rules.algorithm.unwrap_or(Algorithm::Myers);
     let merged = inputs.merge(&options);
     if merged.method() == Method::Binary {
@@ -53,7 +55,7 @@ fn merged(context: &dyn Fn(&'static str) -> Context, args: &Merge, json: bool) -
         }
     } else {
         let out = args.output.as_deref().unwrap_or(current);
-        let written = write(&context("filelatch merge --git"), out, &content, &inputs)?;
+        let written = write(&context, out, &content, &inputs)?;
         if let (Some(answer), Some(written)) = (&mut answer, written) {
             told::written(answer, out, &written);
         }

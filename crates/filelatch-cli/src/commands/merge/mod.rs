@@ -31,7 +31,8 @@ pub(crate) fn merge(context: &dyn Fn(&'static str) -> Context, args: &Merge, jso
     }
     let inputs = Inputs::read([&args.base, &args.ours_file, &args.theirs_file])?;
     let name = args.path.as_deref().or(args.output.as_deref()).unwrap_or(&args.ours_file);
-    let merged = inputs.merge(&options(&args.rules, name));
+    let context = context("filelatch merge");
+    let merged = inputs.merge(&options(&context, &args.rules, name)?);
     // A style that shows more must not make a conflict of what is settled.
     let style = if merged.is_clean() { ConflictStyle::default() } else { args.style.unwrap_or_default() };
     let markers = Markers {
@@ -43,7 +44,7 @@ pub(crate) fn merge(context: &dyn Fn(&'static str) -> Context, args: &Merge, jso
     let mut answer = json.then(|| told::answer(&merged));
     match &args.output {
         Some(out) => {
-            let written = write(&context("filelatch merge"), out, &content, &inputs)?;
+            let written = write(&context, out, &content, &inputs)?;
             if let (Some(answer), Some(written)) = (&mut answer, written) {
                 told::written(answer, out, &written);
             }
@@ -62,9 +63,15 @@ pub(crate) fn merge(context: &dyn Fn(&'static str) -> Context, args: &Merge, jso
     Ok(if merged.is_clean() { exit::DONE } else { exit::CONFLICT })
 }
 
-/// What the rules and the name of the document say.
-fn options(rules: &MergeRules, name: &Path) -> MergeOptions {
+/// What the document's workspace, its name and the command line say; the latter counts most.
+fn options(context: &Context, rules: &MergeRules, name: &Path) -> Result<MergeOptions, CliError> {
     let mut options = MergeOptions::for_path(name);
+    match context.latch.file(name) {
+        Ok(file) => options.rules = file.merge_rules().clone(),
+        Err(error @ Error::Config { .. }) => return Err(error.into()),
+        // A name need not be one of a file here.
+        Err(_) => {}
+    }
     if let Some(kind) = rules.kind {
         options.kind = kind;
     }
@@ -74,8 +81,8 @@ fn options(rules: &MergeRules, name: &Path) -> MergeOptions {
     if let Some(&version) = rules.rule.last() {
         options.rules.version = version;
     }
-    options.rules.lists.extend(rules.list.iter().cloned());
-    options
+    options.rules.lists.splice(0..0, rules.list.iter().cloned());
+    Ok(options)
 }
 
 /// The document as it is left: merged, with markers, or ours where nothing can be merged.
