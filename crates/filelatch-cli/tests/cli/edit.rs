@@ -42,7 +42,7 @@ fn copy_has(s: &Sandbox, ran: &Ran, text: &str) {
     assert_eq!(std::fs::read_to_string(copy).unwrap(), text);
 }
 
-/// The editor gets a private copy with the file's name, and nobody is locked out meanwhile; what it saves is the file.
+/// DESIGN §4, MERGE-4: the editor gets a private copy with the file's name, and nobody is locked out meanwhile; what it saves is the file.
 #[test]
 fn saves() {
     let s = with_editor(
@@ -61,7 +61,7 @@ fn saves() {
     assert_eq!(s.text("b.txt"), "new\n");
 }
 
-/// What others wrote meanwhile is merged into it.
+/// DESIGN §4, MERGE-4: what others wrote meanwhile is merged into it.
 #[test]
 fn merges_on_save() {
     let s = with_editor(
@@ -73,7 +73,7 @@ fn merges_on_save() {
     assert!(copies(&s).is_empty());
 }
 
-/// An editor that changes nothing, fails, or is not there: nothing is written, and a text that was changed stays.
+/// DESIGN §4, MERGE-4: an editor that changes nothing, fails, or is not there: nothing is written, and a text that was changed stays.
 #[test]
 fn nothing_written() {
     let s = with_editor("touch \"$1\"");
@@ -95,7 +95,7 @@ fn nothing_written() {
 const BOTH_CHANGE_A: &str = "grep -q '<<<' \"$1\" && cp \"$1\" marked && { printf resolved >\"$1\"; exit; }\n\
      sed 's/\"a\": 1/\"a\": 8/' a.json | filelatch write a.json >/dev/null; sed -i 's/\"a\": 1/\"a\": 2/' \"$1\"";
 
-/// Without a terminal a conflict is exit 3; both versions are stored, and the copy stays.
+/// DESIGN §4, MERGE-4: without a terminal a conflict is exit 3; both versions are stored, and the copy stays.
 #[test]
 fn conflict_without_a_terminal() {
     let s = with_editor(BOTH_CHANGE_A);
