@@ -4,7 +4,8 @@
 //!
 //! For a merge of lines, the bytes that `git merge-file` writes with the same style, size, labels and algorithm. In particular:
 //!
-//! - Marker lines end with CR LF where the lines around the conflict and the first line of the base do.
+//! - Marker lines end with CR LF where the lines before the conflict (or the first line), on both sides, and the first line of
+//!   the base do.
 //! - A side whose last line has no line end gets one, so that the next marker begins a line.
 //!
 //! - Styles decide how much a conflict shows, and so how many there are: lines that both sides came to by different changes are
@@ -76,28 +77,24 @@ impl Merged {
     fn write(&self, style: ConflictStyle, mut unsettled: impl FnMut(&mut Vec<u8>, &Hunk, &[u8])) -> Vec<u8> {
         let mut out = Vec::new();
         let parts = parts(self, style);
-        for (at, part) in parts.iter().enumerate() {
+        let sides: [fn(&Part) -> &[u8]; 2] = [ours, theirs];
+        // Does what each side has before the conflict end with CR LF? At the beginning: does its first line?
+        let mut crlf = sides.map(|side| parts.iter().map(side).find_map(first_is_crlf));
+        for part in &parts {
             match part {
                 Part::Shared(bytes) | Part::Settled(bytes) => out.extend_from_slice(bytes),
-                Part::Conflict(hunk) => unsettled(&mut out, hunk, self.line_end(&parts, at)),
+                Part::Conflict(hunk) => {
+                    let is_crlf = !crlf.contains(&Some(false)) && self.lines().base_is_crlf == Some(true);
+                    unsettled(&mut out, hunk, if is_crlf { b"\r\n" } else { b"\n" });
+                }
+            }
+            for (crlf, bytes) in crlf.iter_mut().zip(sides.map(|side| side(part))) {
+                if !bytes.is_empty() {
+                    *crlf = Some(bytes.ends_with(b"\r\n"));
+                }
             }
         }
         out
-    }
-
-    /// The line end of the markers of a conflict: as before it, or as the first line has it, on both sides, and as the first
-    /// line of the base has it.
-    fn line_end(&self, parts: &[Part], at: usize) -> &'static [u8] {
-        let crlf = |side: fn(&Part) -> &[u8]| {
-            let before = parts[..at].iter().rev().map(side).find(|bytes| !bytes.is_empty());
-            match before {
-                Some(bytes) => Some(bytes.ends_with(b"\r\n")),
-                None => parts[at..].iter().map(side).find_map(first_is_crlf),
-            }
-        };
-        let is_crlf =
-            crlf(ours) != Some(false) && crlf(theirs) != Some(false) && self.lines().base_is_crlf == Some(true);
-        if is_crlf { b"\r\n" } else { b"\n" }
     }
 }
 

@@ -242,7 +242,7 @@ fn pair_alike(trees: &Trees<'_>, slots: &mut Vec<Slot>, alike: fn((&Tree, NodeId
             let next = kept.partition_point(|&(at, _)| at < place);
             (next.checked_sub(1).map(|last| kept[last].1), kept.get(next).map(|&(_, base)| base))
         };
-        let mut merged: Vec<usize> = Vec::new();
+        let mut merged: HashSet<usize> = HashSet::new();
         for chunk in new {
             let Some(place) = slots[chunk].places[side] else { continue };
             let (after, before) = gap_of_new(place);
@@ -272,12 +272,13 @@ fn pair_alike(trees: &Trees<'_>, slots: &mut Vec<Slot>, alike: fn((&Tree, NodeId
             }
             slots[index].nodes[side] = slots[chunk].nodes[side];
             slots[index].places[side] = slots[chunk].places[side];
-            merged.push(chunk);
+            merged.insert(chunk);
         }
-        merged.sort_unstable();
-        for index in merged.into_iter().rev() {
-            slots.remove(index);
-        }
+        let mut index = 0;
+        slots.retain(|_| {
+            index += 1;
+            !merged.contains(&(index - 1))
+        });
     }
 }
 
@@ -320,16 +321,17 @@ fn alike_bytes(a: &[u8], b: &[u8]) -> u32 {
     if a.len() < 2 || b.len() < 2 {
         return 0;
     }
-    let mut counts: HashMap<[u8; 2], u32> = HashMap::new();
-    for pair in a.windows(2) {
-        *counts.entry([pair[0], pair[1]]).or_default() += 1;
-    }
+    let pairs = |bytes: &[u8]| {
+        let mut pairs: Vec<[u8; 2]> = bytes.windows(2).map(|pair| [pair[0], pair[1]]).collect();
+        pairs.sort_unstable();
+        pairs
+    };
+    let (one, other) = (pairs(a), pairs(b));
+    let mut rest = other.iter().peekable();
     let mut common = 0;
-    for pair in b.windows(2) {
-        if let Some(count) = counts.get_mut(&[pair[0], pair[1]]).filter(|count| **count > 0) {
-            *count -= 1;
-            common += 1;
-        }
+    for pair in &one {
+        while rest.next_if(|&other| other < pair).is_some() {}
+        common += u32::from(rest.next_if_eq(&pair).is_some());
     }
     let all = u32::try_from(a.len() + b.len() - 2).unwrap_or(u32::MAX);
     200 * common / all
