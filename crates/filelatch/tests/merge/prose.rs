@@ -86,6 +86,23 @@ fn new_releases_come_in_their_order() {
     assert_eq!(merged("CHANGELOG.md", base, &theirs, &ours).as_ref(), Some(&both));
 }
 
+/// MERGE-2: what is not released comes first, also where no release follows.
+#[test]
+fn what_is_not_released_comes_first() {
+    let (one, next) = ("## 1.1.0\n\n- one\n", "## Unreleased\n\n- next\n");
+    let [one_only, next_only] = [one, next].map(|section| format!("# Changes\n\n{section}"));
+    let both = format!("# Changes\n\n{next}\n{one}");
+    assert_eq!(merged("CHANGELOG.md", "# Changes\n\n", &one_only, &next_only).as_ref(), Some(&both));
+    assert_eq!(merged("CHANGELOG.md", "# Changes\n\n", &next_only, &one_only).as_ref(), Some(&both));
+}
+
+/// MERGE-2: data at the head of a document is no list of entries.
+#[test]
+fn insertions_into_front_matter_conflict() {
+    let base = "---\ntitle: a\n---\ntext\n";
+    conflict("a.md", base, &base.replace("a\n---", "a\ntag: b\n---"), &base.replace("a\n---", "a\ndate: c\n---"));
+}
+
 /// MERGE-2: a deeper section belongs to the section above, so it comes before a new one of that level, whoever wrote it.
 #[test]
 fn a_deeper_section_stays_where_it_was_added() {
