@@ -124,7 +124,7 @@ impl fmt::Display for Notice {
             Notice::ForeignKept { kept } => {
                 write!(f, "another program wrote at the same time; its version is kept in `{}`", kept.display())
             }
-            Notice::NotKept { why } => write!(f, "the version before this one could not be kept: {why}"),
+            Notice::NotKept { why } => write!(f, "a version could not be kept: {why}"),
             Notice::Unlocked { why } => f.write_str(why),
             Notice::LockTakenOver(recovered) => recovered.fmt(f),
             Notice::InPlace => f.write_str("the file was written in place: only readers that lock it see old or new"),
