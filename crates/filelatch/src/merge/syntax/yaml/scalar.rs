@@ -381,6 +381,9 @@ impl Builder<'_> {
                 indent = None;
             }
             if blank && content - line <= at_least {
+                if keep && content == self.text.len() {
+                    return self.refuse(content, "blanks at the end of a text block that keeps them");
+                }
                 empty += 1;
                 line_end = content;
                 if keep && line_end < self.text.len() {
