@@ -31,6 +31,16 @@ fn conflict(name: &str, base: &str, ours: &str, theirs: &str) {
     assert_eq!(merged(name, base, theirs, ours), None, "with the sides exchanged");
 }
 
+/// MERGE-2: the last line of one side has no end; where the other side goes on behind it, it gets one.
+#[test]
+fn lines_behind_a_last_line_without_end() {
+    for (base, line_end) in [("a\nc\n", "\n"), ("a\r\nc\r\n", "\r\n")] {
+        let [ours, theirs] = ["c\nnew\n", "x\nc"].map(|text| text.replace('\n', line_end));
+        let text = shown("a.txt", base, &ours, &theirs);
+        assert!(text.ends_with(&format!("c{line_end}new{line_end}")), "{text:?}");
+    }
+}
+
 /// What is shown of a conflict, ours over theirs.
 fn shown(name: &str, base: &str, ours: &str, theirs: &str) -> String {
     let options = MergeOptions::for_path(Path::new(name));

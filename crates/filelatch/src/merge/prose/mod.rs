@@ -88,11 +88,29 @@ pub(in crate::merge) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: 
     if out.pieces == merged.pieces() {
         return merged;
     }
+    end_lines(&mut out.pieces, line_end(base).unwrap_or(b"\n"));
     let resolved = Merged::of_structure(out.pieces, &merged);
     match resolved.content() {
         Some(content) if !check::holds(&content, base, [ours, theirs], &out.mixed, kind) => merged
             .fell_back(Fallback::Unproved { why: "a line would be lost, or a table or code block broken".to_owned() }),
         _ => resolved,
+    }
+}
+
+/// Gives a line its end that was the last one of a side and is not the last one of the result.
+fn end_lines(pieces: &mut [Piece], line_end: &[u8]) {
+    let mut is_last = true;
+    for piece in pieces.iter_mut().rev() {
+        match piece {
+            Piece::Unchanged(bytes) | Piece::Taken { bytes, .. } if !bytes.is_empty() => {
+                if !is_last && !bytes.ends_with(b"\n") {
+                    bytes.extend_from_slice(line_end);
+                }
+                is_last = false;
+            }
+            Piece::Conflict(_) => is_last = false,
+            _ => {}
+        }
     }
 }
 
