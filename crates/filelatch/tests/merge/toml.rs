@@ -229,6 +229,10 @@ fn blocks_are_named_by_what_names_them() {
         &[package("0.4", "d"), package("0.5", "b")].concat(),
         &[package("0.3", "c"), package("0.4", "d"), package("0.5", "b")].concat(),
     );
+    let base = [package("0.4", "a"), package("0.5", "b")].concat();
+    let both = run(&base, &format!("{base}{}", package("0.6", "c")), &format!("{base}{}", package("0.6", "d")));
+    assert_eq!(both.conflicts().count(), 1, "{}", text(&both));
+    assert_eq!(text(&both).matches("version = \"0.6\"").count(), 1, "{}", text(&both));
 }
 
 /// MERGE-1: two versions are a conflict, of that line alone.
