@@ -23,9 +23,8 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
     let clean = lines.content();
     if let Some(content) = &clean
         && far_apart(&lines, versions, options.kind)
-        && matches!(syntax::tree(options.kind, content), Some(Ok(_)))
+        && is_sound(options.kind, content)
     {
-        // Nothing stands twice and no stretch reaches beyond itself: another parser has nothing to find, and takes long.
         return lines;
     }
     if clean.is_none()
@@ -116,6 +115,15 @@ fn with_one_line_end(versions: [&[u8]; 3]) -> Option<[Vec<u8>; 3]> {
 fn unsettled(merged: &Merged) -> usize {
     let lines = |bytes: &[u8]| bytes.split_inclusive(|&byte| byte == b'\n').count();
     merged.conflicts().map(|hunk| lines(&hunk.base) + lines(&hunk.ours) + lines(&hunk.theirs)).sum()
+}
+
+/// Can a document be read whose changes are far apart? If nothing stands twice and no stretch reaches beyond itself, another parser has
+/// nothing to find, and takes long; but for TOML, where a pair can say the same as a table elsewhere.
+fn is_sound(kind: Kind, content: &[u8]) -> bool {
+    match kind {
+        Kind::Toml => readable(kind, content).is_ok(),
+        _ => matches!(syntax::tree(kind, content), Some(Ok(_))),
+    }
 }
 
 /// The tree of a merged document, if another parser can read it, too.

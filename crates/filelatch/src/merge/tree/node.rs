@@ -292,6 +292,28 @@ impl Tree {
         }
     }
 
+    /// The comments in a container, in order, each without what stands before and behind it.
+    pub(in crate::merge) fn comments(&self, id: NodeId) -> Vec<&[u8]> {
+        let mut spans = Vec::new();
+        let mut stack = vec![id];
+        while let Some(at) = stack.pop() {
+            let node = self.node(at);
+            if at != id {
+                spans.extend([node.lead(), node.tail()]);
+            }
+            if node.is_container() {
+                spans.extend([node.open(), node.close()]);
+            }
+            stack.extend(&node.children);
+        }
+        spans.sort_unstable_by_key(|span| span.start);
+        let marks = self.language.comments.iter().map(|mark| mark.as_bytes()).chain([&b"/*"[..]]);
+        let begins =
+            |line: &[u8]| marks.clone().filter_map(|mark| line.windows(mark.len()).position(|at| at == mark)).min();
+        let lines = spans.into_iter().flat_map(|span| self.bytes(span).split(|&byte| byte == b'\n'));
+        lines.filter_map(|line| Some(line[begins(line)?..].trim_ascii())).collect()
+    }
+
     /// The line of the document that a place is in, from 1.
     pub(in crate::merge) fn line(&self, at: u32) -> usize {
         self.text[1..(at as usize).max(1)].iter().filter(|&&byte| byte == b'\n').count() + 1

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::emit::{self, Layout};
 use super::leaf::{leaf, same_words, trivia};
-use super::node::{NodeId, Shape, Span, hash, mix};
+use super::node::{Node, NodeId, Shape, Span, hash, mix};
 use super::order::{Run, one_run, order};
 use super::pair::{self, Slot};
 use super::stale::Stale;
@@ -131,8 +131,13 @@ impl<'t> Weaver<'t, '_> {
             return true;
         }
         let (one, other) = (self.trees[BASE].node(base), self.trees[side].node(changed));
+        let tail = |side: usize, node: &Node| {
+            let (before, behind) = self.trees[side].tail_parts(node);
+            [before, behind].concat()
+        };
         one.meaning == other.meaning
             && same_words(self.without_separator(BASE, base), self.without_separator(side, changed))
+            && same_words(&tail(BASE, one), &tail(side, other))
     }
 
     fn without_separator(&self, side: usize, id: NodeId) -> &'t [u8] {
@@ -222,7 +227,12 @@ impl<'t> Weaver<'t, '_> {
         let whole = |side: usize, id: NodeId, from| {
             Seg::Bytes(Cow::Borrowed(trees[side].bytes(trees[side].node(id).value)), Some(from))
         };
-        let means = base.map(|base| trees[BASE].node(base).meaning);
+        let left_alone = |side: usize, id: NodeId| {
+            base.is_some_and(|base| {
+                trees[BASE].node(base).meaning == trees[side].node(id).meaning
+                    && trees[BASE].comments(base) == trees[side].comments(id)
+            })
+        };
         // On one line the blanks of one side between the words of the other would be nobody's.
         let only_blanks = |side: usize, id: NodeId| {
             base.is_some_and(|base| {
@@ -263,11 +273,11 @@ impl<'t> Weaver<'t, '_> {
                 Ok(None)
             }
             // Another kind of value on each side, or written in another way: one of them must have left it alone.
-            _ if means == Some(o.meaning) => {
+            _ if left_alone(OURS, ours) => {
                 out.push(whole(THEIRS, theirs, Source::Theirs));
                 Ok(Some(THEIRS))
             }
-            _ if means == Some(t.meaning) => {
+            _ if left_alone(THEIRS, theirs) => {
                 out.push(whole(OURS, ours, Source::Ours));
                 Ok(Some(OURS))
             }
@@ -513,7 +523,9 @@ pub(super) fn step(above: u64, tree: &super::Tree, id: NodeId) -> u64 {
     const NAMES: [&str; 3] = ["id", "name", "key"];
     let node = tree.node(id);
     if let Some(name) = &node.name {
-        return mix(above, hash(20, name.as_bytes()));
+        // `a.b`, `b` in `a`, and `b` in the table `[a]` are the same place.
+        let parts = name.trim_matches(['[', ']']).split('.').filter(|part| !part.is_empty());
+        return parts.fold(above, |above, part| mix(above, hash(20, part.as_bytes())));
     }
     let named = (node.shape == Shape::Map).then(|| NAMES.iter().find_map(|name| tree.field(id, name))).flatten();
     match named {
