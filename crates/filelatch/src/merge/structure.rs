@@ -5,7 +5,7 @@
 //! trees are merged, and their result is checked in the same way.
 
 use super::apart::far_apart;
-use super::merged::{Fallback, Merged, Method, Piece};
+use super::merged::{Fallback, Merged, Method, Piece, Source};
 use super::options::{Kind, MergeOptions};
 use super::tree::check::holds_both;
 use super::tree::{Notes, Tree, weave};
@@ -60,7 +60,9 @@ pub(super) fn merge(base: &[u8], ours: &[u8], theirs: &[u8], options: &MergeOpti
         let structure = Merged::of_structure(woven.pieces, &lines);
         let sound = match structure.content() {
             Some(content) => proved(&content, &trees, &woven.notes),
-            None => readable(options.kind, &one_side(&structure)).map(drop),
+            None => [Source::Ours, Source::Theirs]
+                .into_iter()
+                .try_for_each(|side| readable(options.kind, &one_side(&structure, side)).map(drop)),
         };
         match sound {
             Ok(()) if structure.is_clean() || clean.is_some() || unsettled(&structure) <= unsettled(&lines) => {
@@ -138,13 +140,14 @@ fn readable(kind: Kind, merged: &[u8]) -> Result<Tree, String> {
     Ok(tree)
 }
 
-/// The document with ours in place of the conflicts.
-fn one_side(merged: &Merged) -> Vec<u8> {
+/// The document with one side in place of the conflicts.
+fn one_side(merged: &Merged, side: Source) -> Vec<u8> {
     let mut content = Vec::new();
     for piece in merged.pieces() {
         content.extend_from_slice(match piece {
             Piece::Unchanged(bytes) | Piece::Taken { bytes, .. } => bytes,
-            Piece::Conflict(hunk) => &hunk.ours,
+            Piece::Conflict(hunk) if side == Source::Ours => &hunk.ours,
+            Piece::Conflict(hunk) => &hunk.theirs,
         });
     }
     content

@@ -103,9 +103,14 @@ const TEXT: Kind = Kind {
     lines: &["New line.", "*.log", "", "Some other words."],
 };
 
+/// Where one side indents the lines of an ini file anew and the other adds lines, it can depend on who is ours whether that is a
+/// conflict (docs/concepts/merging.md). Nothing is lost either way.
+fn is_known(kind: &str, message: &str) -> bool {
+    kind == "ini" && message.contains("depends on who is ours")
+}
+
 /// MERGE-1, MERGE-2: what the target checks holds for two people's changes of one document.
 #[test]
-#[ignore = "known bug: merges of ini, TOML and YAML that depend on who is ours, and comments that are lost"]
 fn merges_by_chance() {
     let (seed, rounds) = effort(6000);
     // One of each sort.
@@ -118,6 +123,7 @@ fn merges_by_chance() {
         let sides = [changed(&mut random, kind, &base), changed(&mut random, kind, &base)];
         let contents = [base, sides[0].clone(), sides[1].clone()];
         if let Some(message) = fails(choice, &contents)
+            && !is_known(kind.name, &message)
             && let Entry::Vacant(place) = found.entry((kind.name, sort(&message)))
         {
             let contents = smaller(choice, contents, &message);

@@ -28,7 +28,7 @@ pub(super) struct Layout<'t> {
 }
 
 impl<'t> Layout<'t> {
-    /// The layout of the merged container. `None`: both sides changed comments at its ends, and they do not fit.
+    /// The layout of the merged container. `None`: both sides changed comments at its ends, or the indentation, and they do not fit.
     pub(super) fn of(trees: &Trees<'t>, nodes: [Option<NodeId>; 3]) -> Option<Self> {
         let [base, Some(ours), Some(theirs)] = nodes else { return None };
         let node = |side: usize, id: NodeId| trees[side].node(id);
@@ -50,12 +50,15 @@ impl<'t> Layout<'t> {
         let trailing = known(&|tree, node| Some(tree.node(*node.children.last()?).separator.is_some()));
         let indents = [BASE, OURS, THEIRS].map(|side| sides[side].and_then(|id| indent(trees[side], node(side, id))));
         let [b, o, t] = indents.clone();
+        let free_indentation = trees[OURS].language.free_indentation;
         let indent = changed(b.as_ref(), o, t).unwrap_or_default();
         let leads = |place: usize| {
             let lead = |side: usize| {
                 let id = *sides[side].map(|id| node(side, id))?.children.get(place)?;
                 let lead = bytes(side, node(side, id).lead());
-                Some((!lead.contains(&b'\n') && is_blank(lead)).then(|| lead.to_vec()))
+                // A unit without a lead may have one in its first unit.
+                let begins = begins_line(bytes(side, node(side, id).item));
+                Some((!begins && !lead.contains(&b'\n') && is_blank(lead)).then(|| lead.to_vec()))
             };
             changed(lead(BASE).as_ref(), lead(OURS), lead(THEIRS)).flatten()
         };
@@ -69,7 +72,7 @@ impl<'t> Layout<'t> {
             first: leads(0),
             other: leads(1).unwrap_or_else(|| b" ".to_vec()),
             indents,
-            free_indentation: trees[OURS].language.free_indentation,
+            free_indentation,
         })
     }
 }
@@ -120,6 +123,19 @@ pub(super) fn container<'t>(
             _ => Some(Source::Merged),
         }
     };
+    let mut begin = layout.row.clone();
+    if !layout.free_indentation {
+        // Units of one side keep its indentation, whoever it is; units of both must have the same.
+        let mut own = parts.iter().filter_map(|part| match part {
+            Part::Unit(unit) if unit.lead.contains(&b'\n') => layout.indents[unit.side].as_deref(),
+            _ => None,
+        });
+        if let Some(first) = own.next()
+            && own.all(|indent| indent == first)
+        {
+            begin = [trees[OURS].line_end, first].concat();
+        }
+    }
     let closed = layout.close.is_empty() || begins_line(&layout.close);
     let clashes = parts.iter().any(|part| matches!(part, Part::Clash(..)));
     if clashes && !(layout.rows && closed) {
@@ -130,7 +146,7 @@ pub(super) fn container<'t>(
     for (index, part) in parts.into_iter().enumerate() {
         let separator = if index + 1 < count || layout.trailing { layout.separator } else { "" };
         match part {
-            Part::Unit(unit) => put(unit, index == 0, separator, layout, out)?,
+            Part::Unit(unit) => put(unit, index == 0, separator, layout, &begin, out)?,
             Part::Clash(ids, place) => {
                 let mut clash = Clash { place: Some(place), ..Clash::default() };
                 for side in [BASE, OURS, THEIRS] {
@@ -151,13 +167,14 @@ fn put<'t>(
     is_first: bool,
     separator: &'static str,
     layout: &Layout<'t>,
+    row: &[u8],
     out: &mut Vec<Seg<'t>>,
 ) -> Result<(), Unsettled> {
     let Unit { mut lead, body, tail: [before, behind], separated, from, side, first, section: _ } = unit;
     let mut shift = None;
     if layout.rows {
         let own = layout.indents[side].as_deref();
-        let wanted = &layout.row[layout.row.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1)..];
+        let wanted = &row[row.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1)..];
         if is_first
             && let Some(first) = &layout.first
             && begins_line(&lead)
@@ -166,7 +183,7 @@ fn put<'t>(
             // `- name: x`: what comes first now stands where the first one stood.
             lead = Cow::Owned(first.clone());
         } else if !(lead.contains(&b'\n') || is_first && first || lead.is_empty() && begins_row(&body)) {
-            lead = Cow::Owned([&layout.row, trim_start(&lead)].concat());
+            lead = Cow::Owned([row, trim_start(&lead)].concat());
         } else if own.is_some_and(|own| own != wanted) && lead.contains(&b'\n') {
             if !layout.free_indentation {
                 return Err(Unsettled);

@@ -91,8 +91,12 @@ pub(super) fn trivia<'t>(base: Option<&'t [u8]>, ours: &'t [u8], theirs: &'t [u8
     if base == Some(ours) {
         return Some(Cow::Borrowed(theirs));
     }
+    // Of two layouts the shorter one: a choice that does not depend on who is ours.
+    let shorter = |ours: &'t [u8], theirs: &'t [u8]| {
+        if (theirs.len(), theirs) < (ours.len(), ours) { theirs } else { ours }
+    };
     if base.is_none() && same_words(ours, theirs) {
-        return Some(Cow::Borrowed(ours));
+        return Some(Cow::Borrowed(shorter(ours, theirs)));
     }
     let base = base.unwrap_or_default();
     // Blank lines at the beginning, and the words behind them, each as the side has them that changed them.
@@ -102,11 +106,17 @@ pub(super) fn trivia<'t>(base: Option<&'t [u8]>, ours: &'t [u8], theirs: &'t [u8
     } else if b == o {
         t
     } else {
-        o
+        shorter(o, t)
     };
-    let words = if ours == theirs || base == theirs || same_words(ours, theirs) || same_words(base, theirs) {
+    let words = if ours == theirs || base == theirs {
+        Cow::Borrowed(ours)
+    } else if base == ours {
+        Cow::Borrowed(theirs)
+    } else if same_words(ours, theirs) {
         // White space alone is no reason to disturb anybody.
-        if base == ours { Cow::Borrowed(theirs) } else { Cow::Borrowed(ours) }
+        Cow::Borrowed(shorter(ours, theirs))
+    } else if same_words(base, theirs) {
+        Cow::Borrowed(ours)
     } else if same_words(base, ours) {
         Cow::Borrowed(theirs)
     } else {

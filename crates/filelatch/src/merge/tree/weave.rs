@@ -519,13 +519,19 @@ impl<'t> Weaver<'t, '_> {
 }
 
 /// The way to a unit, given the way to its container: by name in maps, by an item's own name in lists.
-pub(super) fn step(above: u64, tree: &super::Tree, id: NodeId) -> u64 {
+pub(super) fn step(mut above: u64, tree: &super::Tree, id: NodeId) -> u64 {
     const NAMES: [&str; 3] = ["id", "name", "key"];
     let node = tree.node(id);
     if let Some(name) = &node.name {
         // `a.b`, `b` in `a`, and `b` in the table `[a]` are the same place.
-        let parts = name.trim_matches(['[', ']']).split('.').filter(|part| !part.is_empty());
-        return parts.fold(above, |above, part| mix(above, hash(20, part.as_bytes())));
+        // So are an item of `[[c]]` and the same item where it stands apart from the others.
+        let item = name.strip_prefix("[[").and_then(|rest| rest.split_once("]] "));
+        let name = item.map_or(name.trim_matches(['[', ']']), |(title, _)| title);
+        let parts = name.split('.').filter(|part| !part.is_empty());
+        above = parts.fold(above, |above, part| mix(above, hash(20, part.as_bytes())));
+        if item.is_none() {
+            return above;
+        }
     }
     let named = (node.shape == Shape::Map).then(|| NAMES.iter().find_map(|name| tree.field(id, name))).flatten();
     match named {
