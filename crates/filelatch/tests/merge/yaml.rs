@@ -122,7 +122,7 @@ fn another_style() {
 #[test]
 fn both_add_one_thing() {
     let merged = run("a: 1\nz: 1\n", "a: 1\nnode_js:\n  - \"6.11.4\"\nz: 1\n", "a: 1\nnode_js:\n- 6.11.4\nz: 1\n");
-    assert_eq!(text(&merged), "a: 1\nnode_js:\n  - \"6.11.4\"\nz: 1\n");
+    assert_eq!(text(&merged), "a: 1\nnode_js:\n- \"6.11.4\"\nz: 1\n");
     clashes(
         "a: 1\nz: 1\n",
         "a: 1\nb:\n  title: T\n  ours: 1\nz: 1\n",
