@@ -181,8 +181,18 @@ fn in_place_of_git_merge_file() {
     if s.program("git").arg("--version").output().is_err() {
         return;
     }
+    // git knows the option since 2.44.
+    let probe = s
+        .program("git")
+        .args(["merge-file", "-p", "--diff-algorithm=myers", "ours", "base", "theirs"])
+        .output()
+        .unwrap();
+    let knows_algorithms = probe.status.code() != Some(129);
     for input in inputs {
         for option in options {
+            if option.contains("algorithm") && !knows_algorithms {
+                continue;
+            }
             let options: Vec<_> = option.split_whitespace().chain(["-p"]).chain(input).collect();
             let mut git = s.program("git");
             git.arg("merge-file").args(&options).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
