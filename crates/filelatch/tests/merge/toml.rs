@@ -1,6 +1,6 @@
 //! TOML: what people change in one file at one time.
 
-use filelatch::merge::{Kind, Markers, MergeOptions, Merged, merge};
+use filelatch::merge::{Kind, ListRule, Markers, MergeOptions, Merged, merge};
 
 fn run(base: &str, ours: &str, theirs: &str) -> Merged {
     let options = MergeOptions { kind: Kind::Toml, ..MergeOptions::default() };
@@ -302,4 +302,20 @@ fn line_ends() {
         &crlf("\u{feff}[t]\na = 1\nb = 3\nc = 4"),
         &crlf("\u{feff}[t]\na = 2\nb = 3\nc = 4"),
     );
+}
+
+/// MERGE-2: the owner's rules find lists of tables by JSON pointer, as readers see the document.
+#[test]
+fn rules_by_pointer() {
+    let base = "[net.hosts]\nlist = [\n  { host = \"a\", n = 1 },\n]\n";
+    let ours = base.replace("1 },\n", "1 },\n  { host = \"b\", n = 2 },\n");
+    let theirs = base.replace("1 },\n", "1 },\n  { host = \"b\", n = 3 },\n");
+    assert!(run(base, &ours, &theirs).is_clean(), "nothing says that a host stands once");
+    let mut options = MergeOptions { kind: Kind::Toml, ..MergeOptions::default() };
+    options.rules.lists.push(("/net/hosts/list".to_owned(), ListRule::Keyed("host".to_owned())));
+    assert!(!merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &options).is_clean());
+    let top = base.replace("[net.hosts]\n", "");
+    let [ours, theirs] = [ours, theirs].map(|side| side.replace("[net.hosts]\n", ""));
+    options.rules.lists[0].0 = "/list".to_owned();
+    assert!(!merge(top.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &options).is_clean());
 }

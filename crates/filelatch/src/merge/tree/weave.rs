@@ -504,17 +504,26 @@ impl<'t> Weaver<'t, '_> {
         if self.rules.lists.is_empty() {
             return None;
         }
-        let fits = |pointer: &str| {
+        let fits = |pointer: &str, names: &[Option<&str>]| {
             let mut steps = pointer.split('/').skip(usize::from(pointer.starts_with('/')));
-            let fits = self.path.iter().all(|step| {
+            let fits = names.iter().all(|name| {
                 steps.next().is_some_and(|wanted| {
-                    wanted == "*"
-                        || step.name.as_deref().is_some_and(|name| name == wanted.replace("~1", "/").replace("~0", "~"))
+                    wanted == "*" || name.is_some_and(|name| name == wanted.replace("~1", "/").replace("~0", "~"))
                 })
             });
             fits && steps.next().is_none()
         };
-        self.rules.lists.iter().find(|(pointer, _)| fits(pointer)).map(|(_, rule)| rule)
+        let names: Vec<Option<&str>> = self.path.iter().map(|step| step.name.as_deref()).collect();
+        // The tables of a TOML document are units by their headers: `[a.b]`, and none for the pairs above the first one.
+        let tables: Vec<Option<&str>> = match names.split_first() {
+            Some((Some(header), rest)) => {
+                let parts = header.trim_matches(['[', ']']).split('.').filter(|part| !part.is_empty());
+                parts.map(Some).chain(rest.iter().copied()).collect()
+            }
+            _ => names.clone(),
+        };
+        let rule = self.rules.lists.iter().find(|(pointer, _)| fits(pointer, &names) || fits(pointer, &tables));
+        rule.map(|(_, rule)| rule)
     }
 }
 
