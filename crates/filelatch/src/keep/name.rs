@@ -35,7 +35,8 @@ pub(crate) fn document_key(relative: &Path) -> OsString {
     if key.len() > LONGEST {
         let hash = blake3::hash(key.as_bytes()).to_hex();
         let end = (0..=100).rev().find(|i| key.is_char_boundary(*i)).unwrap_or(0);
-        key = format!("{}~{}", &key[..end], &hash[..16]);
+        // No name that was not cut has a `%` without digits behind it.
+        key = format!("{}%~{}", &key[..end], &hash[..16]);
     }
     key.into()
 }
