@@ -1,32 +1,21 @@
 //! Files of `key = value` lines: what people change in one file at one time.
 
-use filelatch::merge::{Kind, Markers, MergeOptions, Merged, merge};
+use filelatch::merge::{Kind, Merged};
+
+use crate::expect;
 
 fn run(base: &str, ours: &str, theirs: &str) -> Merged {
-    let options = MergeOptions { kind: Kind::Ini, ..MergeOptions::default() };
-    merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &options)
+    expect::run(Kind::Ini, base, ours, theirs)
 }
 
-fn text(merged: &Merged) -> String {
-    String::from_utf8(merged.render(&Markers::default())).unwrap()
-}
-
-/// Clean, with ours before theirs.
 #[track_caller]
 fn fits(base: &str, ours: &str, theirs: &str, expected: &str) {
-    let merged = run(base, ours, theirs);
-    assert!(merged.is_clean(), "{}\n{:?}", text(&merged), merged.fallback());
-    assert_eq!(text(&merged), expected);
-    assert!(run(base, theirs, ours).is_clean());
+    expect::fits_in_order(Kind::Ini, base, ours, theirs, expected);
 }
 
-/// A conflict, shown so.
 #[track_caller]
 fn clashes(base: &str, ours: &str, theirs: &str, expected: &str) {
-    let merged = run(base, ours, theirs);
-    assert!(!merged.is_clean(), "{}", text(&merged));
-    assert_eq!(text(&merged), expected);
-    assert!(!run(base, theirs, ours).is_clean());
+    expect::clashes(Kind::Ini, base, ours, theirs, expected);
 }
 
 /// MERGE-1: an environment file: neighbouring values, and additions at its end.

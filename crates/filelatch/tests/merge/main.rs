@@ -6,6 +6,8 @@ mod cases;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]
+mod expect;
+#[cfg(test)]
 mod git;
 #[cfg(test)]
 mod ini;

@@ -1,42 +1,26 @@
 //! TOML: what people change in one file at one time.
 
-use filelatch::merge::{Kind, ListRule, Markers, MergeOptions, Merged, merge};
+use filelatch::merge::{Kind, ListRule, MergeOptions, Merged, merge};
+
+use crate::expect::{self, text};
 
 fn run(base: &str, ours: &str, theirs: &str) -> Merged {
-    let options = MergeOptions { kind: Kind::Toml, ..MergeOptions::default() };
-    merge(base.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &options)
+    expect::run(Kind::Toml, base, ours, theirs)
 }
 
-fn text(merged: &Merged) -> String {
-    String::from_utf8(merged.render(&Markers::default())).unwrap()
-}
-
-/// Clean, with this result, whoever is called ours.
 #[track_caller]
 fn fits(base: &str, ours: &str, theirs: &str, expected: &str) {
-    for (ours, theirs) in [(ours, theirs), (theirs, ours)] {
-        let merged = run(base, ours, theirs);
-        assert!(merged.is_clean(), "{}\n{:?}", text(&merged), merged.fallback());
-        assert_eq!(text(&merged), expected);
-    }
+    expect::fits(Kind::Toml, base, ours, theirs, expected);
 }
 
-/// Clean, with ours before theirs.
 #[track_caller]
 fn fits_in_order(base: &str, ours: &str, theirs: &str, expected: &str) {
-    let merged = run(base, ours, theirs);
-    assert!(merged.is_clean(), "{}\n{:?}", text(&merged), merged.fallback());
-    assert_eq!(text(&merged), expected);
-    assert!(run(base, theirs, ours).is_clean());
+    expect::fits_in_order(Kind::Toml, base, ours, theirs, expected);
 }
 
-/// A conflict, shown so, whoever is called ours.
 #[track_caller]
 fn clashes(base: &str, ours: &str, theirs: &str, expected: &str) {
-    let merged = run(base, ours, theirs);
-    assert!(!merged.is_clean(), "{}", text(&merged));
-    assert_eq!(text(&merged), expected);
-    assert!(!run(base, theirs, ours).is_clean());
+    expect::clashes(Kind::Toml, base, ours, theirs, expected);
 }
 
 /// MERGE-1: neighbouring pairs, changed by one side each.

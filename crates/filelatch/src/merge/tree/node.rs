@@ -200,15 +200,20 @@ impl Tree {
         node.says.as_deref().map_or_else(|| self.bytes(node.value), str::as_bytes)
     }
 
+    /// All nodes, each behind its children. No recursion: depth costs no stack.
+    fn bottom_up(&self) -> Vec<NodeId> {
+        let mut order = vec![self.root];
+        let mut next = 0;
+        while let Some(&id) = order.get(next) {
+            order.extend(&self.node(id).children);
+            next += 1;
+        }
+        order.reverse();
+        order
+    }
+
     fn find_meanings(&mut self) -> Result<(), NoTree> {
-        // Parents are visited when all their children are done; no recursion, so depth costs no stack.
-        let mut stack = vec![(self.root, false)];
-        while let Some((id, done)) = stack.pop() {
-            if !done && self.node(id).is_container() {
-                stack.push((id, true));
-                stack.extend(self.node(id).children.iter().map(|&child| (child, false)));
-                continue;
-            }
+        for id in self.bottom_up() {
             let (meaning, weight) = self.meaning(id)?;
             let node = &mut self.nodes[id as usize];
             node.meaning = meaning;
@@ -253,13 +258,7 @@ impl Tree {
 
     /// Finds out how the units are spelled, which the merge wants to know and the check of its result does not.
     pub(in crate::merge) fn spell(&mut self) {
-        let mut stack = vec![(self.root, false)];
-        while let Some((id, done)) = stack.pop() {
-            if !done && self.node(id).is_container() {
-                stack.push((id, true));
-                stack.extend(self.node(id).children.iter().map(|&child| (child, false)));
-                continue;
-            }
+        for id in self.bottom_up() {
             self.nodes[id as usize].spelling = self.spelling(id);
         }
     }
