@@ -94,7 +94,7 @@ fn no_permission() {
             return s.command(args);
         }
         if !own.exists() {
-            std::fs::copy(BIN, &own).unwrap();
+            s.copy_program(&own);
         }
         let mut command = s.program("setpriv");
         command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&own).args(args);

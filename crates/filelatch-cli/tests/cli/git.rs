@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use crate::sandbox::{BIN, Ran, Sandbox, feed};
+use crate::sandbox::{Ran, Sandbox, feed};
 
 /// Neighbouring lines changed: a conflict to git, none by keys.
 const BASE: &str = "{\n  \"a\": 1,\n  \"b\": 2\n}\n";
@@ -253,7 +253,7 @@ fn where_the_program_is() {
     let dir = repo.0.path("../it's 100% \"here\" $HOME");
     std::fs::create_dir(&dir).unwrap();
     let program = dir.join("filelatch");
-    std::fs::copy(BIN, &program).unwrap();
+    repo.0.copy_program(&program);
     let mut setup = repo.0.program(&program);
     setup.args(["git-setup", "--info"]);
     isolate(&mut setup);

@@ -116,6 +116,14 @@ impl Sandbox {
         Running::start(self.program("/bin/sh").args(["-c", script]))
     }
 
+    /// A copy of the program. Made by another process: a descriptor that is open for writing here could be inherited by a child that a
+    /// test beside this one starts, and until that has ended the copy can't be executed (ETXTBSY).
+    #[cfg(unix)]
+    pub(crate) fn copy_program(&self, to: &Path) {
+        let copied = self.program("cp").arg(BIN).arg(to).status().unwrap();
+        assert!(copied.success());
+    }
+
     /// Somebody who holds the lock of a file until told to end.
     #[cfg(unix)]
     pub(crate) fn holder(&self, file: &str) -> Running {
