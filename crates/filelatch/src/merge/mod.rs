@@ -5,11 +5,12 @@
 //! - A clean result holds every change of both sides. What can't be brought together is a conflict, kept with its base and both
 //!   sides; nothing is decided by dropping it (L46, L47).
 //! - The result depends on the three contents and the options alone. With ours and theirs exchanged the verdict is the same and
-//!   so are the lines; only of two blocks added at one place ours comes first.
+//!   so are the lines; only of two blocks added at one place ours comes first, and of an ini file that one side indents anew the
+//!   verdict can differ.
 //! - Nothing is printed anew: every byte comes from one of the three contents, except separators (a comma, a line end, an
 //!   indentation) that a container needs to hold the items of both.
-//! - A structural result is parsed again by a parser that the merge does not use, and each side's changes are looked for in
-//!   it, before it counts as clean.
+//! - Each side's changes are looked for in a structural result before it counts as clean. JSON, YAML and TOML are also read by a
+//!   parser that the merge does not use; for ini files and prose there is none.
 //!
 //! # What it does not promise
 //!
@@ -22,7 +23,9 @@
 //!        │
 //!        ├── a NUL byte near the beginning: binary ─────────────────────► one conflict
 //!        ▼
-//!  text/    lines, as git does ── clean, and the structure agrees ──────► that
+//!        ├── Markdown, text: prose/, lines first, then conflict by conflict ► its result
+//!        ▼
+//!  text/    lines, as git does ── clean, and far apart or the structure agrees ► that
 //!        │
 //!        ▼ conflict, or it would not parse, or a change would be lost
 //!  tree/    units of the document (syntax/), by key, identity, order ───► merged, or conflicts around single units
