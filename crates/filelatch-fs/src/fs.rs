@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::events::{Events, Tell};
 use crate::types::{Access, Caps, FileId, LockKind, LockTable, Mount, RangeKind, Stat, WriterProbe};
 
 /// A file system.
@@ -47,6 +48,13 @@ pub trait Fs: Debug + Send + Sync + 'static {
     /// not inherited with their locks.
     fn inherited(&self, number: u64) -> io::Result<Box<dyn FsFile>> {
         let _ = number;
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// A source that tells of changes from now on. [`io::ErrorKind::Unsupported`] where the system has none, or without the feature
+    /// `events`.
+    fn events(&self, tell: Tell) -> io::Result<Box<dyn Events>> {
+        drop(tell);
         Err(io::ErrorKind::Unsupported.into())
     }
 }

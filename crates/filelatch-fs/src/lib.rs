@@ -11,10 +11,12 @@
 //!
 //! # Layout
 //! - [`fs`](mod@fs): the traits of the file system, [`types`]: what they speak about.
+//! - [`events`]: what the system tells of changes.
 //! - [`host`]: clock, process facts, parking of threads.
 //! - [`real`]: the operating systems; all unsafe code of the project is in one file there for each of them.
 //! - `sim` (feature `sim`): the simulated file system and host; every disk that a power cut can leave.
 
+pub mod events;
 pub mod fs;
 pub mod host;
 pub mod real;
@@ -22,6 +24,7 @@ pub mod real;
 pub mod sim;
 pub mod types;
 
+pub use events::{Events, Happened, Hint, Tell};
 pub use fs::{Fs, FsDir, FsFile};
 pub use host::{Host, ProcessFacts};
 pub use real::{RealFs, RealHost};

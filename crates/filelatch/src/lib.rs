@@ -124,6 +124,8 @@ mod snapshot;
 pub mod tokio;
 mod update;
 mod version;
+#[cfg(feature = "watch")]
+pub mod watch;
 mod workspace;
 pub mod write;
 mod write_path;

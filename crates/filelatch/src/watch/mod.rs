@@ -1,0 +1,5 @@
+//! Hearing of changes.
+
+pub mod event;
+
+pub use event::{Change, ChangeKind, Cursor, Event, Origin, ParseCursorError, RescanCause};
