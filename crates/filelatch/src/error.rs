@@ -298,6 +298,15 @@ pub enum Error {
         message: String,
     },
 
+    /// A glob that can't be understood.
+    #[error("`{glob}` is not a glob: {problem}")]
+    BadGlob {
+        /// Its text.
+        glob: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
     /// A thread of the library could not be started or has panicked.
     #[error("cannot work on `{}`: {message}", path.display())]
     Internal {
@@ -465,6 +474,7 @@ impl Error {
             Error::PublishedNotDurable { .. } => "published-not-durable",
             Error::BatchFailed { code, .. } => code,
             Error::Config { .. } => "config",
+            Error::BadGlob { .. } => "bad-glob",
             Error::Internal { .. } => "internal",
         }
     }
@@ -473,6 +483,7 @@ impl Error {
     pub fn path(&self) -> &Path {
         match self {
             Error::Conflict(conflict) => &conflict.path,
+            Error::BadGlob { glob, .. } => Path::new(glob),
             Error::Io { path, .. }
             | Error::NotFound { path }
             | Error::NotAFile { path, .. }
@@ -575,6 +586,7 @@ impl Error {
                 "nothing was written; lock the file again and look at what is there now".to_owned(),
                 "a machine that sleeps or is cut off for 30 s loses its fallback locks to others".to_owned(),
             ],
+            Error::BadGlob { .. } => hint("`*`, `?`, `[abc]`, `{a,b}` and `**` have a meaning; `\\` takes it away"),
             Error::NotAFile { .. } | Error::Forked { .. } | Error::Config { .. } | Error::Internal { .. } => Vec::new(),
         }
     }
