@@ -51,6 +51,7 @@ pub enum Polling {
 
 /// Options of a watch. The defaults: trees with all that is below, own writes as well as others', no memory of former watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own; the methods name it")]
 pub struct WatchOptions {
     pub(crate) recursive: bool,
     pub(crate) ignore: Vec<String>,
