@@ -18,13 +18,24 @@ pub(crate) struct Parts {
     pub(crate) purpose: String,
     /// Who may know former versions of files.
     pub(crate) base_sources: Vec<Arc<dyn BaseSource>>,
+    #[cfg(feature = "watch")]
+    pub(crate) own_writes: Arc<crate::watch::own::OwnWrites>,
     facts: Mutex<Option<ProcessFacts>>,
 }
 
 impl Parts {
     pub(crate) fn new(fs: Arc<dyn Fs>, host: Arc<dyn Host>, session: Option<String>, purpose: String) -> Parts {
         let session = session.unwrap_or_else(|| default_session(&*host));
-        Parts { fs, host, session, purpose, base_sources: Vec::new(), facts: Mutex::new(None) }
+        Parts {
+            #[cfg(feature = "watch")]
+            own_writes: crate::watch::own::OwnWrites::new(&host),
+            fs,
+            host,
+            session,
+            purpose,
+            base_sources: Vec::new(),
+            facts: Mutex::new(None),
+        }
     }
 
     /// Facts of this process, found out once (and again after a fork).

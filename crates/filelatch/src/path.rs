@@ -40,6 +40,15 @@ pub struct ResourceId {
     name: OsString,
 }
 
+impl ResourceId {
+    /// Of a name in a directory, spelled as the directory has it.
+    pub(crate) fn of(dir: &dyn FsDir, name: &OsStr) -> ResourceId {
+        let folds = dir.caps().case_insensitive;
+        let name = if folds { name.to_string_lossy().to_lowercase().into() } else { name.to_owned() };
+        ResourceId { dir: dir.id(), name }
+    }
+}
+
 impl std::fmt::Display for ResourceId {
     /// `DEVICE:INODE:NAME`, one word: bytes that are not printable ASCII, blanks and `%` are written `%XX`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -134,9 +143,7 @@ impl Place {
     }
 
     fn new(dir: Arc<dyn FsDir>, name: OsString, spelled: &Path) -> Place {
-        let folded =
-            if dir.caps().case_insensitive { name.to_string_lossy().to_lowercase().into() } else { name.clone() };
-        let id = ResourceId { dir: dir.id(), name: folded };
+        let id = ResourceId::of(&*dir, &name);
         let path = dir.path().join(&name);
         Place { dir, name, id, path, spelled: spelled.to_owned() }
     }

@@ -96,6 +96,9 @@ pub(crate) fn write(
         return Err(e);
     }
     let bytes = temp.file().and_then(|f| read_to_end(f, temp.len())).map_err(|e| fail("read the journal for", e))?;
+    // The attribution comes after the bytes: until then there is none of them.
+    #[cfg(feature = "watch")]
+    let publishing = publisher.parts.own_writes.begin(&place.id, *version, false);
     let file = match overwrite(publisher.parts, place, &bytes, version, publisher.least_generation(base.current())) {
         Ok(file) => file,
         Err(e) => {
@@ -110,6 +113,8 @@ pub(crate) fn write(
             return Err(fail("write in place", e));
         }
     };
+    #[cfg(feature = "watch")]
+    publishing.done();
     if let Err(source) = file.sync() {
         // In place and visible, and the note stays: the next holder writes it once more (L26).
         return Err(Error::PublishedNotDurable { path: place.spelled.clone(), version: *version, source });

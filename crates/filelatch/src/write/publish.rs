@@ -128,10 +128,18 @@ impl Publisher<'_> {
         self.still_locked()?;
         self.check_fence()?;
         temp.let_read();
+        #[cfg(feature = "watch")]
+        let publishing = self.parts.own_writes.begin(&self.place.id, version, temp.marks());
         let swapped = match old {
             None => self.create(&mut temp),
             Some(_) => self.swap(&mut temp, base, &mut notices),
         };
+        #[cfg(feature = "watch")]
+        if swapped.is_ok() {
+            publishing.done();
+        } else {
+            drop(publishing);
+        }
         let displaced = match swapped {
             Ok(displaced) => displaced,
             Err(Stop::Error(e)) => return Err(e),

@@ -143,6 +143,12 @@ impl Temp {
         self.attribution.as_ref().map(|attribution| New { attribution, marks: self.marks })
     }
 
+    /// Does it carry its attribution once it is dressed?
+    #[cfg(feature = "watch")]
+    pub(crate) fn marks(&self) -> bool {
+        self.marks
+    }
+
     pub(crate) fn sync(&self) -> io::Result<()> {
         self.file()?.sync()
     }
