@@ -117,6 +117,34 @@ fn json_fields_come_and_go() {
     );
 }
 
+/// VER-10: what looks like a comment and is none, and where comments end. Such edits were refused, or broke a line for nothing.
+#[test]
+fn json_comments_and_what_looks_like_one() {
+    check(
+        Format::Jsonc,
+        &[
+            (
+                "[1]",
+                Patch(
+                    json!([{"op": "add", "path": "/-", "value": "http://a"}, {"op": "add", "path": "/-", "value": 2}]),
+                ),
+                "[1, \"http://a\", 2]",
+            ),
+            ("[1, 2 // two */\n]", Insert("/-", json!(3)), "[1, 2, // two */\n 3\n]"),
+            ("[1 /* // */]", Insert("/-", json!(2)), "[1, 2 /* // */]"),
+            ("[ // all\n 1, /* two */ 2]", Replace(json!([])), "[ // all\n /* two */]"),
+            // A carriage return alone ends a comment.
+            ("{// none\r}", Set("/a", json!(1)), "{// none\n  \"a\": 1\n}"),
+            ("{\"a\": 1} // one\r/* two\n*/", Set("/a", json!(2)), "{\"a\": 2} // one\r/* two\n*/"),
+            ("[1, // one\r 2, 3]", Remove("/1"), "[1, // one\n 3]"),
+        ],
+    );
+    for text in ["{\"a\": 1} // one\r}", "{ // one\ra\n}"] {
+        let found = Document::parse(text.as_bytes(), Format::Jsonc);
+        assert!(matches!(found, Err(DocError::Parse { .. })), "{text:?}: {found:?}");
+    }
+}
+
 /// VER-10
 #[test]
 fn json_elements_come_and_go() {

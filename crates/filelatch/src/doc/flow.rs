@@ -17,6 +17,9 @@ use std::ops::Range;
 
 use super::splice::Splices;
 
+/// What ends a line comment. A carriage return alone does as well, to all who read JSON with comments.
+pub(super) const LINE_ENDS: [char; 2] = ['\n', '\r'];
+
 /// How comments look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comments {
@@ -142,10 +145,11 @@ impl<'t> List<'t> {
         }
         text.push_str(tail.behind_comma);
 
+        let mut outside = 0;
         // Comments on lines of their own outlive the item below them.
         for head in (first_gone..end_gone).map(|i| gaps[i].head) {
             if !head.trim().is_empty() {
-                text.push_str(head.trim_end());
+                self.push_head(&mut text, &mut outside, head.trim_end());
             }
         }
         let template = self.template(gaps);
@@ -153,8 +157,9 @@ impl<'t> List<'t> {
         for (k, item) in fresh.into_iter().enumerate() {
             let very_first = from.is_none() && k == 0;
             let head = if very_first && gaps[0].head.trim().is_empty() { gaps[0].head } else { &template };
-            self.push_head(&mut text, head);
+            self.push_head(&mut text, &mut outside, head);
             text.push_str(&item);
+            outside = text.len();
             if k + 1 < count || to.is_some() || trailing_comma {
                 text.push(',');
             }
@@ -167,7 +172,7 @@ impl<'t> List<'t> {
             Some(index) if index > 0 && from.is_none() && count == 0 && blank => gaps[0].head,
             _ => head,
         };
-        self.push_head(&mut text, head);
+        self.push_head(&mut text, &mut outside, head);
         out.replace(start..end, text);
     }
 
@@ -189,12 +194,12 @@ impl<'t> List<'t> {
     fn rewrite_whole(&self, pieces: Vec<Piece>, out: &mut Splices) {
         let old = &self.text[self.inside.clone()];
         let comments: Vec<Gap<'t>> = (0..=self.items.len()).map(|i| self.split(i)).collect();
-        let mut text = String::new();
+        let (mut text, mut outside) = (String::new(), 0);
         if !old.trim().is_empty() {
             text.push_str(comments[0].before_comma.trim_end());
             for gap in &comments {
                 if !gap.head.trim().is_empty() {
-                    text.push_str(gap.head.trim_end());
+                    self.push_head(&mut text, &mut outside, gap.head.trim_end());
                 }
             }
         }
@@ -209,14 +214,14 @@ impl<'t> List<'t> {
             if !text.is_empty() {
                 // The comments that stay need the closing bracket where it was.
                 let head = comments.last().map_or("", |gap| gap.head);
-                self.push_head(&mut text, &head[head.trim_end().len()..]);
+                self.push_head(&mut text, &mut outside, &head[head.trim_end().len()..]);
             }
             out.replace(self.inside.clone(), text);
             return;
         }
         match &self.layout {
             Layout::Line { pad, gap } => {
-                self.push_head(&mut text, pad);
+                self.push_head(&mut text, &mut outside, pad);
                 text.push_str(&fresh.join(&format!(",{gap}")));
                 text.push_str(pad);
             }
@@ -236,20 +241,27 @@ impl<'t> List<'t> {
         out.replace(self.inside.clone(), text);
     }
 
-    /// Appends the white space before an item; behind a line comment that must begin with a line break.
-    fn push_head(&self, text: &mut String, head: &str) {
-        let line = &text[text.rfind('\n').map_or(0, |at| at + 1)..];
-        if !head.trim_start_matches([' ', '\t', '\r']).starts_with('\n') && self.ends_in_line_comment(line) {
+    /// Appends what stands before an item, or the comments of one that is gone; behind a line comment that must begin with a line
+    /// break. `outside` is a place in `text` that is in no comment, behind all items: those may hold what looks like one.
+    fn push_head(&self, text: &mut String, outside: &mut usize, head: &str) {
+        let breaks = head.trim_start_matches([' ', '\t']).starts_with(LINE_ENDS);
+        if !breaks && self.ends_in_line_comment(&text[*outside..]) {
             text.push_str(self.eol);
         }
+        *outside = text.len();
         text.push_str(head);
     }
 
-    fn ends_in_line_comment(&self, line: &str) -> bool {
-        match self.comments {
-            Comments::Hash => line.contains('#'),
-            Comments::Slashes => line.contains("//") && !line.trim_end().ends_with("*/"),
+    fn ends_in_line_comment(&self, gap: &str) -> bool {
+        let mut rest = gap;
+        while let Some(at) = self.find(rest, &['#', '/']) {
+            let Some(len) = self.comment_len(&rest[at..]) else { return false };
+            if at + len == rest.len() {
+                return !rest[at..].starts_with("/*");
+            }
+            rest = &rest[at + len..];
         }
+        false
     }
 
     /// Splits the gap before item `index`.
@@ -257,7 +269,7 @@ impl<'t> List<'t> {
         let start = if index == 0 { self.inside.start } else { self.items[index - 1].end };
         let end = self.items.get(index).map_or(self.inside.end, |item| item.start);
         let gap = &self.text[start..end];
-        let Some(comma) = self.find(gap, b',') else {
+        let Some(comma) = self.find(gap, &[',']) else {
             let tail = self.tail_len(gap);
             return Gap { before_comma: &gap[..tail], comma: false, behind_comma: "", head: &gap[tail..] };
         };
@@ -268,28 +280,31 @@ impl<'t> List<'t> {
 
     /// How much of the text stands on the line it begins on; nothing if the line does not end in it.
     fn tail_len(&self, text: &str) -> usize {
-        match self.find(text, b'\n') {
-            Some(newline) => text[..newline].strip_suffix('\r').map_or(newline, str::len),
-            None => 0,
-        }
+        self.find(text, &LINE_ENDS).unwrap_or(0)
     }
 
-    /// The first `wanted` outside of comments. A line break that ends a line comment is outside.
-    fn find(&self, text: &str, wanted: u8) -> Option<usize> {
-        let bytes = text.as_bytes();
+    /// The first of the `wanted` outside of comments. A line break that ends a line comment is outside.
+    fn find(&self, text: &str, wanted: &[char]) -> Option<usize> {
         let mut at = 0;
-        while at < bytes.len() {
-            let rest = &text[at..];
-            if bytes[at] == wanted {
+        while let Some(next) = text[at..].chars().next() {
+            if wanted.contains(&next) {
                 return Some(at);
             }
-            at += match self.comments {
-                Comments::Hash if rest.starts_with('#') => rest.find('\n').unwrap_or(rest.len()),
-                Comments::Slashes if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-                Comments::Slashes if rest.starts_with("/*") => rest[2..].find("*/").map_or(rest.len(), |end| end + 4),
-                _ => 1,
-            };
+            at += self.comment_len(&text[at..]).unwrap_or(next.len_utf8());
         }
         None
+    }
+
+    /// The length of the comment that a text begins with, if it does.
+    fn comment_len(&self, text: &str) -> Option<usize> {
+        let line = || text.find(LINE_ENDS).unwrap_or(text.len());
+        match self.comments {
+            Comments::Hash => text.starts_with('#').then(line),
+            Comments::Slashes if text.starts_with("//") => Some(line()),
+            Comments::Slashes => {
+                let inside = text.strip_prefix("/*")?;
+                Some(inside.find("*/").map_or(text.len(), |end| end + 4))
+            }
+        }
     }
 }

@@ -172,6 +172,13 @@ fn comments_stay() {
     );
 }
 
+/// MERGE-2: a carriage return alone ends a comment; what is behind it counts.
+#[test]
+fn a_comment_ends_at_a_carriage_return() {
+    let found = clean("{ // x\r\"a\": 1, \"b\": 2}", "{ // x\r\"a\": 3, \"b\": 2}", "{ // x\r\"a\": 1, \"b\": 4}");
+    assert_eq!(found, "{ // x\r\"a\": 3, \"b\": 4}");
+}
+
 /// MERGE-2: items of lists are known by their names; moved ones are still themselves.
 #[test]
 fn items_are_known_by_name() {

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::super::flow::LINE_ENDS;
 use super::super::splice::Splice;
 use super::super::{DocError, Format, MAX_DEPTH};
 
@@ -288,7 +289,7 @@ impl<'t> Scanner<'t> {
     fn comment(&mut self) -> Scanned<()> {
         let rest = &self.text[self.at..];
         let len = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
+            rest.find(LINE_ENDS).unwrap_or(rest.len())
         } else if let Some(inside) = rest.strip_prefix("/*") {
             // `/*/` only begins one.
             match inside.find("*/") {

@@ -264,9 +264,8 @@ impl Scanner<'_> {
         self.relaxed = true;
         let rest = &self.text[self.at..];
         if rest.starts_with(b"//") {
-            let line = rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len());
-            let line = if line > 0 && rest.get(line - 1) == Some(&b'\r') { line - 1 } else { line };
-            self.at += line;
+            // A carriage return alone ends it, too.
+            self.at += rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
             Ok(())
         } else if rest.starts_with(b"/*") {
             let end = rest[2..].windows(2).position(|pair| pair == b"*/");
