@@ -7,8 +7,10 @@
 //!
 //! # Non-promise
 //! Hints come late, in any order, merged, twice, or for nothing, and say nothing of the state that they find: who hears one looks at
-//! the file. Changes through a memory mapping, by other machines, and (depending on the system) through another mount of the same
-//! files bring none (L42).
+//! the file. Changes through a memory mapping, by other machines, through a hard link in another directory, and (depending on the system)
+//! through another mount of the same files bring none (L42). Of a directory that was added only its own removal and renaming are told,
+//! not those of a directory above it; and a removal, on Linux, not before the last program that has it open has closed it. The directory
+//! above tells at once.
 
 use std::fmt::Debug;
 use std::io;
@@ -48,10 +50,12 @@ pub enum Happened {
     Other,
 }
 
-/// Who is told. Called on a thread of the source's own; must not block, and must not call the source.
+/// Who is told. Called on a thread of the source's own (in a simulation: of the one who made the change); must not block, and must not
+/// call the source. A panic ends that one call.
 pub type Tell = Arc<dyn Fn(Hint) + Send + Sync>;
 
-/// A source of hints. Dropped, it tells nothing more.
+/// A source of hints. Dropped, it tells nothing more: a call of [`Tell`] that is under way is waited for, so nobody should drop it who
+/// holds what [`Tell`] wants. A process that was forked meanwhile is told nothing and can't add.
 pub trait Events: Debug + Send + Sync + 'static {
     /// Does [`Events::add`] cover everything below the directory (macOS, Windows), or its own entries only (Linux)?
     fn covers_trees(&self) -> bool;

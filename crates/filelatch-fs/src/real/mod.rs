@@ -1,8 +1,10 @@
 //! The real systems: one file each, the same types in all of them.
 //!
 //! `unix.rs` serves Linux (which is run and tested), macOS and the BSDs; `raw_unix.rs` holds the few calls that need unsafe
-//! code; `linux.rs` and `linux_mount.rs` read `/proc`. `windows.rs` and `windows_host.rs` are Windows, `raw_windows.rs` holds its unsafe code.
+//! code; `linux.rs` and `linux_mount.rs` read `/proc`; `inotify.rs` is what Linux tells of changes. `windows.rs` and `windows_host.rs` are Windows, `raw_windows.rs` holds its unsafe code.
 
+#[cfg(all(feature = "events", target_os = "linux"))]
+mod inotify;
 #[cfg(target_os = "linux")]
 mod linux;
 #[cfg(target_os = "linux")]

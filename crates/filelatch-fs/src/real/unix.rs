@@ -145,6 +145,11 @@ impl Fs for RealFs {
     fn lock_table(&self, _file: FileId) -> io::Result<Option<LockTable>> {
         Ok(None)
     }
+
+    #[cfg(all(feature = "events", target_os = "linux"))]
+    fn events(&self, tell: crate::events::Tell) -> io::Result<Box<dyn crate::events::Events>> {
+        Ok(Box::new(super::inotify::Inotify::new(tell)?))
+    }
 }
 
 impl Dir {

@@ -20,6 +20,12 @@ pub enum Verb {
     CreateDir,
     CurrentDir,
     LockTable,
+    /// `Fs::events`
+    Events,
+    /// `Events::add`
+    AddWatch,
+    /// `Events::remove`
+    RemoveWatch,
     /// `FsDir::stat`
     StatEntry,
     Open,
@@ -102,6 +108,7 @@ impl Verb {
         match kind {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 self.syncs()
+                    || self == Verb::AddWatch
                     || (self.mutates()
                         && !matches!(self, Verb::Remove | Verb::RemoveDir | Verb::SetMode | Verb::SetOwner))
             }
@@ -110,12 +117,13 @@ impl Verb {
             ErrorKind::ResourceBusy => self.renames() || matches!(self, Verb::Remove | Verb::RemoveDir),
             ErrorKind::Unsupported => {
                 use Verb::{
-                    CloneFrom, Exchange, Link, ListXattrs, LockRange, RangeIsLocked, SetXattr, Symlink, TryLockRange,
-                    UnlockRange,
+                    CloneFrom, Events, Exchange, Link, ListXattrs, LockRange, RangeIsLocked, SetXattr, Symlink,
+                    TryLockRange, UnlockRange,
                 };
                 matches!(
                     self,
-                    Exchange
+                    Events
+                        | Exchange
                         | Link
                         | Symlink
                         | ListXattrs

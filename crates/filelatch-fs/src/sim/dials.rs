@@ -40,6 +40,10 @@ pub struct Dials {
     pub leases: bool,
     /// `clone_from` works.
     pub reflinks: bool,
+    /// What the system tells of changes.
+    pub events: Watching,
+    /// How many directories one source may watch.
+    pub watches: Option<usize>,
     /// The number of a file that is gone (no name, not open) is given to the next new one.
     pub reuse_numbers: bool,
     /// Timestamps are rounded down to this.
@@ -68,6 +72,18 @@ pub enum Flock {
     Lie,
 }
 
+/// What a simulated system tells of changes ([`Fs::events`](crate::Fs::events)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Watching {
+    /// Nothing: [`Unsupported`](std::io::ErrorKind::Unsupported).
+    Missing,
+    /// As Linux does: of the entries of a directory, and when a file that was written to is closed.
+    #[default]
+    Entries,
+    /// As macOS and Windows do: of everything below a directory, and not of closing.
+    Trees,
+}
+
 impl Default for Dials {
     fn default() -> Self {
         Dials {
@@ -84,6 +100,8 @@ impl Default for Dials {
             lock_table: true,
             leases: true,
             reflinks: true,
+            events: Watching::Entries,
+            watches: None,
             reuse_numbers: true,
             timestamp_granule: Duration::from_millis(20),
             capacity: None,

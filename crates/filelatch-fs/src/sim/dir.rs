@@ -74,7 +74,8 @@ impl FsDir for SimDir {
                 Node::Dir if writable => return Err(errors::os(ErrorKind::IsADirectory)),
                 _ => {}
             }
-            let handle = state.open(self.fs.process, ino, writable);
+            let by = state.store.way(self.ino, name)?;
+            let handle = state.open(self.fs.process, ino, by, writable);
             Ok(self.file(name, handle))
         })
     }
@@ -82,7 +83,8 @@ impl FsDir for SimDir {
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>> {
         self.enter(Verb::CreateNew, &[name])?.run(|state| {
             let ino = state.store.create(self.ino, name, Node::File, mode)?;
-            let handle = state.open(self.fs.process, ino, true);
+            let by = state.store.way(self.ino, name)?;
+            let handle = state.open(self.fs.process, ino, by, true);
             Ok(self.file(name, handle))
         })
     }

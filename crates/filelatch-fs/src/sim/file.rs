@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::events::Happened;
 use crate::fs::FsFile;
 use crate::types::{LockKind, RangeKind, Stat, WriterProbe};
 
@@ -47,6 +48,7 @@ impl SimFile {
         self.enter(verb, change.to_string())?.run(|state| {
             let ino = self.ino(state)?;
             state.store.change(ino, change);
+            state.note_open(self.handle, Happened::Other);
             Ok(())
         })
     }
@@ -54,8 +56,12 @@ impl SimFile {
 
 impl Drop for SimFile {
     fn drop(&mut self) {
-        self.fs.world.lock().close(self.handle);
+        let mut state = self.fs.world.lock();
+        state.close(self.handle);
+        let hints = state.hints();
+        drop(state);
         self.fs.world.changed.notify_all();
+        hints.tell();
     }
 }
 
@@ -99,6 +105,7 @@ impl FsFile for SimFile {
                 return Err(errors::os(ErrorKind::StorageFull));
             }
             state.store.change(ino, Change::Write { offset, data: buf[..n].into() });
+            state.note_open(self.handle, Happened::Written);
             Ok(n)
         })
     }
@@ -108,6 +115,7 @@ impl FsFile for SimFile {
             // ftruncate(2) answers otherwise than write(2) here.
             let ino = self.writable(state).map_err(|_| errors::os(ErrorKind::InvalidInput))?;
             state.store.change(ino, Change::SetLen(size(len)?));
+            state.note_open(self.handle, Happened::Written);
             Ok(())
         })
     }
@@ -155,6 +163,7 @@ impl FsFile for SimFile {
             }
             let ino = self.ino(state)?;
             state.store.change(ino, change);
+            state.note_open(self.handle, Happened::Other);
             Ok(())
         })
     }
@@ -223,6 +232,7 @@ impl FsFile for SimFile {
             };
             let (ino, bytes) = (self.writable(state)?, state.store.bytes(source.ino(state)?)?);
             state.store.change(ino, Change::Content(bytes));
+            state.note_open(self.handle, Happened::Written);
             Ok(())
         })
     }

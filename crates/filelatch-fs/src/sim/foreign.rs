@@ -150,6 +150,10 @@ impl Foreign {
         let mut state = self.fs.world.lock();
         state.admit(self.fs.process)?;
         state.tick();
-        act(&mut state.store)
+        let done = act(&mut state.store);
+        let hints = state.hints();
+        drop(state);
+        hints.tell();
+        done
     }
 }

@@ -57,6 +57,7 @@
 //! - `store.rs`: names and inodes as programs see them. `journal.rs`: changes of names that are not durable yet, `inode.rs`:
 //!   changes of one inode; `image.rs`: their fates. `disk.rs`: all fates together, [`Disks`].
 //! - `state.rs`: what ends with the power. `call.rs`, `faults.rs`, `errors.rs`, `dials.rs`: what can be told, ordered, set.
+//! - `hints.rs`: what is told of changes, and [`HintFault`].
 //! - `foreign.rs`: [`Foreign`], programs that ignore us. `host.rs`: [`SimHost`].
 //! - `schedule/`: [`Schedules`], every order of calls. It holds threads in the observer ([`SimFs::observe`]), which runs in the thread that
 //!   is about to call and holds no lock, in the waits for locks, and in the host's sleeps and parks.
@@ -71,6 +72,7 @@ mod errors;
 mod faults;
 mod file;
 mod foreign;
+mod hints;
 mod host;
 mod image;
 mod inode;
@@ -83,11 +85,12 @@ mod store;
 mod sweep;
 
 pub use call::{Call, Verb};
-pub use dials::{Dials, Flock};
+pub use dials::{Dials, Flock, Watching};
 pub use disk::{Disk, Disks};
 pub use errors::{is_killed, is_power_cut};
 pub use faults::Fault;
 pub use foreign::Foreign;
+pub use hints::HintFault;
 pub use host::SimHost;
 pub use schedule::{BadSchedule, Explored, Plan, Schedules};
 pub use simfs::SimFs;

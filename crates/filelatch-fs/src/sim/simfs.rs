@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 use std::thread::{self, ThreadId};
 
+use crate::events::{Events, Tell};
 use crate::fs::{Fs, FsDir};
 use crate::types::{FileId, LockTable, Stat};
 
@@ -42,15 +43,19 @@ pub(super) struct Turn<'a> {
 impl Turn<'_> {
     /// Lets the call happen, or not.
     pub(super) fn run<T>(mut self, effect: impl FnOnce(&mut State) -> io::Result<T>) -> io::Result<T> {
-        match self.verdict {
-            Verdict::Go | Verdict::AtMost(_) => effect(&mut self.state),
-            Verdict::Fail(error) => Err(error),
-            Verdict::GoThenFail(error) => {
-                let done = effect(&mut self.state);
-                // What it answered may be an open file, whose closing takes the mutex again.
-                drop(self.state);
-                done.and(Err(error))
-            }
+        let late = match self.verdict {
+            Verdict::Go | Verdict::AtMost(_) => None,
+            Verdict::Fail(error) => return Err(error),
+            Verdict::GoThenFail(error) => Some(error),
+        };
+        let done = effect(&mut self.state);
+        let hints = self.state.hints();
+        // What it answered may be an open file, whose closing takes the mutex again.
+        drop(self.state);
+        hints.tell();
+        match late {
+            None => done,
+            Some(error) => done.and(Err(error)),
         }
     }
 }
@@ -134,8 +139,12 @@ impl SimFs {
     /// Kills this process: its open files are closed, its locks are free, its further calls fail (see
     /// [`is_killed`](super::is_killed)). What it wrote stays in the system's memory, as after a SIGKILL.
     pub fn kill(&self) {
-        self.world.lock().kill(self.process);
+        let mut state = self.world.lock();
+        state.kill(self.process);
+        let hints = state.hints();
+        drop(state);
         self.world.changed.notify_all();
+        hints.tell();
     }
 
     /// Programs that know nothing of filelatch; their calls are not counted, hooked or made to fail.
@@ -151,6 +160,7 @@ impl SimFs {
         state.store.settle();
         state.calls = 0;
         state.trace.clear();
+        state.hints.settle();
     }
 
     /// Cuts the power before the call with this number: it and all later calls of everybody fail (see
@@ -208,9 +218,11 @@ impl SimFs {
         self.world.lock().faults.at_verb(verb, fault.into());
     }
 
-    /// Takes all ordered faults back.
+    /// Takes all ordered faults back, also those of hints ([`SimFs::disturb_hints`]).
     pub fn heal(&self) {
-        self.world.lock().faults.clear();
+        let mut state = self.world.lock();
+        state.faults.clear();
+        state.hints.heal();
     }
 
     /// How many calls were hit by faults.
@@ -341,5 +353,9 @@ impl Fs for SimFs {
     fn lock_table(&self, file: FileId) -> io::Result<Option<LockTable>> {
         let turn = self.enter(Verb::LockTable, vec![], format!("inode {}", file.ino))?;
         turn.run(|state| Ok(state.store.dials.lock_table.then(|| state.lock_table(file))))
+    }
+
+    fn events(&self, tell: Tell) -> io::Result<Box<dyn Events>> {
+        self.begin_events(tell)
     }
 }

@@ -6,11 +6,13 @@ use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
+use crate::events::Happened;
 use crate::types::{LockKind, Timestamp};
 
 use super::call::Call;
 use super::errors;
 use super::faults::Faults;
+use super::hints::{Hints, Way};
 use super::host::SimHost;
 use super::locks::{RangeLock, Waiter};
 use super::simfs::SimFs;
@@ -40,6 +42,8 @@ pub(super) struct Open {
     pub(super) ino: Ino,
     pub(super) process: ProcessId,
     pub(super) writable: bool,
+    /// The name that it was opened by.
+    pub(super) by: Way,
     pub(super) lock: Option<LockKind>,
 }
 
@@ -53,6 +57,7 @@ pub(super) struct State {
     next_handle: Handle,
 
     pub(super) faults: Faults,
+    pub(super) hints: Hints,
     pub(super) observer: Option<Observer>,
     pub(super) acts: BTreeMap<u64, Vec<Act>>,
     /// Threads that are inside a hook.
@@ -100,6 +105,7 @@ impl State {
             waiters: Vec::new(),
             next_handle: 3,
             faults: Faults::default(),
+            hints: Hints::default(),
             observer: None,
             acts: BTreeMap::new(),
             backstage: Vec::new(),
@@ -123,6 +129,7 @@ impl State {
             process.alive = false;
             self.host.end_process(process.pid);
         }
+        self.hints.end_process(process);
         let handles: Vec<Handle> =
             self.opens.iter().filter(|(_, open)| open.process == process).map(|(handle, _)| *handle).collect();
         for handle in handles {
@@ -148,15 +155,19 @@ impl State {
         };
     }
 
-    pub(super) fn open(&mut self, process: ProcessId, ino: Ino, writable: bool) -> Handle {
+    /// Opens what has a name, for somebody.
+    pub(super) fn open(&mut self, process: ProcessId, ino: Ino, by: Way, writable: bool) -> Handle {
         let handle = self.next_handle;
         self.next_handle += 1;
         self.store.inode_mut(ino).opens += 1;
-        self.opens.insert(handle, Open { ino, process, writable, lock: None });
+        self.opens.insert(handle, Open { ino, process, writable, by, lock: None });
         handle
     }
 
     pub(super) fn close(&mut self, handle: Handle) {
+        if self.opens.get(&handle).is_some_and(|open| open.writable) {
+            self.note_open(handle, Happened::Closed);
+        }
         if let Some(open) = self.opens.remove(&handle) {
             self.store.inode_mut(open.ino).opens -= 1;
             self.ranges.retain(|range| range.handle != handle);

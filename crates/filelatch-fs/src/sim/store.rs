@@ -6,10 +6,12 @@ use std::io::{self, ErrorKind};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::events::Happened;
 use crate::types::{FileId, FileKind, Stat, Timestamp};
 
 use super::dials::Dials;
 use super::errors;
+use super::hints::{Note, Way, Ways};
 use super::image::{Change, Image};
 use super::inode::{Inode, Node};
 use super::journal::{Journal, Key, NameOp, Names, entries_in};
@@ -46,6 +48,9 @@ pub(super) struct Store {
     /// The file system's coarse clock.
     pub(super) now: Timestamp,
     next: u64,
+    /// What has happened and was not told yet.
+    pub(super) notes: Vec<Note>,
+    pub(super) ways: Ways,
 }
 
 impl Store {
@@ -58,6 +63,8 @@ impl Store {
             journal: Journal::default(),
             now: Timestamp::default(),
             next: ROOT.0,
+            notes: Vec::new(),
+            ways: Ways::default(),
         };
         let root = store.add_inode(Node::Dir, 0o755);
         store.inode_mut(root).nlink = 1;
@@ -79,7 +86,8 @@ impl Store {
                 taken.insert(spare);
             }
         }
-        Store { dials, inodes, disk_names: names.clone(), names, journal: Journal::default(), now, next }
+        let (disk_names, journal) = (names.clone(), Journal::default());
+        Store { dials, inodes, disk_names, names, journal, now, next, notes: Vec::new(), ways: Ways::default() }
     }
 
     pub(super) fn inode(&self, ino: Ino) -> &Inode {
@@ -230,6 +238,7 @@ impl Store {
         let ino = self.add_inode(node, mode);
         let entry = Entry { name: name.to_owned(), ino };
         self.commit(format!("create {}", name.display()), vec![(key, Some(entry))], vec![]);
+        self.note(dir, Some(name.to_owned()), Happened::Created);
         Ok(ino)
     }
 
@@ -269,7 +278,12 @@ impl Store {
         let entry = Entry { name: to.1.to_owned(), ino };
         let label = format!("rename {} -> {}", from.1.display(), to.1.display());
         if from_key == to_key {
+            let way = self.ways.end(&from_key);
+            self.ways.stand(way, to_key.clone(), to.1);
             self.commit(label, vec![(to_key, Some(entry))], vec![]);
+            if from.1 != to.1 {
+                self.note_move(ino, from, to, None);
+            }
             return Ok(());
         }
         // rename(2): two names of one file stay both, and that is success.
@@ -277,7 +291,12 @@ impl Store {
             return Ok(());
         }
         self.may_replace(from.0, ino, &to_key)?;
+        let replaced = self.names.get(&to_key).map(|there| there.ino);
+        let way = self.ways.end(&from_key);
+        self.ways.end(&to_key);
+        self.ways.stand(way, to_key.clone(), to.1);
         self.commit(label, vec![(from_key, None), (to_key, Some(entry))], vec![]);
+        self.note_move(ino, from, to, replaced);
         Ok(())
     }
 
@@ -309,9 +328,14 @@ impl Store {
             return Ok(());
         }
         let label = format!("exchange {} <-> {}", a.display(), b.display());
+        let (a_way, b_way) = (self.ways.end(&a_key), self.ways.end(&b_key));
+        self.ways.stand(a_way, b_key.clone(), b);
+        self.ways.stand(b_way, a_key.clone(), a);
         let a_after = Entry { name: a_entry.name, ino: b_entry.ino };
         let b_after = Entry { name: b_entry.name, ino: a_entry.ino };
         self.commit(label, vec![(a_key, Some(a_after)), (b_key, Some(b_after))], vec![]);
+        self.note_move(a_entry.ino, (dir, a), (dir, b), None);
+        self.note_move(b_entry.ino, (dir, b), (dir, a), None);
         Ok(())
     }
 
@@ -327,6 +351,7 @@ impl Store {
         let entry = Entry { name: to.1.to_owned(), ino };
         let label = format!("link {} -> {}", from.1.display(), to.1.display());
         self.commit(label, vec![(to_key, Some(entry))], vec![from_key]);
+        self.note(to.0, Some(to.1.to_owned()), Happened::Created);
         Ok(())
     }
 
@@ -335,7 +360,9 @@ impl Store {
         if self.inode(self.at(&key)?.ino).node == Node::Dir {
             return Err(errors::os(ErrorKind::IsADirectory));
         }
+        self.ways.end(&key);
         self.commit(format!("remove {}", name.display()), vec![(key, None)], vec![]);
+        self.note(dir, Some(name.to_owned()), Happened::Gone);
         Ok(())
     }
 
@@ -348,8 +375,53 @@ impl Store {
         if self.entries(ino).next().is_some() {
             return Err(errors::os(ErrorKind::DirectoryNotEmpty));
         }
+        self.ways.end(&key);
         self.commit(format!("remove_dir {}", name.display()), vec![(key, None)], vec![]);
+        self.note(dir, Some(name.to_owned()), Happened::Gone);
+        self.note(ino, None, Happened::Gone);
         Ok(())
+    }
+
+    // --- What is told of them ---
+
+    pub(super) fn note(&mut self, dir: Ino, name: Option<OsString>, what: Happened) {
+        self.notes.push(Note { dir, name, what });
+    }
+
+    /// The order is Linux's; the number of links of what was replaced is an attribute.
+    fn note_move(&mut self, moved: Ino, from: (Ino, &OsStr), to: (Ino, &OsStr), replaced: Option<Ino>) {
+        self.note(from.0, Some(from.1.to_owned()), Happened::Gone);
+        self.note(to.0, Some(to.1.to_owned()), Happened::MovedIn);
+        let replaced = replaced.filter(|ino| self.inode(*ino).node == Node::Dir);
+        if let Some(dir) = replaced {
+            self.note(dir, None, Happened::Other);
+        }
+        if self.inode(moved).node == Node::Dir {
+            self.note(moved, None, Happened::Gone);
+        }
+        if let Some(dir) = replaced {
+            self.note(dir, None, Happened::Gone);
+        }
+    }
+
+    /// The name in a directory, which exists, as something that is opened by it.
+    pub(super) fn way(&mut self, dir: Ino, name: &OsStr) -> io::Result<Way> {
+        let key = self.key(dir, name)?;
+        let name = self.at(&key)?.name.clone();
+        Ok(self.ways.by(key, name))
+    }
+
+    /// The names that lead from one directory down to another; `None` if that is not below it.
+    pub(super) fn names_between(&self, above: Ino, dir: Ino) -> Option<Vec<OsString>> {
+        let mut names = Vec::new();
+        let mut here = dir;
+        while here != above {
+            let ((parent, _), entry) = self.names.iter().find(|(_, entry)| entry.ino == here)?;
+            names.push(entry.name.clone());
+            here = *parent;
+        }
+        names.reverse();
+        Some(names)
     }
 
     // --- Changes of one inode ---

@@ -3,6 +3,8 @@
 mod calls;
 #[cfg(target_os = "linux")]
 mod differential;
+#[cfg(all(feature = "events", target_os = "linux"))]
+mod differential_events;
 mod durability;
 mod locks;
 mod names;
