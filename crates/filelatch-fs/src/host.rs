@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::thread::{Builder, Thread};
 use std::time::{Duration, SystemTime};
 
@@ -20,6 +21,17 @@ pub struct ProcessFacts {
     pub host: String,
     /// Name of the user, or the number where there is no name.
     pub user: String,
+}
+
+/// A process that is inside a directory (see [`Host::processes_in`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessIn {
+    /// Its id, in this process's own PID namespace.
+    pub pid: u32,
+    /// Name of the program that it runs, if the system tells; chosen by the program itself.
+    pub program: Option<String>,
+    /// Its current directory, or its root.
+    pub dir: PathBuf,
 }
 
 /// A machine, as one process on it sees it.
@@ -71,6 +83,17 @@ pub trait Host: Debug + Send + Sync + 'static {
     fn program_of(&self, pid: u32) -> Option<String> {
         let _ = pid;
         None
+    }
+
+    /// The processes whose current directory or root is `dir`, which should be canonical, or below it; this process too, if it is one.
+    /// `None` where the system does not tell.
+    ///
+    /// Who is not listed may be inside all the same: processes of other users (only root sees all), of other PID namespaces, those
+    /// that see the directory by another path (bind mounts, containers), a thread with a directory of its own, and whoever has only
+    /// files open there. For telling people, not for deciding that nobody is there. (proc(5), `/proc/<pid>/cwd` and `root`)
+    fn processes_in(&self, dir: &Path) -> io::Result<Option<Vec<ProcessIn>>> {
+        let _ = dir;
+        Ok(None)
     }
 
     /// Random bits that no other process will draw.

@@ -26,7 +26,7 @@ pub mod types;
 
 pub use events::{Events, Happened, Hint, Tell};
 pub use fs::{Fs, FsDir, FsFile};
-pub use host::{Host, ProcessFacts};
+pub use host::{Host, ProcessFacts, ProcessIn};
 pub use real::{RealFs, RealHost};
 pub use types::{
     Access, Caps, FileId, FileKind, FsKind, LockEntry, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp,

@@ -112,6 +112,17 @@ fn no_instance(errno: Errno) -> io::Error {
     }
 }
 
+/// `ENOSPC` means no disk here.
+fn no_watch(errno: Errno) -> io::Error {
+    match errno {
+        Errno::NOSPC => io::Error::new(
+            io::ErrorKind::StorageFull,
+            "no further inotify watch: fs.inotify.max_user_watches of this user is used up",
+        ),
+        other => other.into(),
+    }
+}
+
 impl fmt::Debug for Inotify {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inotify").field("owner", &self.owner).finish_non_exhaustive()
@@ -132,8 +143,12 @@ impl Events for Inotify {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "this source belongs to the parent process"));
         }
         let mut watches = self.shared.watches();
-        // ENOSPC, the limit of watches, is `StorageFull`.
-        let descriptor = retry(|| inotify::add_watch(&self.shared.queue, dir, ASKED))?;
+        let descriptor = loop {
+            match inotify::add_watch(&self.shared.queue, dir, ASKED) {
+                Err(Errno::INTR) => {}
+                other => break other.map_err(no_watch)?,
+            }
+        };
         match watches.by_path.get(dir) {
             Some(known) if *known == descriptor => return Ok(()),
             Some(_) => self.shared.forget(&mut watches, dir),
@@ -270,3 +285,6 @@ fn meaning(event: ReadFlags) -> Option<Happened> {
     ];
     MEANINGS.iter().find(|(flags, _)| event.intersects(*flags)).map(|(_, what)| *what)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::host::ProcessIn;
 use crate::types::{FileId, LockEntry, LockKind, LockTable};
 
 /// `PROC_PID_INIT_INO` of `linux/proc_ns.h`.
@@ -127,6 +128,35 @@ fn start_in(stat: &str) -> Option<u64> {
     let threads: u32 = fields.get(17)?.parse().ok()?;
     let dead = matches!(*fields.first()?, "Z" | "X" | "x") && threads <= 1;
     if dead { None } else { fields.get(19)?.parse().ok() }
+}
+
+/// Name of the program that a process runs: 15 bytes of it (proc(5)).
+pub(super) fn program_of(pid: u32) -> Option<String> {
+    let name = std::fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
+/// Processes by their current directories and roots; what can't be read is left out.
+pub(super) fn processes_in(dir: &Path) -> io::Result<Option<Vec<ProcessIn>>> {
+    let entries = match std::fs::read_dir("/proc") {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(e),
+    };
+    let (mut found, mut any) = (Vec::new(), false);
+    for entry in entries {
+        let entry = entry?;
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        any = true;
+        let mut places =
+            ["cwd", "root"].into_iter().filter_map(|kind| std::fs::read_link(entry.path().join(kind)).ok());
+        if let Some(inside) = places.find(|place| place.starts_with(dir)) {
+            found.push(ProcessIn { pid, program: program_of(pid), dir: inside });
+        }
+    }
+    found.sort_by_key(|process| process.pid);
+    // An empty directory: nothing is mounted there.
+    Ok(any.then_some(found))
 }
 
 /// Identity of this boot.

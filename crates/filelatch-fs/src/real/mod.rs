@@ -32,6 +32,6 @@ pub use windows::{LOCK_RECORD_OFFSET, RealFs};
 pub use windows_host::RealHost;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 #[cfg(all(test, windows))]
 mod windows_tests;

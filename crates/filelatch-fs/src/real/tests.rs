@@ -171,3 +171,27 @@ fn mounts() {
     let proc = RealFs.open_dir("/proc".as_ref()).unwrap().mount().unwrap().unwrap();
     assert_eq!((proc.point.to_str(), proc.fs_type.as_str()), (Some("/proc"), "proc"));
 }
+
+/// SERVE-6: a process is found by its current directory, at or below the one that is asked for, until it has ended.
+#[cfg(target_os = "linux")]
+#[test]
+fn processes_in_a_directory() {
+    let (_tmp, dir) = scratch();
+    dir.create_dir("a".as_ref(), 0o700).unwrap();
+    dir.create_dir("ab".as_ref(), 0o700).unwrap();
+    let inside = dir.path().join("a");
+    let mut sleeper = std::process::Command::new("sleep").arg("600").current_dir(&inside).spawn().unwrap();
+    let of = |path: &std::path::Path| {
+        let found = RealHost.processes_in(path).unwrap().expect("/proc is there");
+        found.into_iter().filter(|process| process.pid == sleeper.id()).collect::<Vec<_>>()
+    };
+    for path in [dir.path(), &inside] {
+        let [process] = &of(path)[..] else { panic!("{path:?}") };
+        assert_eq!((process.program.as_deref(), process.dir.as_path()), (Some("sleep"), inside.as_path()));
+    }
+    assert!(of(&dir.path().join("ab")).is_empty() && of(&inside.join("b")).is_empty());
+    let pid = sleeper.id();
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    assert!(!RealHost.processes_in(dir.path()).unwrap().unwrap().iter().any(|process| process.pid == pid));
+}

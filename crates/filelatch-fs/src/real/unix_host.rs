@@ -3,9 +3,13 @@
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
+#[cfg(target_os = "linux")]
+use std::path::Path;
 use std::thread::Thread;
 use std::time::{Duration, SystemTime};
 
+#[cfg(target_os = "linux")]
+use crate::host::ProcessIn;
 use crate::host::{Host, ProcessFacts};
 
 /// This machine.
@@ -83,8 +87,12 @@ impl Host for RealHost {
 
     #[cfg(target_os = "linux")]
     fn program_of(&self, pid: u32) -> Option<String> {
-        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
-        Some(name.trim_end().to_owned())
+        super::linux::program_of(pid)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn processes_in(&self, dir: &Path) -> io::Result<Option<Vec<ProcessIn>>> {
+        super::linux::processes_in(dir)
     }
 
     fn random(&self) -> u64 {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Builder, Thread};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::host::{Host, ProcessFacts};
+use crate::host::{Host, ProcessFacts, ProcessIn};
 
 use super::dials::Rng;
 use super::image::USER;
@@ -33,6 +34,8 @@ struct Machine {
     pid_ns: u64,
     /// Start times of the processes that live.
     processes: BTreeMap<u32, u64>,
+    /// Program and current directory of processes, where a test said so.
+    places: BTreeMap<u32, (String, PathBuf)>,
     seed: u64,
     rng: Rng,
     /// Decides who runs, if anybody does.
@@ -56,6 +59,7 @@ impl SimHost {
             name: "sim".into(),
             pid_ns: 1,
             processes: BTreeMap::new(),
+            places: BTreeMap::new(),
             seed,
             rng: Rng::new(seed),
             control: None,
@@ -85,6 +89,7 @@ impl SimHost {
             name: old.name.clone(),
             pid_ns: old.pid_ns,
             processes: BTreeMap::new(),
+            places: BTreeMap::new(),
             seed,
             rng: Rng::new(seed),
             control: None,
@@ -132,7 +137,14 @@ impl SimHost {
 
     /// Ends a process; its pid is free.
     pub fn end_process(&self, pid: u32) {
-        self.machine().processes.remove(&pid);
+        let mut machine = self.machine();
+        machine.processes.remove(&pid);
+        machine.places.remove(&pid);
+    }
+
+    /// Says what a process runs and which directory it is in.
+    pub fn set_place(&self, pid: u32, program: &str, dir: impl Into<PathBuf>) {
+        self.machine().places.insert(pid, (program.to_owned(), dir.into()));
     }
 
     pub(super) fn boots(&self) -> u32 {
@@ -254,6 +266,22 @@ impl Host for SimHost {
 
     fn start_of(&self, pid: u32) -> io::Result<Option<u64>> {
         Ok(self.machine().processes.get(&pid).copied())
+    }
+
+    fn program_of(&self, pid: u32) -> Option<String> {
+        self.machine().places.get(&pid).map(|(program, _)| program.clone())
+    }
+
+    /// Those of which a test said where they are ([`SimHost::set_place`]).
+    fn processes_in(&self, dir: &Path) -> io::Result<Option<Vec<ProcessIn>>> {
+        let machine = self.machine();
+        let inside = machine.places.iter().filter(|(_, (_, place))| place.starts_with(dir));
+        let process = |(pid, (program, dir)): (&u32, &(String, PathBuf))| ProcessIn {
+            pid: *pid,
+            program: Some(program.clone()),
+            dir: dir.clone(),
+        };
+        Ok(Some(inside.map(process).collect()))
     }
 
     fn random(&self) -> u64 {
