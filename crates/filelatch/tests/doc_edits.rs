@@ -271,6 +271,15 @@ fn toml_fields_come_and_go() {
             ("[a]\nx = 1\n\n[t]\nx = 1\n\n[t.v]\nz = 1\n\n[u]\ny = 1\n", Remove("/t"), "[a]\nx = 1\n\n[u]\ny = 1\n"),
             ("[t.u]\nx = 1\n", Remove("/t/u"), "[t]\n"),
             ("a.b = 1\n", Remove("/a/b"), "a = {}\n"),
+            // The innermost of the tables that a key made stands for those around it.
+            ("a.b.c = 1\nd = 2\n", Remove("/a/b/c"), "a.b = {}\nd = 2\n"),
+            (
+                "[t]\na.b.c = 1\n[u]\n",
+                Merge(json!({"t": {"a": {"b": {"c": null}, "d": 2}}})),
+                "[t]\na.b = {}\na.d = 2\n[u]\n",
+            ),
+            ("a.b.c = 1\na.d.e = 1\n", Merge(json!({"a": {"b": {"c": null}, "d": 5}})), "a.b = {}\na.d = 5\n"),
+            ("[a.b.c]\nx = 1\n", Remove("/a/b/c"), "[a.b]\n"),
             (
                 "[[p]]\nn = 1\n\n[[p]]\nn = 2\n",
                 Set("/p/-", json!({"n": 3})),

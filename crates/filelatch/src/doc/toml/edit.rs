@@ -27,6 +27,7 @@ pub(super) fn edit(syntax: &TomlSyntax, delta: &Delta) -> Result<Splices, DocErr
         printer: Printer::default(),
         gone: BTreeSet::new(),
         replaced: BTreeSet::new(),
+        succeeded: BTreeSet::new(),
         splices: Splices::default(),
     };
     let Delta::Object(delta) = delta else {
@@ -47,6 +48,8 @@ pub(super) struct Editor<'s> {
     pub(super) gone: BTreeSet<usize>,
     /// Where something takes the place of a table that disappears.
     pub(super) replaced: BTreeSet<usize>,
+    /// Statements in whose place stands another one for the innermost table they made, and so for those around it.
+    pub(super) succeeded: BTreeSet<usize>,
     pub(super) splices: Splices,
 }
 

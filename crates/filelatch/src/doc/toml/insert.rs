@@ -107,7 +107,7 @@ impl Editor<'_> {
         }
         let mut statements = Vec::new();
         self.statements_of(table, &mut statements);
-        statements.iter().all(|statement| self.gone.contains(statement))
+        statements.iter().all(|statement| self.gone.contains(statement) && !self.succeeded.contains(statement))
     }
 
     /// Whether tables in this table are inline tables by custom: `[dependencies]` with `serde = { … }`.
@@ -123,10 +123,10 @@ impl Editor<'_> {
 
         if self.vanishes(table) {
             // Its statements are gone; it gets one of its own in their place.
-            let Some(at) = all.iter().map(|&i| self.syntax.statements[i].range().start).min() else {
+            let Some(first) = all.iter().copied().min() else {
                 return Ok(());
             };
-            let at = line_start(self.text, at);
+            let at = line_start(self.text, self.syntax.statements[first].range().start);
             let text = if dotted {
                 let value =
                     Value::Object(pairs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect());
@@ -141,6 +141,7 @@ impl Editor<'_> {
                 text
             };
             self.replaced.insert(at);
+            self.succeeded.insert(first);
             self.splices.insert(at, with_eol(text, self.eol));
             return Ok(());
         }
@@ -151,7 +152,8 @@ impl Editor<'_> {
         };
         let stays = |i: &usize| !self.gone.contains(i);
         let last = all.iter().copied().filter(own).filter(stays).max();
-        let prefix = match (dotted, last) {
+        let successor = all.iter().copied().filter(|i| dotted && last.is_none() && self.succeeded.contains(i)).max();
+        let prefix = match (dotted, last.or(successor)) {
             (true, Some(last)) => self.dotted_prefix(last, table),
             _ => String::new(),
         };
@@ -159,6 +161,11 @@ impl Editor<'_> {
         for (name, value) in pairs {
             lines.push('\n');
             lines.push_str(&self.printer.pair(&prefix, name, value)?);
+        }
+        if let Some(successor) = successor {
+            let at = line_start(self.text, self.syntax.statements[successor].range().start);
+            self.splices.insert(at, with_eol(format!("{}\n", lines.trim_start_matches('\n')), self.eol));
+            return Ok(());
         }
         let anchor = last.or(self.syntax.nodes[table].statement);
         if let Some(anchor) = anchor {
