@@ -427,6 +427,10 @@ fn yaml_in_unusual_layouts() {
             // Behind a property a collection needs a line of its own.
             ("- &y\n- a\n", Set("/0", json!([1, 2])), "- &y\n  - 1\n  - 2\n- a\n"),
             ("a: !\nb: 1\n", Set("/a", json!(0)), "a: 0\nb: 1\n"),
+            // What stands right behind an anchor was a bracket.
+            ("- &y[a]\n", Set("/0", json!("b")), "- &y b\n"),
+            ("{a: &y[a]}\n", Set("/a", json!(1)), "{a: &y 1}\n"),
+            ("- &y[a]\n", Set("/0", json!(["b", {}])), "- &y[b, {}]\n"),
             // A pair without braces gets them, and nothing else changes.
             ("l: [\"q\": .inf]\n", Set("/l/0/b", json!(2)), "l: [{\"q\": .inf, b: 2}]\n"),
             ("l: [\"q\": 1, 2]\n", Remove("/l/0/q"), "l: [{}, 2]\n"),

@@ -7,7 +7,7 @@ use super::super::number::is_integer;
 use super::super::splice::{line_end, line_start, with_eol};
 use super::edit::{Editor, Parent, unrepresentable};
 use super::print::{inline, is_block};
-use super::tree::{Id, Kind, Style as Quoting};
+use super::tree::{Id, Kind, Node, Style as Quoting};
 
 impl Editor<'_> {
     pub(super) fn replace(&mut self, id: Id, value: &Value, parent: Parent) -> Result<(), DocError> {
@@ -29,6 +29,7 @@ impl Editor<'_> {
             let lead = match (is_empty, parent) {
                 (true, Parent::FlowBare) => ": ",
                 (true, _) => " ",
+                _ if touches_properties(node) => " ",
                 _ => "",
             };
             self.splices.replace(node.start..node.end, format!("{lead}{text}"));
@@ -76,7 +77,7 @@ impl Editor<'_> {
             (false, false) => node.start,
         };
         let text = match parent {
-            _ if untag && !whole => format!(" {text}"),
+            _ if !whole && (untag || touches_properties(node)) => format!(" {text}"),
             // Behind a property there is no room for a collection on the same line.
             Parent::Sequence(column) if is_block(value) && start != node.from => {
                 let column = column + 2;
@@ -108,7 +109,7 @@ impl Editor<'_> {
         }
         match is_collection {
             true => (node.props_end, format!("\n{text}")),
-            false if node.start == node.props_end => (node.start, format!(" {text}")),
+            false if touches_properties(node) => (node.start, format!(" {text}")),
             false => (node.start, text),
         }
     }
@@ -140,6 +141,11 @@ impl Editor<'_> {
         let tail = if self.text[at..].contains('\n') { "" } else { "\n" };
         format!("{lead}{text}{tail}")
     }
+}
+
+/// Whether a node stands right behind its anchor or tag, as only a bracket may: `&a[b]`.
+fn touches_properties(node: &Node) -> bool {
+    node.from < node.props_end && node.props_end == node.start
 }
 
 /// Whether a tag of the core schema still says the truth about a new value. Other tags are the application's.
