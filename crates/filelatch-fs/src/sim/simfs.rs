@@ -137,12 +137,16 @@ impl SimFs {
     }
 
     /// Kills this process: its open files are closed, its locks are free, its further calls fail (see
-    /// [`is_killed`](super::is_killed)). What it wrote stays in the system's memory, as after a SIGKILL.
+    /// [`is_killed`](super::is_killed)). What it wrote stays in the system's memory, as after a SIGKILL. Others are told of the files that
+    /// are closed; calls that they make meanwhile are not counted and not hooked.
     pub fn kill(&self) {
         let mut state = self.world.lock();
         state.kill(self.process);
         let hints = state.hints();
+        let thread = thread::current().id();
+        state.backstage.push(thread);
         drop(state);
+        let _leave = Backstage(&self.world, thread);
         self.world.changed.notify_all();
         hints.tell();
     }

@@ -4,7 +4,8 @@
 //! - At most one thread works between two stops, but for those that wait for a mutex of the program ([`asleep`](super::asleep)).
 //! - The next step is decided only while no thread works, by what is on record here: where each thread stands, which locks are
 //!   free, who was woken. Real time decides nothing but when to give up.
-//! - Order of locks: this control's, then the world's, then the machine's. Hooks are called with none of them held.
+//! - Order of locks: this control's, then the world's, then the machine's. Hooks are called with none of them held. Hints of
+//!   files that a killed process had open are told with the first held: who is told may wake others (`killing`) and make calls (not hooked).
 //!
 //! # Without a choice
 //! A thread that has just been started or woken runs on to its next stop before anything is chosen: what it does until then is in
@@ -54,6 +55,8 @@ pub(super) struct Limits {
 /// The scheduler of one run.
 pub(in crate::sim) struct Control {
     inner: Mutex<Inner>,
+    /// A thread that kills a process, holding `inner`, and whom those have woken who were told of files that are closed so.
+    killing: Mutex<Option<(ThreadId, Vec<ThreadId>)>>,
     /// Something for the thread that oversees the run.
     told: Condvar,
     fs: SimFs,
@@ -70,7 +73,14 @@ impl fmt::Debug for Control {
 impl Control {
     pub(super) fn new(fs: &SimFs, search: Search, limits: Limits) -> Arc<Control> {
         let inner = Inner::new(search, limits.deaths);
-        Arc::new(Control { inner: Mutex::new(inner), told: Condvar::new(), fs: fs.clone(), host: fs.host(), limits })
+        Arc::new(Control {
+            inner: Mutex::new(inner),
+            killing: Mutex::default(),
+            told: Condvar::new(),
+            fs: fs.clone(),
+            host: fs.host(),
+            limits,
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -163,7 +173,17 @@ impl Control {
         self.stand(pid, |_| Stand::Idle);
     }
 
+    fn killing(&self) -> MutexGuard<'_, Option<(ThreadId, Vec<ThreadId>)>> {
+        self.killing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(in crate::sim) fn unpark(&self, thread: ThreadId) {
+        if let Some((killer, woken)) = &mut *self.killing()
+            && *killer == std::thread::current().id()
+        {
+            woken.push(thread);
+            return;
+        }
         let mut inner = self.lock();
         if let Some(unit) = inner.threads.get(&thread).copied() {
             inner.units[unit].token = true;
@@ -262,7 +282,14 @@ impl Control {
 
     fn kill(&self, inner: &mut Inner, pid: u32) {
         if let Some(process) = self.fs.find_process(pid) {
+            *self.killing() = Some((std::thread::current().id(), Vec::new()));
             process.kill();
+            let woken = self.killing().take();
+            for thread in woken.into_iter().flat_map(|(_, woken)| woken) {
+                if let Some(unit) = inner.threads.get(&thread).copied() {
+                    inner.units[unit].token = true;
+                }
+            }
         }
         for unit in inner.units.iter_mut().filter(|unit| unit.pid == pid) {
             unit.dead = true;

@@ -6,6 +6,7 @@ mod differential;
 #[cfg(all(feature = "events", target_os = "linux"))]
 mod differential_events;
 mod durability;
+mod hints;
 mod locks;
 mod names;
 mod schedules;
