@@ -431,6 +431,15 @@ fn yaml_in_unusual_layouts() {
             ("- &y[a]\n", Set("/0", json!("b")), "- &y b\n"),
             ("{a: &y[a]}\n", Set("/a", json!(1)), "{a: &y 1}\n"),
             ("- &y[a]\n", Set("/0", json!(["b", {}])), "- &y[b, {}]\n"),
+            // A `?` alone is a key only before white space.
+            ("[? ]\n", Insert("/-", json!(1)), "[? null, 1 ]\n"),
+            ("{? # c\n}\n", Set("/b", json!(1)), "{? null, # c\n b: 1\n}\n"),
+            ("{? }\n", Set("/null", json!(1)), "{? null: 1 }\n"),
+            ("{? }\n", Merge(json!({"null": 1, "b": 2})), "{? null: 1, b: 2 }\n"),
+            ("[?]\n", Insert("/-", json!(1)), "[?, 1]\n"),
+            ("a: 1\r\n?\r\n", Set("/null", json!(2)), "a: 1\r\n?\r\n: 2\r\n"),
+            // A colon behind an anchor would be a part of its name.
+            ("{&y , b}\n", Set("/null", json!(1)), "{&y : 1 , b}\n"),
             // A pair without braces gets them, and nothing else changes.
             ("l: [\"q\": .inf]\n", Set("/l/0/b", json!(2)), "l: [{\"q\": .inf, b: 2}]\n"),
             ("l: [\"q\": 1, 2]\n", Remove("/l/0/q"), "l: [{}, 2]\n"),

@@ -53,7 +53,9 @@ pub(super) enum Parent {
     Sequence(usize),
     Flow,
     /// The value of a key without colon: in a flow mapping, or in a block mapping behind a `?`.
-    FlowBare,
+    FlowBare {
+        key: Id,
+    },
     BlockBare(usize),
 }
 
@@ -161,7 +163,7 @@ impl<'s> Editor<'s> {
                         (false, true) => Parent::Mapping(column),
                         (false, false) => Parent::BlockBare(column),
                         (true, true) => Parent::Flow,
-                        (true, false) => Parent::FlowBare,
+                        (true, false) => Parent::FlowBare { key: entries[index].key },
                     };
                     editor.node(entries[index].value, delta, inner)
                 }
@@ -200,9 +202,11 @@ impl<'s> Editor<'s> {
         }
         if flow {
             let items = entries.iter().map(|entry| entry.start..self.entry_end(entry)).collect();
+            let name = entries.last().and_then(|entry| self.syntax.key(entry.key)).unwrap_or_default();
+            let edited = matches!(delta.changed.get(name), Some(Change::Edit(_)));
             let kept = (0..entries.len()).filter(|&index| !gone[index]).map(Piece::Keep);
             let new = added.iter().map(|(name, value)| Piece::New(flow_entry(name, value)));
-            self.rewrite_flow(id, '{', items, kept.chain(new).collect());
+            self.rewrite_flow(id, '{', items, kept.chain(new).collect(), edited);
             return Ok(());
         }
         if !added.is_empty() {
@@ -272,6 +276,12 @@ impl<'s> Editor<'s> {
         if entry.has_colon { value.end } else { self.get(entry.key).end }
     }
 
+    /// Whether a `?` with nothing behind it ends here. It is a mark only before white space.
+    pub(super) fn ends_in_mark(&self, at: usize) -> bool {
+        let before = self.text[..at].strip_suffix('?').filter(|_| self.text[at..].starts_with(char::is_whitespace));
+        before.is_some_and(|before| before.ends_with(|c: char| c.is_whitespace() || ",[{".contains(c)))
+    }
+
     // ── Sequences ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     fn sequence(
@@ -309,7 +319,8 @@ impl<'s> Editor<'s> {
             let structural = pieces.len() != items.len() || slots.iter().any(|slot| matches!(slot, Slot::New(_)));
             if structural {
                 let ranges = items.iter().map(|item| item.start..self.get(item.value).end).collect();
-                self.rewrite_flow(id, '[', ranges, pieces);
+                let edited = slots.iter().any(|slot| matches!(slot, Slot::Edit(index, _) if *index + 1 == items.len()));
+                self.rewrite_flow(id, '[', ranges, pieces, edited);
             }
             return Ok(());
         }
@@ -514,8 +525,14 @@ impl<'s> Editor<'s> {
         }
     }
 
-    fn rewrite_flow(&mut self, id: Id, open: char, items: Vec<Range<usize>>, pieces: Vec<Piece>) {
+    /// Rewrites a flow collection. `edited`: something is written behind the mark that the last of its items may be.
+    fn rewrite_flow(&mut self, id: Id, open: char, items: Vec<Range<usize>>, pieces: Vec<Piece>, edited: bool) {
         let node = self.get(id);
+        let keeps = |piece: &Piece| matches!(piece, Piece::Keep(index) if *index + 1 == items.len());
+        let gets_comma = pieces.iter().any(keeps) && !pieces.last().is_some_and(keeps);
+        if let Some(last) = items.last().filter(|last| gets_comma && !edited && self.ends_in_mark(last.end)) {
+            self.splices.insert(last.end, " null");
+        }
         let pad = match items.first() {
             Some(first) if open == '{' && self.text[node.start + 1..first.start] == *" " => " ",
             _ => "",

@@ -23,13 +23,15 @@ impl Editor<'_> {
             Kind::Scalar { style, .. } => *style,
             _ => Quoting::Plain,
         };
-        let is_empty = matches!(&node.kind, Kind::Scalar { style: Quoting::Empty, .. });
-        if let Parent::Flow | Parent::FlowBare = parent {
+        let is_empty = self.is_empty(id);
+        if let Parent::Flow | Parent::FlowBare { .. } = parent {
             let text = inline(value, true, quoting);
-            let lead = match (is_empty, parent) {
-                (true, Parent::FlowBare) => ": ",
-                (true, _) => " ",
-                _ if touches_properties(node) => " ",
+            let lead = match parent {
+                Parent::FlowBare { .. } if self.ends_in_mark(node.start) => " null: ",
+                // A colon would become a part of the anchor or tag.
+                Parent::FlowBare { key } if self.is_empty(key) => " : ",
+                Parent::FlowBare { .. } => ": ",
+                _ if is_empty || touches_properties(node) => " ",
                 _ => "",
             };
             self.splices.replace(node.start..node.end, format!("{lead}{text}"));
@@ -58,6 +60,10 @@ impl Editor<'_> {
         self.style.text_blocks = true;
         self.splices.replace(start..end, with_eol(text, self.eol));
         Ok(())
+    }
+
+    fn is_empty(&self, id: Id) -> bool {
+        matches!(self.get(id).kind, Kind::Scalar { style: Quoting::Empty, .. })
     }
 
     /// A value in a block collection: where it begins, and its text.
@@ -99,7 +105,7 @@ impl Editor<'_> {
         };
         let line = line_start(self.text, node.start);
         let bare = node.props_end == node.from;
-        if bare && matches!(&node.kind, Kind::Scalar { style: Quoting::Empty, .. }) {
+        if bare && self.is_empty(id) {
             return (node.start, self.behind_comments(node.end, &text));
         }
         if line >= node.props_end && self.text[line..node.start].trim().is_empty() {

@@ -342,7 +342,8 @@ impl Locator<'_> {
         for entry in &mut entries {
             at = skip_trivia_and(self.text, at, if flow { b',' } else { 0 });
             entry.start = at;
-            entry.explicit = self.text[at..].starts_with("? ") || self.text[at..].starts_with("?\n");
+            let behind = self.text[at..].strip_prefix('?');
+            entry.explicit = behind.is_some_and(|text| text.is_empty() || text.starts_with(char::is_whitespace));
             if entry.explicit {
                 at += 1;
             }
