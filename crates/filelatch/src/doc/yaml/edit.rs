@@ -189,15 +189,7 @@ impl<'s> Editor<'s> {
             return Ok(());
         }
         if bare {
-            let fields: Vec<String> = added.iter().map(|(name, value)| flow_entry(name, value)).collect();
-            if gone.contains(&true) {
-                self.splices.replace(node.start..node.end, format!("{{{}}}", fields.join(", ")));
-            } else {
-                self.splices.insert_first(node.start, "{");
-                // A mark without anything behind it is one only before white space.
-                let gap = if self.text[..node.end].ends_with(['?', ':']) { " " } else { "" };
-                self.splices.insert(node.end, format!("{gap}, {}}}", fields.join(", ")));
-            }
+            self.put_in_braces(node, &added, gone.contains(&true));
             return Ok(());
         }
         if flow {
@@ -236,6 +228,19 @@ impl<'s> Editor<'s> {
             self.splices.insert(at, with_eol(line, self.eol));
         }
         Ok(())
+    }
+
+    /// A pair without braces gets them, for its new fields or instead of what it was.
+    fn put_in_braces(&mut self, node: &Node, added: &[(String, &Value)], is_gone: bool) {
+        let fields: Vec<String> = added.iter().map(|(name, value)| flow_entry(name, value)).collect();
+        if is_gone {
+            self.splices.replace(node.start..node.end, format!("{{{}}}", fields.join(", ")));
+            return;
+        }
+        self.splices.insert_first(node.start, "{");
+        // A mark without anything behind it is one only before white space.
+        let gap = if self.text[..node.end].ends_with(['?', ':']) { " " } else { "" };
+        self.splices.insert(node.end, format!("{gap}, {}}}", fields.join(", ")));
     }
 
     /// A key as it is spelled, tag included, or a spelling of its text.
