@@ -22,7 +22,6 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,8 +89,8 @@ impl Inotify {
         let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map_err(no_instance)?;
         let end = retry(|| eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK))?;
         let shared = Arc::new(Shared { queue, end, over: AtomicBool::new(false), watches: Mutex::default() });
-        let work = Arc::clone(&shared);
-        let thread = Builder::new().name("filelatch-events".to_owned()).spawn(move || work.listen(&tell))?;
+        let (work, tell) = (Arc::clone(&shared), super::safe(tell));
+        let thread = Builder::new().name("filelatch-events".to_owned()).spawn(move || work.listen(&*tell))?;
         Ok(Inotify { shared, thread: Some(thread), owner: pid() })
     }
 
@@ -206,9 +205,7 @@ impl Shared {
     }
 
     /// The thread.
-    fn listen(&self, tell: &Tell) {
-        // Who panics while being told has missed this hint; the next one is not to be missed by others.
-        let tell = |hint| drop(catch_unwind(AssertUnwindSafe(|| tell(hint))));
+    fn listen(&self, tell: &dyn Fn(Hint)) {
         let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
         let mut reader = inotify::Reader::new(&self.queue, &mut buffer);
         loop {
@@ -224,7 +221,7 @@ impl Shared {
                 match reader.next() {
                     Ok(event) => {
                         let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
-                        self.translate(event.wd(), event.events(), name, &tell);
+                        self.translate(event.wd(), event.events(), name, tell);
                     }
                     Err(Errno::INTR) => {}
                     Err(Errno::AGAIN) => break,
@@ -239,7 +236,7 @@ impl Shared {
     }
 
     /// Tells what one event means.
-    fn translate(&self, descriptor: i32, event: ReadFlags, name: Option<&OsStr>, tell: &impl Fn(Hint)) {
+    fn translate(&self, descriptor: i32, event: ReadFlags, name: Option<&OsStr>, tell: &dyn Fn(Hint)) {
         if event.contains(ReadFlags::QUEUE_OVERFLOW) {
             return tell(Hint::Lost);
         }

@@ -61,7 +61,7 @@ pub(super) enum Purpose {
     Remove,
 }
 
-fn check(ok: i32) -> io::Result<()> {
+pub(super) fn check(ok: i32) -> io::Result<()> {
     if ok == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 

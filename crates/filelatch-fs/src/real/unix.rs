@@ -146,6 +146,11 @@ impl Fs for RealFs {
         Ok(None)
     }
 
+    #[cfg(all(feature = "events", target_os = "macos"))]
+    fn events(&self, tell: crate::events::Tell) -> io::Result<Box<dyn crate::events::Events>> {
+        Ok(Box::new(super::fsevents::FsEvents::new(tell)))
+    }
+
     #[cfg(all(feature = "events", target_os = "linux"))]
     fn events(&self, tell: crate::events::Tell) -> io::Result<Box<dyn crate::events::Events>> {
         Ok(Box::new(super::inotify::Inotify::new(tell)?))

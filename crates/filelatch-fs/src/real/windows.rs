@@ -107,7 +107,7 @@ fn is_in_the_way(error: &io::Error) -> bool {
 }
 
 /// "Not supported" has several numbers.
-fn unify(error: io::Error) -> io::Error {
+pub(super) fn unify(error: io::Error) -> io::Error {
     if raw_windows::is_unsupported(&error) { io::Error::new(io::ErrorKind::Unsupported, error) } else { error }
 }
 
@@ -121,7 +121,7 @@ fn units(name: &OsStr) -> io::Result<Vec<u16>> {
     Ok(units)
 }
 
-fn id_of(info: &BY_HANDLE_FILE_INFORMATION) -> FileId {
+pub(super) fn id_of(info: &BY_HANDLE_FILE_INFORMATION) -> FileId {
     FileId {
         dev: u64::from(info.dwVolumeSerialNumber),
         ino: u64::from(info.nFileIndexHigh) << 32 | u64::from(info.nFileIndexLow),
@@ -217,6 +217,11 @@ impl Fs for RealFs {
 
     fn lock_table(&self, _file: FileId) -> io::Result<Option<LockTable>> {
         Ok(None)
+    }
+
+    #[cfg(feature = "events")]
+    fn events(&self, tell: crate::events::Tell) -> io::Result<Box<dyn crate::events::Events>> {
+        Ok(Box::new(super::windows_events::DirectoryChanges::new(tell)))
     }
 }
 

@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStringExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -267,7 +268,7 @@ fn inert_after_a_fork_alone() {
     // SAFETY: the other threads of this process (this test runs alone) wait, and hold no lock that the child needs.
     let child = unsafe { libc::fork() };
     if child == 0 {
-        let fine = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let fine = catch_unwind(AssertUnwindSafe(|| {
             let inherited = source.take().unwrap();
             assert_eq!(inherited.add(dir.path()).unwrap_err().kind(), io::ErrorKind::Unsupported);
             inherited.remove(dir.path());
