@@ -69,6 +69,14 @@ fn an_entry_of_both_stands_once() {
     clean("CHANGELOG.md", CHANGELOG, &ours, &theirs, &both);
 }
 
+/// MERGE-1: an entry that a side inserted more than once stands as often as there, whoever is ours.
+#[test]
+fn an_entry_of_both_that_one_has_twice() {
+    clean("a.txt", "", "a\nx\na\nx", "a\ny\n", "a\nx\na\nx\ny\n");
+    clean("a.txt", "", "a\ny\n", "a\nx\na\nx", "a\ny\nx\na\nx");
+    clean("a.txt", "", "a\ny\nz\n", "y\na\nx\n", "a\ny\nz\nx\n");
+}
+
 /// MERGE-2: new sections of both; a heading that both made does not double, and its entries come together.
 #[test]
 fn sections_at_one_place_are_joined() {

@@ -15,11 +15,12 @@ pub(super) fn holds(merged: &[u8], base: &[u8], sides: [&[u8]; 2], mixed: &HashS
 
 fn holds_additions(merged: &[u8], base: &[u8], sides: [&[u8]; 2], mixed: &HashSet<Vec<u8>>) -> bool {
     let base = counts(base);
-    let merged: HashSet<&[u8]> = split(merged).map(<[u8]>::trim_ascii).collect();
+    let merged = counts(merged);
+    let number = |counts: &HashMap<&[u8], usize>, line: &[u8]| counts.get(line).copied().unwrap_or_default();
     sides.into_iter().all(|side| {
         counts(side).into_iter().all(|(line, count)| {
-            let added = count > base.get(line).copied().unwrap_or_default();
-            !added || merged.contains(line) || mixed.contains(line)
+            let added = count.saturating_sub(number(&base, line));
+            added <= number(&merged, line) || mixed.contains(line)
         })
     })
 }
@@ -68,6 +69,8 @@ mod tests {
         assert!(is_held("a\nb\nc\n", "a\n", "a\nb\n", "a\n c\n", &[]));
         assert!(!is_held("a\nb\n", "a\n", "a\nb\n", "a\nc\n", &[]));
         assert!(is_held("a\nb\n", "a\n", "a\nb\n", "a\nc\n", &["c"]));
+        assert!(is_held("b\na\nb\n", "a\n", "b\na\nb\n", "a\nb\n", &[]));
+        assert!(!is_held("a\nb\n", "a\n", "b\na\nb\n", "a\nb\n", &[]));
     }
 
     /// MERGE-1: nor does one that leaves open what was closed, or has a row of another length.

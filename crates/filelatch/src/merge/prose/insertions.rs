@@ -1,7 +1,7 @@
 //! What both sides inserted at one place.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::Around;
 use super::lines::{bullet, definition, indentation, is_blank, is_closed, is_table_row};
@@ -185,14 +185,27 @@ fn entries<'u, 't>(
     {
         return Some(sorted);
     }
-    let mut merged: Units<'u, 't> = Vec::new();
-    let mut done = (0, 0);
-    for change in diff(&our_texts, &their_texts, Algorithm::Myers) {
-        merged.extend(&ours[done.0..change.before.end]);
-        merged.extend(theirs[change.after.clone()].iter().filter(|unit| !shared.contains(&unit.text[..])));
-        done = (change.before.end, change.after.end);
+    let changes = diff(&our_texts, &their_texts, Algorithm::Myers);
+    // What ours has at another place; of entries that a side has more than once, as many as the side with more.
+    let mut elsewhere: HashMap<&[u8], usize> = HashMap::new();
+    for text in changes.iter().flat_map(|change| &our_texts[change.before.clone()]) {
+        *elsewhere.entry(text).or_default() += 1;
     }
-    merged.extend(&ours[done.0..]);
+    let mut is_missing = |unit: &&Unit<'_>| match elsewhere.get_mut(&unit.text[..]) {
+        Some(left) if *left > 0 => {
+            *left -= 1;
+            false
+        }
+        _ => true,
+    };
+    let mut merged: Units<'u, 't> = Vec::new();
+    let mut done = 0;
+    for change in &changes {
+        merged.extend(&ours[done..change.before.end]);
+        merged.extend(theirs[change.after.clone()].iter().filter(&mut is_missing));
+        done = change.before.end;
+    }
+    merged.extend(&ours[done..]);
     Some(merged)
 }
 
