@@ -83,7 +83,7 @@ pub(crate) struct Dirs(Mutex<VecDeque<(PathBuf, Arc<dyn FsDir>)>>);
 
 impl Dirs {
     /// Opens a directory by its canonical path.
-    fn open(&self, fs: &dyn Fs, spelled: &Path) -> io::Result<Arc<dyn FsDir>> {
+    pub(crate) fn open(&self, fs: &dyn Fs, spelled: &Path) -> io::Result<Arc<dyn FsDir>> {
         let known = locked(&self.0).iter().find(|(path, _)| path == spelled).map(|(_, dir)| Arc::clone(dir));
         if let Some(dir) = known {
             // The spelling still leads to it, and it still has the path that it was opened by.

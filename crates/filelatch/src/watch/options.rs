@@ -15,24 +15,39 @@ const HASH_LIMIT: u64 = 256 << 20;
 /// Reports that are kept for readers.
 const KEPT: usize = 65_536;
 
-/// How long a file is left alone before it is looked at: an editor's save is several calls, and is to be one change.
+/// How long a file is left alone before it is looked at: an editor's save is several calls, and is to be one change. Each time counts from
+/// the last that was heard of the file; what is heard of others plays no part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settle {
     /// After a file was moved to its name or closed by its writer: it is whole.
     pub whole: Duration,
-    /// After a write to a file that is still open, or about whose closing the system says nothing.
+    /// After a name has come to be: whoever created it is about to write, and will close it.
+    pub created: Duration,
+    /// After a write to a file that is still open, where the system tells when it is closed.
+    pub open: Duration,
+    /// After a write, where the system says nothing of closing.
     pub written: Duration,
     /// After a name has gone: editors move the old file away before the new one comes.
     pub gone: Duration,
     /// A file that never comes to rest is looked at so often.
     pub longest: Duration,
+    /// And so often if somebody keeps it open and goes on writing.
+    pub longest_open: Duration,
 }
 
 impl Default for Settle {
-    /// 2 ms, 20 ms, 50 ms, 250 ms.
+    /// 1 ms, 3 ms, 50 ms, 10 ms, 10 ms; 100 ms and 250 ms.
     fn default() -> Self {
         let ms = Duration::from_millis;
-        Settle { whole: ms(2), written: ms(20), gone: ms(50), longest: ms(250) }
+        Settle {
+            whole: ms(1),
+            created: ms(3),
+            open: ms(50),
+            written: ms(10),
+            gone: ms(10),
+            longest: ms(100),
+            longest_open: ms(250),
+        }
     }
 }
 

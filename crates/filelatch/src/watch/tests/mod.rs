@@ -1,0 +1,6 @@
+//! The tracker on a simulated file system: foreign programs act, hints are handed over by the test, or are not.
+
+mod basics;
+mod dances;
+mod renames;
+mod world;
