@@ -303,3 +303,14 @@ fn rules_by_pointer() {
     options.rules.lists[0].0 = "/list".to_owned();
     assert!(!merge(top.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &options).is_clean());
 }
+
+/// MERGE-1: a text that is no tree is told of by its first trouble, each time.
+#[test]
+fn the_first_trouble_is_told() {
+    let base = "[[a]]\n[[b]]\n[[a]]\n[[b]]\n";
+    let tell = || run(base, &format!("{base}x = 1\n"), &format!("{base}x = 2\n")).fallback().map(ToString::to_string);
+    for _ in 0..20 {
+        let told = tell().expect("it is merged as lines");
+        assert!(told.contains("`[[a]]`"), "{told}");
+    }
+}

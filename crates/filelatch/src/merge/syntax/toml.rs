@@ -40,7 +40,9 @@ pub(in crate::merge) fn tree(document: &str) -> Result<Tree, NoTree> {
     let (nodes, apart) = {
         let mut builder = Builder::new(&text);
         builder.document()?;
-        let apart = builder.runs.into_values().filter(|runs| runs.len() > 1).collect::<Vec<_>>();
+        let mut apart = builder.runs.into_values().filter(|runs| runs.len() > 1).collect::<Vec<_>>();
+        // What is said of them, and done, does not depend on chance.
+        apart.sort_unstable();
         (builder.nodes, apart)
     };
     if apart.is_empty() {
