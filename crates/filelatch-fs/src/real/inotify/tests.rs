@@ -27,10 +27,16 @@ fn next(told: &Receiver<Hint>) -> Hint {
     told.recv_timeout(Duration::from_secs(60)).expect("a hint comes")
 }
 
-/// How many watches the kernel has for a source.
-fn watches(source: &Inotify) -> usize {
+/// The watches that the kernel has for a source: what each asks for.
+fn masks(source: &Inotify) -> Vec<WatchFlags> {
     let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", source.shared.queue.as_raw_fd())).unwrap();
-    info.lines().filter(|line| line.starts_with("inotify ")).count()
+    let mask = |line: &str| u32::from_str_radix(line.split_once(" mask:")?.1.split(' ').next()?, 16).ok();
+    let lines = info.lines().filter(|line| line.starts_with("inotify "));
+    lines.map(|line| WatchFlags::from_bits_retain(mask(line).expect(line))).collect()
+}
+
+fn watches(source: &Inotify) -> usize {
+    masks(source).len()
 }
 
 /// Runs one of the tests below that are marked `ignore`, alone in a process of its own.
@@ -50,6 +56,9 @@ fn reading_tells_nothing() {
     }
     let (source, told) = source();
     source.add(dir.path()).unwrap();
+    let reading = WatchFlags::OPEN | WatchFlags::ACCESS | WatchFlags::CLOSE_NOWRITE;
+    let [asked] = masks(&source)[..] else { panic!("one watch") };
+    assert!(asked.contains(WatchFlags::CLOSE_WRITE) && !asked.intersects(reading), "{asked:?}");
     for n in 0..50 {
         assert_eq!(content(&dir, &n.to_string()), b"text");
     }

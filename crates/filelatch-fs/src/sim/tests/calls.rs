@@ -239,3 +239,22 @@ fn threads_share_it() {
     assert_eq!(fs.calls(), total.into_inner());
     assert_eq!(fs.foreign().names("/").unwrap().len(), 201);
 }
+
+/// SERVE-6: a test says who is inside a directory; who has ended is in none.
+#[test]
+fn processes_in_a_directory() {
+    let host = SimHost::new(1);
+    for (pid, dir) in [(7, "/a"), (8, "/a/b"), (9, "/ab")] {
+        host.start_process(pid);
+        host.set_place(pid, "editor", dir);
+    }
+    let inside = |dir: &str| -> Vec<u32> {
+        let found = host.processes_in(dir.as_ref()).unwrap().unwrap();
+        assert!(found.iter().all(|process| process.program.as_deref() == Some("editor")));
+        found.iter().map(|process| process.pid).collect()
+    };
+    assert_eq!((inside("/a"), inside("/a/b")), (vec![7, 8], vec![8]));
+    host.end_process(7);
+    assert_eq!(inside("/a"), [8]);
+    assert!(host.rebooted().processes_in("/".as_ref()).unwrap().unwrap().is_empty());
+}

@@ -193,6 +193,19 @@ fn watching_fails_as_ordered() {
     fs.fail_verb(Verb::AddWatch, ErrorKind::StorageFull);
     assert_eq!(ear.events.add("/d".as_ref()).unwrap_err().kind(), ErrorKind::StorageFull);
 
+    // A watch ends with its directory, and makes room.
+    fs.heal();
+    fs.foreign().remove("/d/f").unwrap();
+    root(&fs).open_dir("d".as_ref()).unwrap().remove_dir("e".as_ref()).unwrap();
+    root(&fs).remove_dir("d".as_ref()).unwrap();
+    assert_eq!(ear.told().last(), Some(&at("/d", Happened::Gone)));
+    ear.events.add("/".as_ref()).unwrap();
+
+    // What is done and reported as failed is told.
+    fs.fail_verb(Verb::Rename, Fault::Late(ErrorKind::Other));
+    root(&fs).rename("f".as_ref(), "g".as_ref()).unwrap_err();
+    assert_eq!(ear.told(), [at("/f", Happened::Gone), at("/g", Happened::MovedIn)]);
+
     let mute = SimFs::new(Dials { events: Watching::Missing, ..Dials::default() });
     assert_eq!(mute.events(Arc::new(|_| ())).unwrap_err().kind(), ErrorKind::Unsupported);
 }
