@@ -112,6 +112,8 @@ pub mod fuzzing;
 mod guard;
 pub mod keep;
 pub mod lease;
+#[cfg(feature = "watch")]
+pub mod live;
 pub mod lock;
 pub mod merge;
 mod merge_path;

@@ -52,6 +52,11 @@ impl Snapshot {
         &self.path
     }
 
+    #[cfg(feature = "watch")]
+    pub(crate) fn into_content(self) -> Arc<Content> {
+        self.content
+    }
+
     /// The content.
     pub fn bytes(&self) -> &[u8] {
         &self.content.bytes

@@ -42,27 +42,43 @@ pub(crate) fn of(
     found: &Found<'_>,
     has_xattrs: impl FnOnce() -> bool,
 ) -> Origin {
-    let mark = found.mark.filter(|mark| mark.is_of(found.version));
-    let is_own = match (own.knows(found.id, found.version, found.look), mark) {
-        (Known::No, _) | (Known::Marked, None) => false,
-        (_, Some(mark)) => mark.session == short_session(&parts.session),
-        (Known::Unmarked, None) => true,
+    let author = match found.mark {
+        Some(mark) if mark.is_of(found.version) => {
+            let author = Author::Session(mark.session.clone());
+            match workspace {
+                Some(workspace) => workspace.resolve(parts, author),
+                None => author,
+            }
+        }
+        Some(_) => Author::External,
+        None if has_xattrs() => Author::External,
+        None => Author::Unknown,
+    };
+    of_author(own, parts, found.look, found.id, found.version, &author)
+}
+
+/// As [`of`], for bytes whose author is known already.
+pub(crate) fn of_author(
+    own: &OwnWrites,
+    parts: &Parts,
+    look: Look,
+    id: &ResourceId,
+    version: &Version,
+    author: &Author,
+) -> Origin {
+    let is_own = match (own.knows(id, version, look), author) {
+        (Known::No, _) | (Known::Marked, Author::External | Author::Unknown) => false,
+        (_, Author::Session(name)) => short_session(name) == short_session(&parts.session),
+        (Known::Unmarked, _) => true,
     };
     if is_own {
         return Origin::Own;
     }
-    own.displaced(found.id, found.look);
-    match mark {
-        Some(mark) => {
-            let author = Author::Session(mark.session.clone());
-            let named = workspace.map_or_else(|| author.clone(), |workspace| workspace.resolve(parts, author.clone()));
-            match named {
-                Author::Session(name) => Origin::Session(name),
-                Author::External | Author::Unknown => Origin::External,
-            }
-        }
-        None if found.mark.is_some() || has_xattrs() => Origin::External,
-        None => Origin::Unknown,
+    own.displaced(id, look);
+    match author {
+        Author::Session(name) => Origin::Session(name.clone()),
+        Author::External => Origin::External,
+        Author::Unknown => Origin::Unknown,
     }
 }
 

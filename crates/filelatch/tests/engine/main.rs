@@ -35,6 +35,9 @@ mod lease_sweeps;
 #[cfg(test)]
 mod leases;
 #[cfg(test)]
+#[cfg(feature = "watch")]
+mod live;
+#[cfg(test)]
 #[cfg(target_os = "linux")]
 mod lock_files;
 #[cfg(test)]

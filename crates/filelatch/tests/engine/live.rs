@@ -1,0 +1,434 @@
+//! Live documents: on a simulated disk, and several of them at one file.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use filelatch::live::{Live, LiveChange, LiveEvent, LiveOptions, LiveState};
+use filelatch::watch::Origin;
+use filelatch::{Error, Expect, Filelatch, Outcome, Policy, Resolution, Strategy, Version, WriteOptions};
+use filelatch_fs::sim::{Dials, SimFs, Verb};
+
+fn engine(fs: &SimFs, session: &str) -> Filelatch {
+    let host = Arc::new(fs.host());
+    Filelatch::builder().fs(fs.as_fs()).host(host).session(session).without_workspaces().build()
+}
+
+fn open(fs: &SimFs, session: &str, path: &str) -> Live {
+    engine(fs, session).live_unheard(path, &LiveOptions::new()).unwrap()
+}
+
+fn events(live: &mut Live) -> Vec<LiveEvent> {
+    std::iter::from_fn(|| live.take_event()).collect()
+}
+
+fn words(live: &mut Live) -> Vec<&'static str> {
+    events(live).iter().map(|event| event.what.word()).collect()
+}
+
+fn on_disk(fs: &SimFs, path: &str) -> String {
+    String::from_utf8(fs.foreign().read(path).unwrap()).unwrap()
+}
+
+const SAVE: fn() -> WriteOptions<'static> = WriteOptions::new;
+
+/// WATCH-3: a draft is brought together with what others wrote, and saved over nothing that was not seen.
+#[test]
+fn a_draft_meets_other_writers() {
+    for dials in Dials::usual() {
+        let fs = SimFs::new(dials);
+        fs.foreign().create("/a.json", b"{\n  \"a\": 1,\n  \"b\": 1,\n  \"c\": 1\n}\n").unwrap();
+        let mut live = open(&fs, "me", "/a.json");
+        assert_eq!((live.state(), words(&mut live)), (LiveState::Clean, vec![]));
+        live.edit(|text| String::from_utf8_lossy(text).replace("\"a\": 1", "\"a\": 2").into_bytes());
+        fs.foreign().replace("/a.json", b"{\n  \"a\": 1,\n  \"b\": 2,\n  \"c\": 1\n}\n").unwrap();
+        live.refresh();
+        let merged = "{\n  \"a\": 2,\n  \"b\": 2,\n  \"c\": 1\n}\n";
+        assert_eq!((words(&mut live), live.text()), (vec!["merged"], merged.as_bytes()), "{dials:?}");
+        let saved = live.save(&SAVE()).unwrap();
+        assert_eq!((saved.outcome, saved.version), (Outcome::Written, Some(Version::of(merged.as_bytes()))));
+        assert_eq!(on_disk(&fs, "/a.json"), merged);
+        // Its own save is nothing new.
+        live.refresh();
+        assert_eq!((words(&mut live), live.state()), (vec!["saved"], LiveState::Clean));
+        // What was written since is merged by the save itself.
+        live.edit(|text| String::from_utf8_lossy(text).replace("\"a\": 2", "\"a\": 3").into_bytes());
+        let other = engine(&fs.process(), "them").file("/a.json").unwrap();
+        other.write(merged.replace("\"c\": 1", "\"c\": 3").as_bytes(), &SAVE()).unwrap();
+        let saved = live.save(&SAVE()).unwrap();
+        let both = "{\n  \"a\": 3,\n  \"b\": 2,\n  \"c\": 3\n}\n";
+        assert_eq!((saved.outcome, on_disk(&fs, "/a.json").as_str()), (Outcome::Merged, both));
+        let told = events(&mut live);
+        assert!(
+            matches!(
+                told[..],
+                [
+                    LiveEvent { what: LiveChange::Merged, .. },
+                    LiveEvent { what: LiveChange::Saved(Outcome::Merged), by: Origin::Own, .. }
+                ]
+            ),
+            "{told:?}"
+        );
+        let by = if dials.xattrs { Origin::Session("them".to_owned()) } else { Origin::Unknown };
+        assert_eq!(told[0].by, by);
+        assert_eq!(live.base_origin().unwrap().0, &Origin::Own);
+        // Nothing is to be written: it is made sure of all the same.
+        assert_eq!(live.save(&SAVE()).unwrap().outcome, Outcome::Unchanged);
+    }
+}
+
+/// WATCH-3: a save that meets what does not fit writes nothing, and says what is in the way; each decision has its way.
+#[test]
+fn a_save_meets_a_conflict() {
+    let meet = || {
+        let fs = SimFs::new(Dials::default());
+        fs.foreign().create("/a", b"one\n").unwrap();
+        let mut live = open(&fs, "me", "/a");
+        live.set_draft("mine\n");
+        engine(&fs.process(), "them").file("/a").unwrap().write(b"theirs\n", &SAVE()).unwrap();
+        let error = live.save(&SAVE()).unwrap_err();
+        let Error::Conflict(conflict) = &error else { panic!("{error}") };
+        assert_eq!(conflict.expected, Expect::Version(Version::of(b"one\n")));
+        assert_eq!(conflict.current, Some(Version::of(b"theirs\n")));
+        let text = error.to_string();
+        assert!(text.ends_with("; last written by them; both changed the same place"), "{text}");
+        assert_eq!(error.hints(), ["nothing was written"]);
+        assert_eq!((on_disk(&fs, "/a").as_str(), live.text()), ("theirs\n", &b"mine\n"[..]));
+        assert_eq!((words(&mut live), live.state()), (vec!["conflict"], LiveState::Conflict));
+        (fs, live)
+    };
+    for (how, wanted) in [
+        (Resolution::Mine, "mine\n"),
+        (Resolution::Theirs, "theirs\n"),
+        (Resolution::Content(b"both\n".to_vec()), "both\n"),
+    ] {
+        let (fs, mut live) = meet();
+        live.resolve(how).unwrap();
+        live.save(&SAVE()).unwrap();
+        assert_eq!((on_disk(&fs, "/a").as_str(), live.state()), (wanted, LiveState::Clean));
+    }
+    // Decided for the version that was seen: a newer one is not written over.
+    let (fs, mut live) = meet();
+    live.resolve(Resolution::Mine).unwrap();
+    fs.foreign().replace("/a", b"newer\n").unwrap();
+    assert_eq!(live.save(&SAVE()).unwrap_err().code(), "conflict");
+    assert_eq!(on_disk(&fs, "/a"), "newer\n");
+    // Unless that is what is wanted.
+    live.save(&SAVE().strategy(Strategy::LastWriteWins)).unwrap();
+    assert_eq!((on_disk(&fs, "/a").as_str(), live.state()), ("mine\n", LiveState::Clean));
+}
+
+/// WATCH-3: what a file's policy says of merges counts for its draft, and a strategy that does not merge has it looked at first.
+#[test]
+fn strategies() {
+    let fs = SimFs::new(Dials::default());
+    fs.foreign().create("/a", b"a\nb\nc\n").unwrap();
+    let mut policy = Policy::default();
+    policy.strategy = Strategy::FailFast;
+    let engine = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).defaults(policy).build();
+    let mut live = engine.live_unheard("/a", &LiveOptions::new()).unwrap();
+    for (strategy, refused) in
+        [(None, false), (Some(Strategy::Merge), false), (Some(Strategy::FailFast), true), (Some(Strategy::Queue), true)]
+    {
+        fs.foreign().replace("/a", b"a\nb\nc\n").unwrap();
+        live.refresh();
+        live.set_draft("A\nb\nc\n");
+        fs.foreign().replace("/a", b"a\nb\nC\n").unwrap();
+        let options = WriteOptions { strategy, ..SAVE() };
+        if refused {
+            assert_eq!(live.save(&options).unwrap_err().code(), "conflict");
+            assert_eq!((on_disk(&fs, "/a").as_str(), live.text()), ("a\nb\nC\n", &b"A\nb\nC\n"[..]));
+        }
+        live.save(&options).unwrap();
+        assert_eq!(on_disk(&fs, "/a"), "A\nb\nC\n");
+    }
+    // An expectation besides.
+    live.set_draft("x\n");
+    let error = live.save(&SAVE().expect(Expect::Version(Version::of(b"other")))).unwrap_err();
+    assert_eq!(error.code(), "conflict");
+    assert_eq!(on_disk(&fs, "/a"), "A\nb\nC\n");
+    live.save(&SAVE().expect(Expect::Version(Version::of(b"A\nb\nC\n")))).unwrap();
+}
+
+/// WATCH-3: a file that is removed keeps its text here, and is made anew when somebody says so, also in a directory that is another by now.
+#[test]
+fn gone_and_back() {
+    let fs = SimFs::new(Dials::default());
+    fs.foreign().create_dirs("/d").unwrap();
+    fs.foreign().create("/d/a", b"one\n").unwrap();
+    let mut live = open(&fs, "me", "/d/a");
+    live.set_draft("two\n");
+    fs.foreign().remove("/d/a").unwrap();
+    let error = live.save(&SAVE()).unwrap_err();
+    assert_eq!((error.code(), live.state(), live.text()), ("conflict", LiveState::Gone, &b"two\n"[..]));
+    assert!(error.to_string().contains("is gone") && error.hints()[0].contains("absent"), "{error}");
+    assert!(fs.foreign().read("/d/a").is_err());
+    live.save(&SAVE().expect(Expect::Absent)).unwrap();
+    assert_eq!(on_disk(&fs, "/d/a"), "two\n");
+    // The directory, too.
+    fs.foreign().rename("/d", "/e").unwrap();
+    live.refresh();
+    assert_eq!(live.state(), LiveState::Gone);
+    fs.foreign().create_dirs("/d").unwrap();
+    fs.foreign().create("/d/a", b"three\n").unwrap();
+    live.refresh();
+    assert_eq!((live.state(), live.text()), (LiveState::Clean, &b"three\n"[..]));
+    live.set_draft("four\n");
+    live.save(&SAVE()).unwrap();
+    assert_eq!((on_disk(&fs, "/d/a").as_str(), on_disk(&fs, "/e/a").as_str()), ("four\n", "two\n"));
+    assert_eq!(words(&mut live), ["gone", "saved", "gone", "reloaded", "saved"]);
+}
+
+/// WATCH-3: what can't be read for a while is said, and the draft is kept.
+#[test]
+fn unreadable() {
+    let fs = SimFs::new(Dials::default());
+    fs.foreign().create("/a", b"one\n").unwrap();
+    let mut live = open(&fs, "me", "/a");
+    live.set_draft("two\n");
+    fs.foreign().remove("/a").unwrap();
+    fs.foreign().create_dirs("/a").unwrap();
+    live.refresh();
+    assert_eq!((live.state(), live.error().unwrap().code()), (LiveState::Unreadable, "not-a-file"));
+    assert_eq!(live.save(&SAVE()).unwrap_err().code(), "not-a-file");
+    fs.foreign().rename("/a", "/b").unwrap();
+    fs.foreign().create("/a", b"one\n").unwrap();
+    live.refresh();
+    assert_eq!((live.state(), live.text()), (LiveState::Draft, &b"two\n"[..]));
+    assert_eq!(words(&mut live), ["unreadable", "back"]);
+}
+
+/// WATCH-3: a save that fails on the way leaves draft and file as they were; one that is visible but not durable is tried again.
+#[test]
+fn a_save_that_fails() {
+    let fs = SimFs::new(Dials::default());
+    fs.foreign().create("/a", b"one\n").unwrap();
+    let mut live = open(&fs, "me", "/a");
+    live.set_draft("two\n");
+    fs.fail_verb(Verb::Exchange, std::io::ErrorKind::PermissionDenied);
+    assert_eq!(live.save(&SAVE()).unwrap_err().code(), "permission-denied");
+    fs.heal();
+    live.refresh();
+    assert_eq!((live.state(), on_disk(&fs, "/a").as_str(), words(&mut live)), (LiveState::Draft, "one\n", vec![]));
+    fs.fail_verb(Verb::SyncDir, std::io::ErrorKind::Other);
+    assert_eq!(live.save(&SAVE()).unwrap_err().code(), "published-not-durable");
+    fs.heal();
+    live.refresh();
+    assert_eq!((live.state(), words(&mut live)), (LiveState::Clean, vec!["agreed"]));
+    let calls = fs.trace_calls().len();
+    assert_eq!(live.save(&SAVE()).unwrap().outcome, Outcome::Unchanged);
+    assert!(fs.trace_calls()[calls..].iter().any(|call| call.verb == Verb::SyncDir), "made durable");
+}
+
+/// WATCH-3: a foreign program that writes at the very moment of a save is merged, too, whenever that is.
+#[test]
+fn a_program_without_locks() {
+    let before = SimFs::new(Dials::default());
+    let run = |fs: &SimFs| {
+        fs.foreign().create("/a", b"a\nb\nc\n").unwrap();
+        let mut live = open(fs, "me", "/a");
+        live.edit(|text| String::from_utf8_lossy(text).replace('a', "A").into_bytes());
+        (live.save(&SAVE()), live)
+    };
+    run(&before).0.unwrap();
+    let calls = before.calls();
+    assert!(calls > 10);
+    for number in 0..calls {
+        let fs = SimFs::new(Dials::default());
+        fs.on_call(number, |fs| drop(fs.foreign().replace("/a", b"a\nb\nC\n")));
+        let (saved, mut live) = run(&fs);
+        saved.unwrap();
+        live.refresh();
+        // Before it was read, or between, or after: nobody's line is missing.
+        live.save(&SAVE()).unwrap();
+        let (disk, seen) = (on_disk(&fs, "/a"), String::from_utf8_lossy(live.text()).into_owned());
+        assert_eq!(disk, seen, "at call {number}");
+        assert!(disk.contains('C'), "at call {number}: {disk}");
+        let replaced_after = disk == "a\nb\nC\n";
+        assert!(
+            disk == "A\nb\nC\n" || replaced_after && words(&mut live).contains(&"reloaded"),
+            "at call {number}: {disk}"
+        );
+    }
+}
+
+/// Small random numbers with a seed (splitmix64, Steele and others 2014).
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % sides as u64).unwrap()
+    }
+}
+
+/// A kind of document, and how its words are changed.
+#[derive(Clone, Copy, Debug)]
+enum Sort {
+    Lines,
+    Json,
+    Markdown,
+}
+
+impl Sort {
+    fn path(self) -> &'static str {
+        match self {
+            Sort::Lines => "/a.rs",
+            Sort::Json => "/a.json",
+            Sort::Markdown => "/a.md",
+        }
+    }
+
+    fn start(self) -> String {
+        match self {
+            Sort::Lines => ["zero\n", "one\n", "two\n", "three\n", "four\n", "five\n", "six\n"].concat(),
+            Sort::Json => {
+                let fields: Vec<_> = (0..6).map(|n| format!("  \"k{n}\": \"v{n}\"")).collect();
+                format!("{{\n{}\n}}\n", fields.join(",\n"))
+            }
+            Sort::Markdown => {
+                let parts = ["one", "two", "three", "four"];
+                parts.map(|n| format!("# Part {n}\n\nSome text of part {n}, by nobody.\n\n")).concat()
+            }
+        }
+    }
+
+    /// Puts a word that nobody has used somewhere, and perhaps removes others.
+    fn change(self, text: &str, word: &str, dice: &mut Dice) -> String {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        match self {
+            Sort::Lines => {
+                let at = dice.roll(lines.len() + 1);
+                if at < lines.len() && dice.roll(2) == 0 {
+                    lines[at] = word.to_owned();
+                } else {
+                    lines.insert(at, word.to_owned());
+                }
+            }
+            Sort::Json => {
+                let fields: Vec<_> = (0..lines.len()).filter(|i| lines[*i].starts_with("  \"")).collect();
+                let at = fields[dice.roll(fields.len())];
+                let (key, rest) = lines[at].split_once(": ").unwrap();
+                let comma = if rest.ends_with(',') { "," } else { "" };
+                let added = format!("  \"n{word}\": \"{word}\"{comma}");
+                if dice.roll(3) == 0 {
+                    let key = format!("{key}: {}", rest.trim_end_matches(','));
+                    lines[at] = format!("{key},");
+                    lines.insert(at + 1, added);
+                } else {
+                    lines[at] = format!("{key}: \"{word}\"{comma}");
+                }
+            }
+            Sort::Markdown => {
+                let at = dice.roll(lines.len());
+                if lines[at].is_empty() {
+                    lines.splice(at..=at, [String::new(), format!("A sentence, {word}."), String::new()]);
+                } else {
+                    lines[at] = format!("{} {word}", lines[at]);
+                }
+            }
+        }
+        lines.iter().flat_map(|line| [line, "\n"]).collect()
+    }
+}
+
+/// Words that were put in by somebody.
+fn put_in(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric();
+    let words = text.split(|c| !is_part(c)).filter_map(|word| word.strip_prefix('n').or(Some(word)));
+    words.filter(|word| word.starts_with('w') && word[1..].parse::<u32>().is_ok()).map(str::to_owned).collect()
+}
+
+/// WATCH-3: two people and a program without manners at one file, in any order of typing, saving, looking, deciding: each word that was put in and
+/// saved is on disk for as long as nobody who had seen it took it out, and each that was not saved is where its writer finds it.
+#[test]
+fn nothing_disappears() {
+    for sort in [Sort::Lines, Sort::Json, Sort::Markdown] {
+        let (mut merged, mut conflicts, mut undone) = (0, 0, 0);
+        for seed in 0..if super::support::is_full() { 2000 } else { 40 } {
+            let mut dice = Dice(seed);
+            let fs = SimFs::new(Dials { xattrs: dice.roll(2) == 0, ..Dials::default() });
+            fs.foreign().create(sort.path(), sort.start().as_bytes()).unwrap();
+            let processes = [fs.process(), fs.process()];
+            let mut lives = [0, 1].map(|i| open(&processes[i], ["ann", "ben"][i], sort.path()));
+            // By whoever saw it and took it out.
+            let mut retired = BTreeSet::new();
+            let mut saved = BTreeSet::new();
+            let mut unsaved = [BTreeSet::new(), BTreeSet::new()];
+            let mut trail = Vec::new();
+            for number in 0..40 {
+                let who = dice.roll(2);
+                let (live, own) = (&mut lives[who], &mut unsaved[who]);
+                let word = format!("w{number}");
+                let text = |live: &Live| String::from_utf8(live.text().to_vec()).unwrap();
+                let call = dice.roll(12);
+                trail.push((who, call));
+                match call {
+                    0..=3 => {
+                        let before = text(live);
+                        let after = sort.change(&before, &word, &mut dice);
+                        for out in put_in(&before).difference(&put_in(&after)) {
+                            own.remove(out);
+                            retired.insert(out.clone());
+                        }
+                        live.set_draft(after);
+                        own.insert(word);
+                    }
+                    4..=6 => match live.save(&SAVE()) {
+                        Ok(_) => {
+                            assert!(own.is_subset(&put_in(&text(live))), "{sort:?} {seed} {trail:?}");
+                            saved.append(own);
+                        }
+                        Err(e) => {
+                            assert_eq!(e.code(), "conflict", "{e}");
+                            assert_eq!(live.state(), LiveState::Conflict);
+                        }
+                    },
+                    7 | 8 => live.refresh(),
+                    9 => {
+                        // Whoever does not look, and writes what he has just read.
+                        let before = on_disk(&fs, sort.path());
+                        let after = sort.change(&before, &word, &mut dice);
+                        retired.extend(put_in(&before).difference(&put_in(&after)).cloned());
+                        fs.foreign().replace(sort.path(), after.as_bytes()).unwrap();
+                        saved.insert(word);
+                    }
+                    10 => {
+                        let Some(conflict) = live.conflict() else { continue };
+                        conflicts += 1;
+                        let theirs = put_in(std::str::from_utf8(conflict.theirs()).unwrap());
+                        let mine = put_in(&text(live));
+                        if dice.roll(2) == 0 {
+                            live.resolve(Resolution::Mine).unwrap();
+                            retired.extend(theirs.difference(&mine).cloned());
+                        } else {
+                            live.resolve(Resolution::Theirs).unwrap();
+                            for out in mine.difference(&theirs) {
+                                own.remove(out);
+                                retired.insert(out.clone());
+                            }
+                        }
+                    }
+                    _ => {
+                        undone += usize::from(live.undo_merge());
+                    }
+                }
+                merged +=
+                    events(&mut lives[who]).iter().filter(|event| matches!(event.what, LiveChange::Merged)).count();
+                let there = put_in(&on_disk(&fs, sort.path()));
+                let missing: Vec<_> =
+                    saved.iter().filter(|word| !there.contains(*word) && !retired.contains(*word)).collect();
+                assert!(missing.is_empty(), "{sort:?} {seed}: {missing:?} after {trail:?}");
+                for (live, own) in lives.iter().zip(&unsaved) {
+                    let has = put_in(std::str::from_utf8(live.text()).unwrap());
+                    let missing: Vec<_> =
+                        own.iter().filter(|word| !has.contains(*word) && !retired.contains(*word)).collect();
+                    assert!(missing.is_empty(), "{sort:?} {seed}: {missing:?} after {trail:?}: {live:?}");
+                }
+            }
+        }
+        assert!(merged > 30 && conflicts > 5 && undone > 0, "{sort:?}: {merged} {conflicts} {undone}");
+    }
+}
