@@ -7,8 +7,8 @@
 //! # What is told
 //! - `MODIFIED` is [`Happened::Written`], though it may be attributes; of a directory it says that entries came or went.
 //! - A file that comes from elsewhere is [`Happened::Created`]; [`Happened::MovedIn`] is a rename within a directory.
-//! - The system may call an entry by its short name (`LONGNA~1.TXT`). That is made long while the entry is there; when it is not, the
-//!   directory that it was in is told too, since nobody can say whose short name it was.
+//! - The system may call an entry by its short name (`LONGNA~1.TXT`). That is made long while the entry is there. When such a name is
+//!   gone, nobody can say whose it was: [`Hint::Lost`].
 //! - A directory that was added and is removed is told; one that is renamed is not, and its watch goes with it, by the old path,
 //!   until the path is added again.
 
@@ -146,10 +146,10 @@ fn translate(action: u32, path: PathBuf, tell: &Tell) {
     {
         return tell(Hint::At { path, what });
     }
-    if let Some(parent) = path.parent() {
-        tell(Hint::At { path: parent.to_owned(), what: Happened::Other });
-    }
     tell(Hint::At { path, what });
+    if what == Happened::Gone {
+        tell(Hint::Lost);
+    }
 }
 
 /// Short names have at most eight characters, a `~` and a digit among them, and an extension of at most three.
@@ -285,7 +285,7 @@ mod tests {
         assert_eq!(Arc::strong_count(&tell), 1);
     }
 
-    /// WATCH-1: what may be a short name is looked up, and what can't be is told of its directory.
+    /// WATCH-1: what may be a short name is looked up; when it is gone, something else may be.
     #[test]
     fn short_names() {
         for (name, short) in
@@ -298,8 +298,12 @@ mod tests {
         let tell: Tell = Arc::new(move |hint| drop(sender.send(hint)));
         let gone = dir.path().join("GONEFI~1.TXT");
         translate(FILE_ACTION_REMOVED, gone.clone(), &tell);
-        let parent = Hint::At { path: dir.path().to_owned(), what: Happened::Other };
-        assert_eq!(told.recv().unwrap(), parent);
-        assert_eq!(told.recv().unwrap(), Hint::At { path: gone, what: Happened::Gone });
+        let heard = [told.recv().unwrap(), told.recv().unwrap()];
+        assert_eq!(heard, [Hint::At { path: gone, what: Happened::Gone }, Hint::Lost]);
+        put(&dir, "a~1", b"");
+        let there = Hint::At { path: dir.path().join("a~1"), what: Happened::Created };
+        translate(FILE_ACTION_ADDED, dir.path().join("a~1"), &tell);
+        drop(tell);
+        assert_eq!(told.iter().collect::<Vec<_>>(), [there]);
     }
 }
