@@ -12,6 +12,7 @@ use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
+use crate::args_session::Session;
 
 /// Many writers, one file, nothing lost: locks, atomic durable writes and lossless edits for files that several programs change.
 ///
@@ -57,6 +58,7 @@ pub(crate) enum Command {
     GitSetup(GitSetup),
     Edit(Edit),
     Conflicts(Conflicts),
+    Session(Session),
     Status(Status),
     Torture(Torture),
     Doctor(Doctor),
@@ -441,6 +443,7 @@ pub(crate) enum Page {
     GitSetup,
     Edit,
     Conflicts,
+    Session,
     Status,
     Torture,
     Doctor,

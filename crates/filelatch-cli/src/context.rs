@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filelatch::{Filelatch, Inherited, InheritedLease, LatchFile, LockOptions, Policy, Wait};
+use filelatch_git::GitHistory;
 
 use crate::args::{Global, Waiting};
-use crate::git_base::GitHistory;
 use crate::held::Held;
 use crate::render::CliError;
 use crate::waiting::WaitingLine;

@@ -504,6 +504,14 @@ impl Filelatch {
         Ok(Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)?.map(|workspace| workspace.root))
     }
 
+    /// Patterns of the files that each session in a git worktree gets a copy of (`[session] include`), as the workspace of a directory says.
+    pub fn session_include(&self, dir: impl AsRef<Path>) -> Result<Vec<String>> {
+        let dir = dir.as_ref();
+        let dir = self.inner.parts.fs.canonicalize(dir).map_err(|e| Error::io("find", dir, e))?;
+        let workspace = Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)?;
+        Ok(workspace.map(|workspace| workspace.policies.session.include).unwrap_or_default())
+    }
+
     /// How a file is merged: its kind, and the rules of its workspace.
     pub fn merge_options(&self, path: impl AsRef<Path>) -> Result<MergeOptions> {
         Ok(self.file(path)?.entry()?.merge_options())

@@ -25,6 +25,9 @@
 //! version = "higher"          # versions that both sides changed: "conflict" (default) or the higher one
 //! lists = { "/servers" = "key:host", "/tags" = "set" }   # what lists are, by JSON pointer
 //! conflict_style = "diff3"    # markers in stored conflicts: "merge" (default), "diff3", "zdiff3"
+//!
+//! [session]                   # sessions in git worktrees
+//! include = [".env", "config/local.*"]   # files that git does not track and that each session gets a copy of
 //! ```
 
 use std::collections::BTreeMap;
@@ -131,6 +134,16 @@ pub(crate) struct Policies {
     wait: Option<Wait>,
     keep: KeepRule,
     rules: Vec<Rule>,
+    pub(crate) session: RawSession,
+}
+
+/// What is said about sessions in git worktrees.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSession {
+    /// Patterns of files.
+    #[serde(default)]
+    pub(crate) include: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -156,6 +169,8 @@ struct RawConfig {
     keep_bytes: Option<Text<Size>>,
     #[serde(default)]
     policy: Vec<RawRule>,
+    #[serde(default)]
+    session: RawSession,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -341,6 +356,7 @@ impl Policies {
                 bytes: raw.keep_bytes.map(|t| t.0.0),
             },
             rules: rules.collect::<Result<_>>()?,
+            session: raw.session,
         })
     }
 

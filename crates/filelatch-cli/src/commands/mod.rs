@@ -16,6 +16,7 @@ mod read;
 mod restore;
 mod run;
 mod run_leased;
+mod session;
 mod status;
 mod torture;
 mod update;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::GitSetup(args) => git_setup::git_setup(&args, global.json),
         Command::Edit(args) => edit::edit(&context("filelatch edit"), &args),
         Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),
+        Command::Session(args) => session::session(&context("filelatch session"), &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),
         Command::Doctor(args) => return doctor::doctor(&context("filelatch doctor"), &args),
