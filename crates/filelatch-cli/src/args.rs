@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
+use crate::args_audit::Audit;
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
@@ -59,6 +60,7 @@ pub(crate) enum Command {
     Edit(Edit),
     Conflicts(Conflicts),
     Session(Session),
+    Audit(Audit),
     Status(Status),
     Torture(Torture),
     Doctor(Doctor),
@@ -444,6 +446,7 @@ pub(crate) enum Page {
     Edit,
     Conflicts,
     Session,
+    Audit,
     Status,
     Torture,
     Doctor,

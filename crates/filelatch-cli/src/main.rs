@@ -4,6 +4,7 @@
 //! completions; one renderer (`render`) for errors. Standard output is data, standard error is talk.
 
 mod args;
+mod args_audit;
 mod args_conflicts;
 mod args_keep;
 mod args_merge;

@@ -1,5 +1,6 @@
 //! One file for each command, named as the user types it.
 
+mod audit;
 mod completions;
 mod conflicts;
 mod diff;
@@ -54,6 +55,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Edit(args) => edit::edit(&context("filelatch edit"), &args),
         Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),
         Command::Session(args) => session::session(&context("filelatch session"), &args),
+        Command::Audit(args) => return audit::audit(&context("filelatch audit"), &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),
         Command::Doctor(args) => return doctor::doctor(&context("filelatch doctor"), &args),
