@@ -9,11 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
-use crate::args_audit::Audit;
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
-use crate::args_session::Session;
+use crate::args_watch::Watch;
 
 /// Many writers, one file, nothing lost: locks, atomic durable writes and lossless edits for files that several programs change.
 ///
@@ -59,9 +58,8 @@ pub(crate) enum Command {
     GitSetup(GitSetup),
     Edit(Edit),
     Conflicts(Conflicts),
-    Session(Session),
-    Audit(Audit),
     Status(Status),
+    Watch(Watch),
     Torture(Torture),
     Doctor(Doctor),
     #[command(hide = true)]
@@ -445,9 +443,8 @@ pub(crate) enum Page {
     GitSetup,
     Edit,
     Conflicts,
-    Session,
-    Audit,
     Status,
+    Watch,
     Torture,
     Doctor,
     Completions,

@@ -29,6 +29,14 @@ pub(crate) fn note(wished: &Arc<AtomicBool>) -> io::Result<()> {
     Ok(())
 }
 
+/// The first wish that this process ends is told to `heard`, on a thread of its own; a second one ends it at once.
+pub(crate) fn on_wish_to_end(heard: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    note(&Arc::default())?;
+    let wait = move || signals.forever().next().is_some().then(heard);
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
 /// From now on Ctrl-C and Ctrl-\\ end this process only while `ends` says so.
 pub(crate) fn end_if(ends: &Arc<AtomicBool>) -> io::Result<()> {
     for signal in [SIGINT, SIGQUIT] {

@@ -298,6 +298,31 @@ pub enum Error {
         message: String,
     },
 
+    /// A watch can be resumed in a workspace only, and the path is in none, or in one that belongs to another user.
+    #[error("a watch of `{}` cannot be resumed: it is in no workspace", path.display())]
+    NoWatchMemory {
+        /// What was to be watched.
+        path: PathBuf,
+    },
+
+    /// Changes of the path are not told, and looking again and again was not allowed ([`Polling::Never`](crate::watch::Polling::Never)).
+    #[error("changes of `{}` cannot be watched: {why}", path.display())]
+    NotWatchable {
+        /// What was to be watched.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+
+    /// It is not known that everything before the call was reported: it took longer than the call was to wait.
+    #[error("after {} it is not known whether all changes of `{}` were seen", seconds(*waited), path.display())]
+    NotInSync {
+        /// What is watched.
+        path: PathBuf,
+        /// How long the call waited.
+        waited: Duration,
+    },
+
     /// A glob that can't be understood.
     #[error("`{glob}` is not a glob: {problem}")]
     BadGlob {
@@ -454,7 +479,7 @@ impl Error {
             Error::Forked { .. } => "forked",
             Error::Unrecovered { .. } => "unrecovered",
             Error::Conflict(_) => "conflict",
-            Error::NoWorkspace { .. } => "no-workspace",
+            Error::NoWorkspace { .. } | Error::NoWatchMemory { .. } => "no-workspace",
             Error::NoSuchVersion { .. } => "no-such-version",
             Error::AmbiguousVersion { .. } => "ambiguous-version",
             Error::DamagedVersion { .. } => "damaged-version",
@@ -475,6 +500,8 @@ impl Error {
             Error::BatchFailed { code, .. } => code,
             Error::Config { .. } => "config",
             Error::BadGlob { .. } => "bad-glob",
+            Error::NotWatchable { .. } => "not-watchable",
+            Error::NotInSync { .. } => "not-in-sync",
             Error::Internal { .. } => "internal",
         }
     }
@@ -513,6 +540,9 @@ impl Error {
             | Error::PublishedNotDurable { path, .. }
             | Error::BatchFailed { path, .. }
             | Error::Config { path, .. }
+            | Error::NoWatchMemory { path }
+            | Error::NotWatchable { path, .. }
+            | Error::NotInSync { path, .. }
             | Error::Internal { path, .. } => path,
         }
     }
@@ -585,6 +615,14 @@ impl Error {
             Error::LockLost { .. } => vec![
                 "nothing was written; lock the file again and look at what is there now".to_owned(),
                 "a machine that sleeps or is cut off for 30 s loses its fallback locks to others".to_owned(),
+            ],
+            Error::NoWatchMemory { .. } => {
+                hint("`filelatch init` in the project's folder makes a workspace, where the state of a watch is kept")
+            }
+            Error::NotWatchable { .. } => hint("allow looking again and again: `--poll`, or `Polling::Auto`"),
+            Error::NotInSync { .. } => vec![
+                "what was reported is true, and what is missing will still be reported".to_owned(),
+                "wait longer: everything may have to be looked at".to_owned(),
             ],
             Error::BadGlob { .. } => hint("`*`, `?`, `[abc]`, `{a,b}` and `**` have a meaning; `\\` takes it away"),
             Error::NotAFile { .. } | Error::Forked { .. } | Error::Config { .. } | Error::Internal { .. } => Vec::new(),

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use crate::version::Version;
+use crate::write::attribution::short_session;
 
 /// One thing that a [`Watch`](crate::watch::Watch) reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,33 @@ pub enum RescanCause {
     Resumed,
     /// The watched directory, or one above it, was replaced.
     Replaced,
+}
+
+impl RescanCause {
+    /// The word for it: `overflow`, `resumed`, `replaced`.
+    pub fn word(&self) -> &'static str {
+        match self {
+            RescanCause::Overflow => "overflow",
+            RescanCause::Resumed => "resumed",
+            RescanCause::Replaced => "replaced",
+        }
+    }
+
+    pub(crate) fn from_word(word: &str) -> Option<RescanCause> {
+        [RescanCause::Overflow, RescanCause::Resumed, RescanCause::Replaced]
+            .into_iter()
+            .find(|cause| cause.word() == word)
+    }
+}
+
+impl Event {
+    /// Where in the order of all that was reported it stands.
+    pub fn cursor(&self) -> Cursor {
+        match self {
+            Event::Change(change) => change.cursor,
+            Event::Rescanned { cursor, .. } | Event::Reset { cursor } => *cursor,
+        }
+    }
 }
 
 /// A file that changed.
@@ -91,6 +119,12 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Is it the session of this name? Attributions carry at most 12 bytes: a longer name is known by a short form where no workspace
+    /// resolves it.
+    pub fn is_session(&self, name: &str) -> bool {
+        matches!(self, Origin::Session(session) if session == name || *session == short_session(name))
+    }
+
     /// The word for the kind of origin: `own`, `session`, `external`, `unknown`.
     pub fn word(&self) -> &'static str {
         match self {

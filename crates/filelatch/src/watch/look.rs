@@ -192,6 +192,12 @@ impl Tracker {
         let Some(target) = unknown.or(above.first()) else { return Next::Done };
         let target: Arc<Path> = Arc::from(*target);
         self.suspect(&target);
+        // Where no directory is, nothing is in it: waiting for it would have no end.
+        match self.find(&target) {
+            Found::Gone => return Next::Done,
+            Found::There(there) if Kind::from(there.stat.kind) != Kind::Dir => return Next::Done,
+            _ => {}
+        }
         let patience = self.queue.get(path).map_or(self.now, |pending| pending.first + self.settle.longest);
         if patience <= self.now { Next::Done } else { Next::Later(self.now) }
     }

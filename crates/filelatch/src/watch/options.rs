@@ -60,8 +60,8 @@ pub enum Polling {
     Auto,
     /// Never: where there are no events the watch does not begin.
     Never,
-    /// With this pause. Events are used as well where they come.
-    Always(Duration),
+    /// With this pause; for `None` with the one of [`Polling::Auto`]. Events are used as well where they come.
+    Always(Option<Duration>),
 }
 
 /// Options of a watch. The defaults: trees with all that is below, own writes as well as others', no memory of former watches.

@@ -115,7 +115,7 @@ impl Table {
 }
 
 /// A path as text, whatever its bytes: `=` and the text, or `x` and hexadecimal digits of what the system has.
-struct PathText;
+pub(super) struct PathText;
 
 #[cfg(unix)]
 fn units(path: &Path) -> Vec<u8> {
@@ -142,14 +142,14 @@ fn from_units(units: Vec<u8>) -> OsString {
 }
 
 impl PathText {
-    fn of(path: &Path) -> String {
+    pub(super) fn of(path: &Path) -> String {
         match path.to_str() {
             Some(text) => format!("={text}"),
             None => units(path).iter().fold(String::from("x"), |hex, byte| hex + &format!("{byte:02x}")),
         }
     }
 
-    fn parse(text: &str) -> Option<PathBuf> {
+    pub(super) fn parse(text: &str) -> Option<PathBuf> {
         if let Some(text) = text.strip_prefix('=') {
             return Some(text.into());
         }

@@ -5,8 +5,6 @@
 //! every system.
 
 #[cfg(test)]
-mod audit;
-#[cfg(test)]
 mod conflict_sweeps;
 #[cfg(test)]
 mod conflicts;
@@ -71,3 +69,12 @@ mod support;
 mod updates;
 #[cfg(test)]
 mod versions;
+#[cfg(test)]
+#[cfg(feature = "watch")]
+mod watching;
+#[cfg(test)]
+#[cfg(feature = "watch")]
+mod watching_again;
+#[cfg(test)]
+#[cfg(feature = "watch")]
+mod watching_simulated;

@@ -277,6 +277,10 @@ fn worker() {
         ["fair-reader", path, log, me] => super::fairness::reader(Path::new(path), Path::new(log), me),
         #[cfg(target_os = "linux")]
         ["fair-taker", path, log, me] => super::fairness::taker(Path::new(path), Path::new(log), me),
+        #[cfg(feature = "watch")]
+        ["write-as", path, session] => super::watching::write_as(Path::new(path), session),
+        #[cfg(feature = "watch")]
+        ["watch-named", dir, name] => super::watching_again::watch_named(Path::new(dir), name),
         ["lease", path, hold] => super::leases::holder(path, hold),
         ["lease-race", path, rounds] => super::leases::racer(path, rounds),
         #[cfg(target_os = "linux")]
