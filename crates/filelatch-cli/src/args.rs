@@ -9,9 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
+use crate::args_audit::Audit;
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
+use crate::args_session::Session;
 use crate::args_watch::Watch;
 
 /// Many writers, one file, nothing lost: locks, atomic durable writes and lossless edits for files that several programs change.
@@ -58,6 +60,8 @@ pub(crate) enum Command {
     GitSetup(GitSetup),
     Edit(Edit),
     Conflicts(Conflicts),
+    Session(Session),
+    Audit(Audit),
     Status(Status),
     Watch(Watch),
     Torture(Torture),
@@ -443,6 +447,8 @@ pub(crate) enum Page {
     GitSetup,
     Edit,
     Conflicts,
+    Session,
+    Audit,
     Status,
     Watch,
     Torture,

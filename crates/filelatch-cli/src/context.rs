@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use filelatch::{Filelatch, Inherited, InheritedLease, LatchFile, LockOptions, Policy, Wait};
+use filelatch_git::GitHistory;
 
 use crate::args::{Global, Waiting};
-use crate::git_base::GitHistory;
 use crate::held::Held;
 use crate::render::CliError;
 use crate::waiting::WaitingLine;
@@ -35,6 +35,9 @@ impl Context {
         builder = builder.base_source(Arc::new(GitHistory));
         if let Some(session) = global.session.clone().or_else(env::session) {
             builder = builder.session(session);
+        }
+        if let Some(key) = env::audit_key() {
+            builder = builder.audit_key_file(key);
         }
         let mut held = env::held().map(|held| Held::parse(&held)).unwrap_or_default();
         // Only who holds something and waits for more can be part of a deadlock.
@@ -71,6 +74,15 @@ impl Context {
     /// Refuses at once what would be waited for without end.
     pub(crate) fn check_held(&self, file: &LatchFile, record: Option<&str>, exclusive: bool) -> Result<(), CliError> {
         Ok(self.held.check(file, record, &self.lost, exclusive)?)
+    }
+}
+
+impl Drop for Context {
+    /// Once for each run: what could not be recorded is not silently missing.
+    fn drop(&mut self) {
+        for (root, why) in self.latch.audit_trouble() {
+            output::warning(&format!("the audit log of `{}` could not be written: {why}", root.display()));
+        }
     }
 }
 

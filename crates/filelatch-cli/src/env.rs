@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `FILELATCH_SESSION` | who writes, unless `--session` says so |
 //! | `FILELATCH_TRUSTED` | folders whose workspace is obeyed whoever owns it, separated as in `PATH` |
+//! | `FILELATCH_AUDIT_KEY` | a file with the key of the workspace's audit log, outside the workspace |
 //! | `FILELATCH_HELD` | set by `filelatch run` for the command: the locks it holds (see `held`) |
 //! | `FILELATCH_TORTURE_SABOTAGE` | for the tests of `filelatch torture`: what its processes do wrong on purpose |
 //! | `FILELATCH_LEASE` | set by `filelatch run --max-hold` for the command: the leases it writes under (see `leases`) |
@@ -57,6 +58,11 @@ pub(crate) fn session() -> Option<String> {
 /// Workspaces that are obeyed whoever owns them.
 pub(crate) fn trusted() -> Vec<PathBuf> {
     value("FILELATCH_TRUSTED").map(|paths| std::env::split_paths(&paths).collect()).unwrap_or_default()
+}
+
+/// The file with the key of audit logs.
+pub(crate) fn audit_key() -> Option<PathBuf> {
+    value("FILELATCH_AUDIT_KEY").map(PathBuf::from)
 }
 
 /// What the processes of `torture` do wrong on purpose. A word that says nothing is an error: a run would be sound and seem not to find it.

@@ -32,8 +32,8 @@ pub(crate) fn of_kind(kind: &str) -> u8 {
     match kind {
         "usage" => USAGE,
         "conflict" | "unresolved" | "lease-lost" => CONFLICT,
-        "timeout" | "locked" | "deadlock" | "leased" | "held-by-parent" => NO_LOCK,
-        "not-found" | "no-such-conflict" => NO_FILE,
+        "timeout" | "locked" | "git-locked" | "deadlock" | "leased" | "held-by-parent" => NO_LOCK,
+        "not-found" | "no-such-conflict" | "no-such-session" => NO_FILE,
         _ => ERROR,
     }
 }

@@ -4,15 +4,16 @@
 //! completions; one renderer (`render`) for errors. Standard output is data, standard error is talk.
 
 mod args;
+mod args_audit;
 mod args_conflicts;
 mod args_keep;
 mod args_merge;
+mod args_session;
 mod args_watch;
 mod commands;
 mod context;
 mod env;
 mod exit;
-mod git_base;
 mod held;
 mod jq;
 mod jq_assign;

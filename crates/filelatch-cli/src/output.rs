@@ -105,6 +105,8 @@ pub(crate) fn notices(file: &LatchFile, written: &Written) {
     for notice in &written.notices {
         match notice {
             // Told before already, when it is the configuration's wish.
+            // Told once for all, at the end.
+            Notice::NotAudited { .. } => {}
             Notice::Unlocked { .. } if !file.policy().locks => {}
             Notice::Unlocked { why } => warning(why),
             other => note(&other.to_string()),

@@ -15,6 +15,8 @@ use crate::{exit, output};
 pub(crate) enum CliError {
     /// The library says so.
     Library(Error),
+    /// What works with git says so.
+    Git(filelatch_git::Error),
     /// The command line itself does.
     Own { kind: Cow<'static, str>, message: String, hints: Vec<String> },
     /// Standard output can't be written.
@@ -26,6 +28,15 @@ pub(crate) enum CliError {
 impl From<Error> for CliError {
     fn from(error: Error) -> Self {
         CliError::Library(error)
+    }
+}
+
+impl From<filelatch_git::Error> for CliError {
+    fn from(error: filelatch_git::Error) -> Self {
+        match error {
+            filelatch_git::Error::Library(error) => CliError::Library(error),
+            other => CliError::Git(other),
+        }
     }
 }
 
@@ -46,6 +57,7 @@ impl CliError {
     pub(crate) fn kind(&self) -> &str {
         match self {
             CliError::Library(error) => error.code(),
+            CliError::Git(error) => error.code(),
             CliError::Own { kind, .. } => kind,
             CliError::Stdout(_) => "io",
             CliError::WithStatus(inner, _) => inner.kind(),
@@ -63,6 +75,7 @@ impl CliError {
     fn message(&self) -> String {
         match self {
             CliError::Library(error) => error.to_string(),
+            CliError::Git(error) => error.to_string(),
             CliError::Own { message, .. } => message.clone(),
             CliError::Stdout(error) => format!("cannot write to standard output: {error}"),
             CliError::WithStatus(inner, _) => inner.message(),
@@ -75,6 +88,7 @@ impl CliError {
                 vec!["nothing was changed; `filelatch write --mkdir` makes missing directories".to_owned()]
             }
             CliError::Library(error) => error.hints(),
+            CliError::Git(error) => error.hints(),
             CliError::Own { hints, .. } => hints.clone(),
             CliError::Stdout(_) => Vec::new(),
             CliError::WithStatus(inner, _) => inner.hints(),

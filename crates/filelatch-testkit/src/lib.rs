@@ -74,7 +74,9 @@ mod workers;
 
 pub use concurrent::{Concurrent, Panics, run_concurrent};
 pub use engine::{TestEngine, engine_on, test_engine};
-pub use filelatch_fs::sim::{BadSchedule, Dials, Explored, Plan, Report, Schedules, SimFs, Sweep, for_each_mishap};
+pub use filelatch_fs::sim::{
+    BadSchedule, Dials, Explored, HintFault, Plan, Report, Schedules, SimFs, Sweep, Watching, for_each_mishap,
+};
 pub use history::{Event, EventKind, History, Overlap, Within};
 pub use lost_updates::{LostIncrements, LostUpdates, Verified, verify_no_lost_increments, verify_no_lost_updates};
 pub use mock::{Answer, Behaviour, Call, MockLocks};

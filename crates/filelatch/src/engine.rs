@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use filelatch_fs::{Fs, FsKind, Host, RealFs, RealHost};
 
+use crate::audit::AuditPolicy;
+use crate::audit::log::Log;
+use crate::audit::trail::Trail;
 use crate::conflict::BaseSource;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
@@ -69,6 +72,7 @@ struct Inner {
     use_workspaces: bool,
     runtime_dir: Option<PathBuf>,
     read_limit: u64,
+    audit_key: Option<PathBuf>,
     life: Life,
 }
 
@@ -81,6 +85,8 @@ struct Life {
     keeper: Arc<Keeper>,
     files: Mutex<Files>,
     dirs: Dirs,
+    /// The logs of workspaces in use, by their folders.
+    audits: Mutex<BTreeMap<PathBuf, Arc<Log>>>,
     child: OnceLock<Box<Life>>,
 }
 
@@ -117,6 +123,7 @@ pub struct Builder {
     use_workspaces: bool,
     runtime_dir: Option<PathBuf>,
     read_limit: u64,
+    audit_key: Option<PathBuf>,
 }
 
 impl Default for Builder {
@@ -133,6 +140,7 @@ impl Default for Builder {
             use_workspaces: true,
             runtime_dir: None,
             read_limit: READ_LIMIT,
+            audit_key: None,
         }
     }
 }
@@ -218,6 +226,14 @@ impl Builder {
         self
     }
 
+    /// A file with a secret that audit logs are chained with (see [`audit`](crate::audit)); else as their workspaces say. It must not lie in
+    /// the workspace.
+    #[must_use]
+    pub fn audit_key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.audit_key = Some(path.into());
+        self
+    }
+
     /// The engine.
     pub fn build(self) -> Filelatch {
         let mut parts = Parts::new(self.fs, self.host, self.session, self.purpose);
@@ -232,6 +248,7 @@ impl Builder {
             use_workspaces: self.use_workspaces,
             runtime_dir: self.runtime_dir,
             read_limit: self.read_limit,
+            audit_key: self.audit_key,
             life,
         };
         Filelatch { inner: Arc::new(inner) }
@@ -247,6 +264,7 @@ impl Life {
             keeper: Arc::default(),
             files: Mutex::default(),
             dirs: Dirs::default(),
+            audits: Mutex::default(),
             child: OnceLock::new(),
         }
     }
@@ -258,6 +276,10 @@ impl Life {
         for entry in files.entries.values().filter_map(Weak::upgrade) {
             entry.resource.close_after_fork();
             entry.records.close_after_fork();
+        }
+        drop(files);
+        if let Ok(audits) = self.audits.try_lock() {
+            audits.values().for_each(|log| log.close_after_fork());
         }
     }
 }
@@ -364,8 +386,16 @@ impl Filelatch {
         }
         let id = place.id.clone();
         let lock = LockPath::of(&place, policy.lock_file);
+        let path = place.path.clone();
         let resource = Resource::new(Arc::clone(&inner.parts), Arc::clone(&life.helpers), place, lock, policy.lock);
-        let entry = Entry::new(resource, policy, merge, workspace.map(Arc::new), inner.read_limit);
+        let workspace = workspace.map(Arc::new);
+        let trail = workspace.as_ref().and_then(|workspace| {
+            let relative = path.strip_prefix(&workspace.root).ok()?;
+            let own = relative.starts_with(crate::audit::own_folder());
+            let log = (!own).then(|| self.audit_log(workspace, false)).flatten()?;
+            Some(Trail::new(log, relative.to_owned()))
+        });
+        let entry = Entry::new(resource, policy, merge, workspace, inner.read_limit, trail);
         if !files.inherited.is_empty() {
             let name = id.to_string();
             let mut handed_on = files.inherited.iter().filter(|held| held.resource == name);
@@ -492,6 +522,43 @@ impl Filelatch {
         Ok(guards)
     }
 
+    /// The log of a workspace, as this process writes it; `None`: nothing is recorded. `always`: also where the policy says so.
+    pub(crate) fn audit_log(&self, workspace: &Arc<Workspace>, always: bool) -> Option<Arc<Log>> {
+        let policy = &workspace.policies.audit;
+        if !(workspace.is_trusted && (policy.enabled || always)) {
+            return None;
+        }
+        let mut audits = locked(&self.life().audits);
+        if let Some(log) = audits.get(&workspace.root).filter(|log| log.is_by(policy)) {
+            return Some(Arc::clone(log));
+        }
+        let (parts, key) = (Arc::clone(&self.inner.parts), self.inner.audit_key.clone());
+        let log = Arc::new(Log::new(parts, Arc::clone(workspace), AuditPolicy::clone(policy), key));
+        audits.insert(workspace.root.clone(), Arc::clone(&log));
+        Some(log)
+    }
+
+    pub(crate) fn audit_key(&self) -> Option<PathBuf> {
+        self.inner.audit_key.clone()
+    }
+
+    /// Why records of this engine could not be written to audit logs, if some could not: by the folders of their workspaces. Those that
+    /// still wait are tried once more.
+    pub fn audit_trouble(&self) -> Vec<(PathBuf, String)> {
+        let audits = locked(&self.life().audits).clone();
+        let trouble = audits.into_iter().filter_map(|(root, log)| {
+            log.flush();
+            Some((root, log.trouble()?))
+        });
+        trouble.collect()
+    }
+
+    /// The workspace that a directory belongs to.
+    pub(crate) fn find_workspace(&self, dir: &Path) -> Result<Option<Workspace>> {
+        let dir = self.inner.parts.fs.canonicalize(dir).map_err(|e| Error::io("find", dir, e))?;
+        Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)
+    }
+
     /// Makes a workspace: `.filelatch/` with a commented configuration. What exists is left alone.
     pub fn init(&self, root: impl AsRef<Path>) -> Result<Initialized> {
         workspace::init(&self.inner.parts, root.as_ref())
@@ -511,6 +578,14 @@ impl Filelatch {
         let dir = dir.as_ref();
         let dir = self.inner.parts.fs.canonicalize(dir).map_err(|e| Error::io("find", dir, e))?;
         Ok(Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)?.map(|workspace| workspace.root))
+    }
+
+    /// Patterns of the files that each session in a git worktree gets a copy of (`[session] include`), as the workspace of a directory says.
+    pub fn session_include(&self, dir: impl AsRef<Path>) -> Result<Vec<String>> {
+        let dir = dir.as_ref();
+        let dir = self.inner.parts.fs.canonicalize(dir).map_err(|e| Error::io("find", dir, e))?;
+        let workspace = Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)?;
+        Ok(workspace.map(|workspace| workspace.policies.session.include).unwrap_or_default())
     }
 
     /// How a file is merged: its kind, and the rules of its workspace.

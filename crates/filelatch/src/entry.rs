@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use filelatch_fs::fs::read_to_end;
 use filelatch_fs::{Access, FsFile, FsKind, Stat, WriterProbe};
 
+use crate::audit::trail::{Passage, Publish, Trail};
 use crate::conflict::{Cause, NewConflict, NewSide, Sides, Store, StoredConflict};
 use crate::doc::Document;
 use crate::error::{Conflict, Error, Result};
@@ -72,6 +73,8 @@ pub(crate) struct Extra<'a> {
     pub(crate) passed: &'a [Arc<Content>],
     /// What a file that does not exist takes its metadata from.
     pub(crate) like: Option<&'a Current>,
+    /// What became of it on the way.
+    pub(crate) passage: Option<&'a Passage>,
 }
 
 impl Entry {
@@ -81,7 +84,11 @@ impl Entry {
         merge: Arc<MergePolicy>,
         workspace: Option<Arc<Workspace>>,
         read_limit: u64,
+        trail: Option<Trail>,
     ) -> Arc<Entry> {
+        if let Some(trail) = trail {
+            resource.set_trail(trail);
+        }
         let resource = Arc::new(resource);
         let history = workspace.as_ref().and_then(|workspace| {
             let relative = resource.place.path.strip_prefix(&workspace.root).ok()?;
@@ -105,6 +112,11 @@ impl Entry {
 
     pub(crate) fn place(&self) -> &Place {
         &self.resource.place
+    }
+
+    /// Where is recorded what happens to it; `None`: nowhere.
+    pub(crate) fn trail(&self) -> Option<&Trail> {
+        self.resource.trail()
     }
 
     pub(crate) fn parts(&self) -> &Arc<Parts> {
@@ -173,7 +185,8 @@ impl Entry {
         // The last is the new version itself, and changes that left all as it was are no versions.
         let mut passed: Vec<_> = passed.iter().filter(|content| content.bytes[..] != new.bytes[..]).cloned().collect();
         passed.dedup_by(|a, b| a.bytes[..] == b.bytes[..]);
-        let extra = Extra { report_displaced, passed: &passed, like: like.as_deref() };
+        let passage = std::mem::take(&mut head.passage);
+        let extra = Extra { report_displaced, passed: &passed, like: like.as_deref(), passage: Some(&passage) };
         let published = self.publish(tenure, temp, &base, durability, &extra)?;
         self.keep(new, head);
         Ok(Ended {
@@ -201,7 +214,7 @@ impl Entry {
         durability: Durability,
         extra: &Extra<'_>,
     ) -> Result<Published> {
-        let Extra { report_displaced, passed, like } = *extra;
+        let Extra { report_displaced, passed, like, passage } = *extra;
         let history = self.history.as_ref().filter(|history| history.keep != Keep::None);
         let publisher = Publisher {
             parts: self.parts(),
@@ -220,7 +233,33 @@ impl Entry {
         }
         let sweeper = tenure.filter(|_| !self.swept.swap(true, Ordering::Relaxed));
         let ours = sweeper.and_then(|_| temp.file().and_then(FsFile::stat).ok()).map(|stat| stat.id);
-        let mut published = match publisher.publish(temp, base) {
+        let (generation, version) = (publisher.generation_on(base), temp.version());
+        let published = publisher.publish(temp, base);
+        if let Some(trail) = self.trail() {
+            let nothing = Passage::default();
+            let publish = |displaced, in_place, not_durable| Publish {
+                version,
+                generation,
+                base,
+                displaced,
+                durability,
+                in_place,
+                not_durable,
+                token: tenure.and_then(|tenure| tenure.fence),
+                waited: None,
+                passage: passage.unwrap_or(&nothing),
+            };
+            match &published {
+                Ok(done) => trail.published(&publish(done.displaced, done.notices.contains(&Notice::InPlace), false)),
+                Err(Error::PublishedNotDurable { .. }) => trail.published(&publish(None, false, true)),
+                Err(_) => {}
+            }
+            // Without a lock there is no release that would do it.
+            if tenure.is_none() {
+                trail.flush();
+            }
+        }
+        let mut published = match published {
             Ok(published) => published,
             Err(Error::Conflict(mut conflict)) => {
                 if let Some(kept) = &mut conflict.kept {

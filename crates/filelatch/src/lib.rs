@@ -97,6 +97,7 @@
 //! Everything below the engine is injected ([`Filelatch::builder`]): a simulated file system and machine, with power cuts and I/O errors,
 //! take the place of the real ones in the tests of this crate and in yours (`filelatch-testkit`).
 
+pub mod audit;
 mod bytes;
 pub mod conflict;
 pub mod diff;

@@ -150,6 +150,7 @@ impl<'a> Writing<'a> {
                 let content = Content::new(bytes);
                 let version = content.version();
                 head.put(content, true);
+                head.passage.merged = true;
                 Ok(Decided::merged(version))
             }
             None => Err(clash(Cause::Merge, head, base, Some(merged), Vec::new())),
@@ -308,6 +309,7 @@ pub(crate) fn again(
     match merged.content() {
         Some(bytes) => {
             head.put(Content::new(bytes), true);
+            head.passage.merged = true;
             Ok(true)
         }
         None => Err(clash(Cause::Merge, head, Some(merged))),

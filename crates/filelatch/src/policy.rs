@@ -25,10 +25,21 @@
 //! version = "higher"          # versions that both sides changed: "conflict" (default) or the higher one
 //! lists = { "/servers" = "key:host", "/tags" = "set" }   # what lists are, by JSON pointer
 //! conflict_style = "diff3"    # markers in stored conflicts: "merge" (default), "diff3", "zdiff3"
+//!
+//! [session]                   # sessions in git worktrees
+//! include = [".env", "config/local.*"]   # files that git does not track and that each session gets a copy of
+//!
+//! [audit]
+//! enabled = true              # false: nothing is recorded
+//! locks = "contended"         # locks that are recorded: those that were waited for (default), or "all"
+//! file_bytes = "8MiB"         # a longer file is followed by a new one
+//! keep_bytes = "64MiB"        # the oldest files go beyond that…
+//! keep_age = "365d"           # …and, if it is said, when they are so old
+//! key_file = "/etc/audit.key" # a secret outside the workspace that the chain is computed with
 //! ```
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +47,7 @@ use std::time::Duration;
 use globset::{GlobBuilder, GlobMatcher};
 use serde::Deserialize;
 
+use crate::audit::{AuditLocks, AuditPolicy};
 use crate::error::{Error, Result};
 use crate::keep::{Keep, KeepLimits, Size};
 use crate::lock::{IfUnavailable, LockMode, Wait};
@@ -131,6 +143,17 @@ pub(crate) struct Policies {
     wait: Option<Wait>,
     keep: KeepRule,
     rules: Vec<Rule>,
+    pub(crate) session: RawSession,
+    pub(crate) audit: AuditPolicy,
+}
+
+/// What is said about sessions in git worktrees.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSession {
+    /// Patterns of files.
+    #[serde(default)]
+    pub(crate) include: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -156,6 +179,38 @@ struct RawConfig {
     keep_bytes: Option<Text<Size>>,
     #[serde(default)]
     policy: Vec<RawRule>,
+    #[serde(default)]
+    session: RawSession,
+    #[serde(default)]
+    audit: RawAudit,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawAudit {
+    enabled: Option<bool>,
+    locks: Option<Text<AuditLocks>>,
+    file_bytes: Option<Text<Size>>,
+    keep_bytes: Option<Text<Size>>,
+    keep_age: Option<Text<Period>>,
+    key_file: Option<PathBuf>,
+}
+
+impl RawAudit {
+    fn policy(self) -> Result<AuditPolicy, String> {
+        if let Some(relative) = self.key_file.as_ref().filter(|path| !path.is_absolute()) {
+            return Err(format!("audit: the key file `{}` is no absolute path", relative.display()));
+        }
+        let default = AuditPolicy::default();
+        Ok(AuditPolicy {
+            enabled: self.enabled.unwrap_or(default.enabled),
+            locks: self.locks.map_or(default.locks, |t| t.0),
+            file_bytes: self.file_bytes.map_or(default.file_bytes, |t| t.0.0),
+            keep_bytes: self.keep_bytes.map_or(default.keep_bytes, |t| t.0.0),
+            keep_age: self.keep_age.map(|t| t.0.0),
+            key_file: self.key_file,
+        })
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -341,6 +396,8 @@ impl Policies {
                 bytes: raw.keep_bytes.map(|t| t.0.0),
             },
             rules: rules.collect::<Result<_>>()?,
+            session: raw.session,
+            audit: raw.audit.policy().map_err(wrong)?,
         })
     }
 
@@ -481,11 +538,27 @@ mod tests {
             ("[[policy]]\nglob = \"a\"\nmerge.version = \"newest\"", "line 3: `newest` is not a rule for versions"),
             ("[[policy]]\nglob = \"a\"\nmerge.lists = { \"/a\" = \"bag\" }", "`bag` is not a rule for lists"),
             ("[[policy]]\nglob = \"a\"\nmerge.lists = { a = \"set\" }", "`a` is not a JSON pointer"),
+            ("[audit]\nlocks = \"some\"", "line 2: `some` does not say which locks are recorded"),
+            ("[audit]\nkey_file = \"key\"", "the key file `key` is no absolute path"),
+            ("[audit]\nenabled = \"yes\"", "line 2"),
             ("locks = [", "line 1"),
         ] {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text:?} gave {error:?}");
         }
+    }
+
+    /// KEEP-2: what is recorded, and where it ends.
+    #[test]
+    fn auditing() {
+        assert_eq!(parse("").unwrap().audit, AuditPolicy::default());
+        let text = "[audit]\nenabled = false\nlocks = \"all\"\nfile_bytes = \"1MiB\"\nkeep_bytes = \"2MiB\"\nkeep_age = \"7d\"\n";
+        let audit = parse(text).unwrap().audit;
+        assert_eq!(
+            (audit.enabled, audit.locks, audit.file_bytes, audit.keep_bytes),
+            (false, AuditLocks::All, 1 << 20, 2 << 20)
+        );
+        assert_eq!(audit.keep_age, Some(Duration::from_secs(7 * 24 * 3600)));
     }
 
     /// DESIGN §4: lengths of time.

@@ -207,7 +207,12 @@ impl RecordGuard {
                 // A guard may be used by other threads than the one that locked: whose turn it is, is a matter of who publishes.
                 let owner = options.asked_scope().map_or_else(Owner::current, crate::lock::LockScope::owner);
                 let turn = self.file.publishing_turn(&self.entry, byte, owner, options)?;
-                body(Some(turn.shared()))
+                let done = body(Some(turn.shared()));
+                drop(turn);
+                if let Some(trail) = self.entry.trail() {
+                    trail.flush();
+                }
+                done
             }
         }
     }

@@ -37,6 +37,11 @@ impl Content {
         Arc::new(Content { bytes: bytes.into(), version: OnceLock::new() })
     }
 
+    /// The version, if somebody has asked for it before: it costs a look at all bytes.
+    pub(crate) fn known_version(&self) -> Option<Version> {
+        self.version.get().copied()
+    }
+
     pub(crate) fn version(&self) -> Version {
         *self.version.get_or_init(|| Version::of(&self.bytes))
     }

@@ -218,6 +218,12 @@ const CONFIG_TEXT: &str = "\
 # keep_versions = 50
 # keep_age = \"30d\"
 # keep_bytes = \"256MB\"
+#
+# [audit]
+# enabled = true              # who changed what when is recorded in .filelatch/audit; \"filelatch audit\" shows it
+# locks = \"contended\"         # or \"all\"
+# file_bytes = \"8MiB\"
+# keep_bytes = \"64MiB\"
 ";
 
 /// Makes a workspace in `root`. What exists already is left alone.

@@ -137,6 +137,8 @@ fn json_comments_and_what_looks_like_one() {
             ("{// none\r}", Set("/a", json!(1)), "{// none\n  \"a\": 1\n}"),
             ("{\"a\": 1} // one\r/* two\n*/", Set("/a", json!(2)), "{\"a\": 2} // one\r/* two\n*/"),
             ("[1, // one\r 2, 3]", Remove("/1"), "[1, // one\n 3]"),
+            // A comment keeps what only others take for white space.
+            ("{// none\u{b}\u{a0}\n}", Set("/a", json!(1)), "{// none\u{b}\u{a0}\n  \"a\": 1\n}"),
         ],
     );
     for text in ["{\"a\": 1} // one\r}", "{ // one\ra\n}"] {
@@ -422,6 +424,7 @@ fn yaml_in_unusual_layouts() {
             (" x\n", Set("", json!({"a": 1})), "a: 1\n"),
             ("# c\n  - x\n  - y\n# d\n", Set("", json!({"a": 1})), "# c\na: 1\n# d\n"),
             ("--- x # c\n", Set("", json!([1])), "---\n- 1 # c\n"),
+            ("# c\u{a0}\n", Set("", json!(1)), "# c\u{a0}\n1\n"),
             ("--- |\n  x\n", Set("", json!({"a": 1})), "---\na: 1\n"),
             ("...\na: 1\n", Set("/b", json!(2)), "...\na: 1\nb: 2\n"),
             // Behind a property a collection needs a line of its own.

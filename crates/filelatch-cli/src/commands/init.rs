@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use filelatch::{Error, WriteOptions};
+use filelatch_git::EXCLUDED;
 use serde_json::json;
 
 use crate::args::Init;
@@ -11,8 +12,6 @@ use crate::output;
 use crate::render::CliError;
 
 const HEADING: &str = "# filelatch: lock and lease files, temporary files, what a workspace remembers";
-/// What does not belong into version control (P16).
-const PATTERNS: [&str; 5] = [".*.lock", ".*.lease", ".*.tmp", ".filelatch/*", "!.filelatch/config.toml"];
 
 pub(crate) fn init(context: &Context, args: &Init) -> Result<(), CliError> {
     let made = context.latch.init(&args.dir)?;
@@ -45,7 +44,7 @@ fn exclude_patterns(context: &Context, exclude: &Path) -> Result<Vec<&'static st
     file.update_bytes(&WriteOptions::new(), |old| {
         let old = old.unwrap_or_default();
         let has = |pattern: &str| old.split(|b| *b == b'\n').any(|line| line.trim_ascii() == pattern.as_bytes());
-        added = PATTERNS.into_iter().filter(|pattern| !has(pattern)).collect();
+        added = EXCLUDED.into_iter().filter(|pattern| !has(pattern)).collect();
         if added.is_empty() {
             return Ok::<_, Error>(None);
         }

@@ -1,5 +1,6 @@
 //! One file for each command, named as the user types it.
 
+mod audit;
 mod completions;
 mod conflicts;
 mod diff;
@@ -16,6 +17,7 @@ mod read;
 mod restore;
 mod run;
 mod run_leased;
+mod session;
 mod status;
 mod torture;
 mod update;
@@ -53,6 +55,8 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::GitSetup(args) => git_setup::git_setup(&args, global.json),
         Command::Edit(args) => edit::edit(&context("filelatch edit"), &args),
         Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),
+        Command::Session(args) => session::session(&context("filelatch session"), &args),
+        Command::Audit(args) => return audit::audit(&context("filelatch audit"), &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Watch(args) => return watch::watch(&context("filelatch watch"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),

@@ -37,6 +37,7 @@ mod store;
 pub(crate) use base::find;
 pub use base::{BaseSource, Looked};
 pub use record::{Cause, ConflictState, Damaged, HowResolved, Side, Sides, StoredConflict};
+pub(crate) use record::{exact, path_of};
 pub use resolve::{ConflictContents, Resolution, Resolved};
 pub use store::Conflicts;
 pub(crate) use store::{NewConflict, NewSide, Store};

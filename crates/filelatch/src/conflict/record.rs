@@ -337,7 +337,7 @@ pub(super) fn read(bytes: &[u8], id: &str, dir: &Path, root: &Path) -> Result<St
 }
 
 #[cfg(unix)]
-fn exact(path: &Path) -> Option<String> {
+pub(crate) fn exact(path: &Path) -> Option<String> {
     use std::fmt::Write;
     use std::os::unix::ffi::OsStrExt;
 
@@ -351,12 +351,12 @@ fn exact(path: &Path) -> Option<String> {
 
 /// A path of Windows that is no text stays what can be shown of it.
 #[cfg(not(unix))]
-fn exact(_: &Path) -> Option<String> {
+pub(crate) fn exact(_: &Path) -> Option<String> {
     None
 }
 
 #[cfg(unix)]
-fn path_of(text: &str, bytes: Option<&str>) -> Option<PathBuf> {
+pub(crate) fn path_of(text: &str, bytes: Option<&str>) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt;
 
     let Some(hex) = bytes else { return Some(text.into()) };
@@ -367,7 +367,7 @@ fn path_of(text: &str, bytes: Option<&str>) -> Option<PathBuf> {
 }
 
 #[cfg(not(unix))]
-fn path_of(text: &str, _: Option<&str>) -> Option<PathBuf> {
+pub(crate) fn path_of(text: &str, _: Option<&str>) -> Option<PathBuf> {
     Some(text.into())
 }
 

@@ -20,6 +20,9 @@ use super::splice::Splices;
 /// What ends a line comment. A carriage return alone does as well, to all who read JSON with comments.
 pub(super) const LINE_ENDS: [char; 2] = ['\n', '\r'];
 
+/// White space between items. Other characters for it are none here, and may stand in comments.
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
 /// How comments look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comments {
@@ -148,15 +151,16 @@ impl<'t> List<'t> {
         let mut outside = 0;
         // Comments on lines of their own outlive the item below them.
         for head in (first_gone..end_gone).map(|i| gaps[i].head) {
-            if !head.trim().is_empty() {
-                self.push_head(&mut text, &mut outside, head.trim_end());
+            if !head.trim_matches(BLANKS).is_empty() {
+                self.push_head(&mut text, &mut outside, head.trim_end_matches(BLANKS));
             }
         }
         let template = self.template(gaps);
         let count = fresh.len();
         for (k, item) in fresh.into_iter().enumerate() {
             let very_first = from.is_none() && k == 0;
-            let head = if very_first && gaps[0].head.trim().is_empty() { gaps[0].head } else { &template };
+            let head =
+                if very_first && gaps[0].head.trim_matches(BLANKS).is_empty() { gaps[0].head } else { &template };
             self.push_head(&mut text, &mut outside, head);
             text.push_str(&item);
             outside = text.len();
@@ -166,7 +170,7 @@ impl<'t> List<'t> {
         }
 
         let head = gaps[end_gone].head;
-        let blank = head.trim().is_empty();
+        let blank = head.trim_matches(BLANKS).is_empty();
         let head = match to {
             Some(0) if count > 0 && blank => &template,
             Some(index) if index > 0 && from.is_none() && count == 0 && blank => gaps[0].head,
@@ -195,11 +199,11 @@ impl<'t> List<'t> {
         let old = &self.text[self.inside.clone()];
         let comments: Vec<Gap<'t>> = (0..=self.items.len()).map(|i| self.split(i)).collect();
         let (mut text, mut outside) = (String::new(), 0);
-        if !old.trim().is_empty() {
-            text.push_str(comments[0].before_comma.trim_end());
+        if !old.trim_matches(BLANKS).is_empty() {
+            text.push_str(comments[0].before_comma.trim_end_matches(BLANKS));
             for gap in &comments {
-                if !gap.head.trim().is_empty() {
-                    self.push_head(&mut text, &mut outside, gap.head.trim_end());
+                if !gap.head.trim_matches(BLANKS).is_empty() {
+                    self.push_head(&mut text, &mut outside, gap.head.trim_end_matches(BLANKS));
                 }
             }
         }
@@ -214,7 +218,7 @@ impl<'t> List<'t> {
             if !text.is_empty() {
                 // The comments that stay need the closing bracket where it was.
                 let head = comments.last().map_or("", |gap| gap.head);
-                self.push_head(&mut text, &mut outside, &head[head.trim_end().len()..]);
+                self.push_head(&mut text, &mut outside, &head[head.trim_end_matches(BLANKS).len()..]);
             }
             out.replace(self.inside.clone(), text);
             return;

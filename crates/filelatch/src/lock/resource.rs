@@ -24,7 +24,7 @@ mod attempt;
 mod strays;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -40,6 +40,7 @@ use super::owner::Owner;
 use super::record::{Found, Intent, NEWEST, Record};
 use super::sidecar::{LockPath, Sidecar};
 use super::waiter::{Grant, Waiter};
+use crate::audit::trail::Trail;
 use crate::error::{Error, Result};
 use crate::parts::{Parts, rfc3339};
 use crate::path::Place;
@@ -62,6 +63,8 @@ pub(crate) struct Resource {
     born_in: u32,
     /// Its holders lock records, each of them its own (P10): a shared lock for all of them, which one owner may have several times.
     for_records: bool,
+    /// Where is recorded what happens to the file; not set: nowhere.
+    trail: OnceLock<Trail>,
     state: Mutex<State>,
 }
 
@@ -171,7 +174,8 @@ impl Resource {
         };
         let born_in = parts.host.pid();
         let (mode, state) = (Mutex::new(mode), Mutex::new(state));
-        Resource { parts, place, lock, mode, helpers, born_in, for_records: false, state }
+        let trail = OnceLock::new();
+        Resource { parts, place, lock, mode, helpers, born_in, for_records: false, trail, state }
     }
 
     /// The lock that those share who lock records of this file: another open file, so that the system keeps them and the holders
@@ -179,7 +183,17 @@ impl Resource {
     pub(crate) fn for_records(&self) -> Resource {
         let (parts, helpers) = (Arc::clone(&self.parts), Arc::clone(&self.helpers));
         let resource = Resource::new(parts, helpers, self.place.clone(), self.lock.clone(), self.mode());
-        Resource { for_records: true, ..resource }
+        let trail = self.trail.clone();
+        Resource { for_records: true, trail, ..resource }
+    }
+
+    /// Says where is recorded what happens to the file.
+    pub(crate) fn set_trail(&self, trail: Trail) {
+        self.trail.set(trail).ok();
+    }
+
+    pub(crate) fn trail(&self) -> Option<&Trail> {
+        self.trail.get()
     }
 
     pub(crate) fn helpers(&self) -> &Arc<Helpers> {
@@ -674,5 +688,8 @@ impl Tenure {
 impl Drop for Tenure {
     fn drop(&mut self) {
         self.resource.release(self.id);
+        if let Some(trail) = self.resource.trail() {
+            trail.flush();
+        }
     }
 }

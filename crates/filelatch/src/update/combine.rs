@@ -296,13 +296,15 @@ fn pass_on(entry: &Arc<Entry>, mut batch: Box<Batch>) {
         if let Some(next) = next {
             return next.send(&*host, Message::Turn(batch));
         }
-        let Batch { tenure, head, members, attempts, mut notices, passed } = *batch;
+        let Batch { tenure, mut head, members, attempts, mut notices, passed } = *batch;
         if members.is_empty() {
             drop(tenure);
             return entry.combiner.next_leader(&host);
         }
         let durability = members.iter().map(|slot| slot.durability).max().unwrap_or_default();
         let newest = members.iter().rposition(|slot| slot.newest_wins);
+        head.passage.changes = members.len();
+        head.passage.superseded = members.iter().take(newest.unwrap_or(0)).filter(|slot| slot.newest_wins).count();
         let result = entry.publish_head(tenure.as_ref(), head, durability, newest.is_some(), &passed);
         match result {
             Err(Error::Conflict(conflict)) if attempts < ATTEMPTS => {
@@ -340,11 +342,16 @@ fn finish(
     let host = Arc::clone(&entry.resource.parts.host);
     // Released before anybody is told, so that whoever is told may lock again at once.
     drop(tenure);
+    let told = entry.trail().and_then(|trail| {
+        trail.flush();
+        trail.notice()
+    });
     for (i, member) in members.iter().enumerate() {
         let answer = match result {
             Ok(ended) => Ok(Ended {
                 last: i + 1 == members.len(),
                 superseded: member.newest_wins && newest.is_some_and(|newest| i < newest),
+                notices: ended.notices.iter().cloned().chain(told.clone()).collect(),
                 ..ended.clone()
             }),
             Err(e) => Err(e.share()),

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use crate::audit::trail::Passage;
 use crate::doc::{DocError, Document, Format};
 use crate::error::{Error, Result};
 use crate::path::Place;
@@ -26,6 +27,8 @@ pub(crate) struct Head {
     pub(crate) kept: Option<PathBuf>,
     /// What a file that does not exist takes its metadata from.
     pub(crate) like: Option<Arc<Current>>,
+    /// What became of it on the way, for the audit log.
+    pub(crate) passage: Passage,
 }
 
 /// The file as opened under the lock. It is read when somebody looks: who replaces it unseen need not wait for that.
@@ -80,7 +83,7 @@ enum State {
 impl Head {
     pub(crate) fn new(disk: Option<Disk>) -> Head {
         let state = if disk.is_some() { State::Unread } else { State::Absent };
-        Head { disk, state, depends_on_disk: true, kept: None, like: None }
+        Head { disk, state, depends_on_disk: true, kept: None, like: None, passage: Passage::default() }
     }
 
     /// A parsed document that is known to be of exactly these bytes saves parsing them again.

@@ -102,6 +102,11 @@ pub enum Notice {
         /// The system's words.
         why: String,
     },
+    /// The audit log of the workspace can't be written: of this write, or of some before it, it has no record so far.
+    NotAudited {
+        /// The system's words.
+        why: String,
+    },
     /// The system can't swap names here: a foreign write within the last microseconds could not have been seen.
     NoSwap,
 }
@@ -125,6 +130,7 @@ impl fmt::Display for Notice {
                 write!(f, "another program wrote at the same time; its version is kept in `{}`", kept.display())
             }
             Notice::NotKept { why } => write!(f, "a version could not be kept: {why}"),
+            Notice::NotAudited { why } => write!(f, "the audit log cannot be written: {why}"),
             Notice::Unlocked { why } => f.write_str(why),
             Notice::LockTakenOver(recovered) => recovered.fmt(f),
             Notice::InPlace => f.write_str("the file was written in place: only readers that lock it see old or new"),

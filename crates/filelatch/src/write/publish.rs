@@ -180,6 +180,14 @@ impl Publisher<'_> {
         self.generation().max(previous.saturating_add(passed).saturating_add(1))
     }
 
+    /// The generation that the new version gets.
+    pub(crate) fn generation_on(&self, base: &Base<'_>) -> u64 {
+        let old = base.current();
+        let previous = old.or(self.like).and_then(|old| old.attribution.as_ref());
+        let next = previous.map_or(0, |previous| previous.generation).wrapping_add(1);
+        next.max(self.least_generation(old))
+    }
+
     /// What stands under `name`, an old version that is not needed any more, is kept, or removed. Removing it is tidying up: the new version
     /// is in place, and the sweep knows an old one of ours.
     fn put_away(&self, name: &OsStr, old: &Current, version: Option<Version>, temp: &Temp, notices: &mut Vec<Notice>) {

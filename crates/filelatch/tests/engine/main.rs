@@ -5,6 +5,8 @@
 //! every system.
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod conflict_sweeps;
 #[cfg(test)]
 mod conflicts;

@@ -5,9 +5,9 @@
 )]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use filelatch::Error;
+use filelatch_git::{Git, Told};
 
 use crate::render::CliError;
 
@@ -29,25 +29,14 @@ impl Scope {
     }
 }
 
-/// What git answered.
-pub(super) struct Told {
-    pub(super) code: Option<i32>,
-    pub(super) out: Vec<u8>,
-    err: String,
-}
-
-/// Asks git.
+/// Asks git, in the current folder.
 pub(super) fn git(arguments: &[&str]) -> Result<Told, CliError> {
-    let output = Command::new("git").args(arguments).stdin(Stdio::null()).output().map_err(|e| {
-        CliError::own("io", format!("cannot run git: {e}")).hint("nothing was changed; git must be in the PATH")
-    })?;
-    let err = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Ok(Told { code: output.status.code(), out: output.stdout, err })
+    Ok(Git::new(".").run(arguments)?)
 }
 
 /// In git's own words.
 pub(super) fn failed(action: &str, told: &Told) -> CliError {
-    CliError::own("git", format!("git can't {action}: {}", told.err))
+    CliError::own("git", format!("git can't {action}: {}", told.err.trim()))
         .hint("`git-setup --dry-run` shows what is set up and what is not")
 }
 
@@ -55,7 +44,7 @@ pub(super) fn failed(action: &str, told: &Told) -> CliError {
 pub(super) fn info_attributes() -> Result<PathBuf, CliError> {
     let told = git(&["rev-parse", "--git-path", "info/attributes"])?;
     path(&told).ok_or_else(|| {
-        CliError::own("git", format!("there is no repository here: {}", told.err))
+        CliError::own("git", format!("there is no repository here: {}", told.err.trim()))
             .hint("nothing was changed; run it inside a repository, or with --global for all of yours")
     })
 }
@@ -79,20 +68,7 @@ pub(super) fn global_attributes() -> Result<PathBuf, CliError> {
 
 /// The line that git answered, as a path.
 fn path(told: &Told) -> Option<PathBuf> {
-    let line = told.out.strip_suffix(b"\n").unwrap_or(&told.out);
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    (told.code == Some(0) && !line.is_empty()).then(|| to_path(line))
-}
-
-#[cfg(unix)]
-fn to_path(bytes: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    std::ffi::OsStr::from_bytes(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn to_path(bytes: &[u8]) -> PathBuf {
-    String::from_utf8_lossy(bytes).into_owned().into()
+    (told.is_ok() && !told.line().is_empty()).then(|| filelatch_git::path_of(told.line()))
 }
 
 /// Removes a file if it is empty.

@@ -1,9 +1,9 @@
 //! `filelatch merge --git`: in place of `git merge-file`, with its arguments and its exit status (P17).
 
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
 
 use filelatch::merge::{Algorithm, ConflictStyle, Favor, Markers, Merged, Method};
+use filelatch_git::Git;
 use serde_json::Value;
 
 use super::inputs::Inputs;
@@ -94,9 +94,8 @@ pub(super) fn configured_style(merged: &Merged) -> ConflictStyle {
     if merged.shown(ConflictStyle::Diff3) == 0 {
         return ConflictStyle::default();
     }
-    let asked = Command::new("git").args(["config", "--get", "merge.conflictStyle"]).stderr(Stdio::null()).output();
-    let told = asked.map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&told).trim().parse().unwrap_or_default()
+    let asked = Git::new(".").outer().word(["config", "--get", "merge.conflictStyle"]);
+    asked.ok().flatten().and_then(|told| told.parse().ok()).unwrap_or_default()
 }
 
 /// Is this command line one that git may have written? Then a mistake in it must not look like a number of conflicts.

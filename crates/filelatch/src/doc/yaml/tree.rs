@@ -85,7 +85,7 @@ pub(super) fn parse(text: &str) -> Result<Tree, DocError> {
         Locator { text, nodes: &mut tree.nodes }.locate(root, from)?;
     } else {
         // Nothing but comments: null.
-        let end = text.trim_end().len();
+        let end = text.trim_end_matches([' ', '\t', '\n', '\r']).len();
         let kind = Kind::Scalar { text: String::new(), style: Style::Empty };
         tree.nodes.push(Node { kind, from: end, props_end: end, start: end, end, column: 0, anchor: None, tag: None });
     }

@@ -11,12 +11,14 @@ use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use filelatch::{BaseSource, Expect, Version};
+
+use crate::error::Error;
+use crate::git::Git;
 
 /// Different contents that are looked at, the newest first.
 const CONTENTS: usize = 200;
@@ -27,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The repository that a file is in, if it is in one.
 #[derive(Debug)]
-pub(crate) struct GitHistory;
+pub struct GitHistory;
 
 impl BaseSource for GitHistory {
     fn name(&self) -> String {
@@ -36,18 +38,22 @@ impl BaseSource for GitHistory {
 
     fn find(&self, path: &Path, wanted: &Expect) -> Result<Option<Vec<u8>>, String> {
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
-        let deadline = deadline();
+        // What is only looked for is not waited for.
+        let git = Git::new(dir).global("--literal-pathspecs").patience(Duration::ZERO).limit(PATIENCE);
+        let deadline = git.host.monotonic().saturating_add(PATIENCE);
         let mut ids = Ids::default();
         let index = [OsStr::new("ls-files"), "-s".as_ref(), "-z".as_ref(), "--".as_ref(), name];
-        for entry in ask(dir, index, deadline)?.split(|b| *b == 0) {
+        for entry in ask(&git, index)?.split(|b| *b == 0) {
             // `MODE ID STAGE\tPATH`
             ids.extend(entry.split(u8::is_ascii_whitespace).nth(1));
         }
         let log =
             ["log", "--format=", "--raw", "--no-abbrev", "--no-renames", "--no-show-signature", "-m", "-n", "200"];
         let log = log.iter().map(OsStr::new).chain(["--".as_ref(), name]);
+        let left = deadline.saturating_sub(git.host.monotonic());
+        let git = git.limit(left);
         // A repository without a commit has no history.
-        let history = ask(dir, log, deadline).or_else(|e| if ids.seen.is_empty() { Err(e) } else { Ok(Vec::new()) })?;
+        let history = ask(&git, log).or_else(|e| if ids.seen.is_empty() { Err(e) } else { Ok(Vec::new()) })?;
         for line in history.split(|b| *b == b'\n').filter_map(|line| line.strip_prefix(b":")) {
             // `:OLDMODE NEWMODE OLD NEW STATUS\tPATH`
             let mut words = line.split(u8::is_ascii_whitespace).skip(2);
@@ -55,7 +61,19 @@ impl BaseSource for GitHistory {
             ids.extend(new);
             ids.extend(old);
         }
-        contents(dir, &ids.list, wanted, deadline)
+        contents(&git, &ids.list, wanted, deadline)
+    }
+}
+
+/// What git prints.
+fn ask<'a>(git: &Git, arguments: impl IntoIterator<Item = &'a OsStr>) -> Result<Vec<u8>, String> {
+    let told = git.run(arguments).map_err(|error| error.to_string())?;
+    if told.is_ok() {
+        return Ok(told.out);
+    }
+    match told.reason() {
+        text if text.starts_with("not a git repository") => Err("the file is in no repository".to_owned()),
+        text => Err(text),
     }
 }
 
@@ -78,97 +96,39 @@ impl Ids {
     }
 }
 
-fn git<'a>(dir: &Path, arguments: impl IntoIterator<Item = &'a OsStr>) -> Command {
-    let mut command = Command::new("git");
-    command.arg("--literal-pathspecs").arg("-C").arg(dir);
-    command.args(["-c", "core.fsmonitor=false"]).args(arguments);
-    let quiet = [("GIT_OPTIONAL_LOCKS", "0"), ("GIT_NO_LAZY_FETCH", "1"), ("GIT_TERMINAL_PROMPT", "0")];
-    command.envs(quiet).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn start(mut command: Command) -> Result<Child, String> {
-    command.spawn().map_err(|e| match e.kind() {
-        io::ErrorKind::NotFound => "git is not installed".to_owned(),
-        _ => format!("git can't be run: {e}"),
-    })
-}
-
-/// What git prints.
-fn ask<'a>(dir: &Path, arguments: impl IntoIterator<Item = &'a OsStr>, deadline: Instant) -> Result<Vec<u8>, String> {
-    let mut child = start(git(dir, arguments))?;
-    let (out, err) = (child.stdout.take(), child.stderr.take());
-    let told = thread::spawn(move || read(err, 1 << 16));
-    let printed = within(deadline, &mut child, move || read(out, 64 << 20))?;
-    let status = child.wait().map_err(|e| format!("git can't be waited for: {e}"))?;
-    if status.success() {
-        return Ok(printed);
-    }
-    let told = told.join().unwrap_or_default();
-    let told = String::from_utf8_lossy(&told);
-    let line = told.lines().next().unwrap_or_default();
-    match line.strip_prefix("fatal: ").unwrap_or(line) {
-        text if text.starts_with("not a git repository") => Err("the file is in no repository".to_owned()),
-        "" => Err(format!("git failed: {status}")),
-        text => Err(text.to_owned()),
-    }
-}
-
-fn read(from: Option<impl Read>, limit: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    if let Some(from) = from {
-        // What is longer, or can't be read, is as good as not there.
-        from.take(limit).read_to_end(&mut bytes).ok();
-    }
-    bytes
-}
-
-/// Runs `work` on the child's output; ends the child when that takes too long.
+/// Does `work` on a child's output; ends the child when that takes too long.
 fn within<T: Send + 'static>(
-    deadline: Instant,
+    git: &Git,
+    deadline: Duration,
     child: &mut Child,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, String> {
     let (send, receive) = mpsc::channel();
-    thread::spawn(move || send.send(work()).ok());
-    let left = deadline.saturating_duration_since(now());
-    receive.recv_timeout(left).map_err(|_| {
-        child.kill().ok();
-        child.wait().ok();
-        format!("git took longer than {} s", PATIENCE.as_secs())
-    })
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long git is waited for is the command line's own business")]
-fn now() -> Instant {
-    Instant::now()
-}
-
-fn deadline() -> Instant {
-    now() + PATIENCE
+    let told = git.host.spawn("filelatch-git", 128 << 10, Box::new(move || drop(send.send(work()))));
+    let left = deadline.saturating_sub(git.host.monotonic());
+    let done = told.is_ok().then(|| receive.recv_timeout(left).ok()).flatten();
+    child.kill().ok();
+    child.wait().ok();
+    done.ok_or_else(|| format!("git took longer than {} s", PATIENCE.as_secs()))
 }
 
 /// The first of these contents that is wanted.
-fn contents(dir: &Path, ids: &[Vec<u8>], wanted: &Expect, deadline: Instant) -> Result<Option<Vec<u8>>, String> {
+fn contents(git: &Git, ids: &[Vec<u8>], wanted: &Expect, deadline: Duration) -> Result<Option<Vec<u8>>, String> {
     if ids.is_empty() {
         return Ok(None);
     }
-    let mut command = git(dir, ["cat-file", "--batch"].map(OsStr::new));
-    let mut child = start({
-        command.stdin(Stdio::piped()).stderr(Stdio::null());
-        command
-    })?;
+    let mut command = git.command(["cat-file", "--batch"]);
+    command.stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().map_err(|source| Error::NotRun { source }.to_string())?;
     let (input, output) = (child.stdin.take(), child.stdout.take());
     let asked: Vec<u8> = ids.iter().flat_map(|id| [id, &b"\n"[..]].concat()).collect();
     let wanted = wanted.clone();
     let (Some(mut input), Some(output)) = (input, output) else { return Ok(None) };
     // A few kilobytes: git reads them before it stops to write.
-    let writer = thread::spawn(move || input.write_all(&asked));
-    let found = within(deadline, &mut child, move || search(&mut BufReader::new(output), &wanted));
-    child.kill().ok();
-    child.wait().ok();
-    writer.join().ok();
-    found?.map_err(|e| format!("git's answer can't be read: {e}"))
+    let write = move || drop(input.write_all(&asked));
+    git.host.spawn("filelatch-git", 128 << 10, Box::new(write)).map_err(|e| e.to_string())?;
+    let found = within(git, deadline, &mut child, move || search(&mut BufReader::new(output), &wanted))?;
+    found.map_err(|e| format!("git's answer can't be read: {e}"))
 }
 
 /// Answers of `git cat-file --batch`: `ID blob SIZE`, a line end, the content, a line end.
