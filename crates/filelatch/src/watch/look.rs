@@ -152,7 +152,12 @@ impl Tracker {
         let Some(old) = old else { return self.appeared(path, &found, force, out) };
         match (old.kind, kind) {
             (Kind::Dir, Kind::Dir) if old.stamp.id == found.stat.id && !found.moved => {
-                if self.queue.get(path).is_some_and(|pending| pending.signs.blind) {
+                // Numbers are used again: by its number another directory may look like the one that was there.
+                let is_doubted = self.watches.is_doubted(&found.real);
+                if is_doubted {
+                    self.suspect_below(path);
+                }
+                if is_doubted || self.queue.get(path).is_some_and(|pending| pending.signs.blind) {
                     self.compare_dir(path, None);
                 }
                 Next::Done

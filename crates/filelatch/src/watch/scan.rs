@@ -137,7 +137,7 @@ impl Tracker {
         }
     }
 
-    fn suspect_below(&mut self, path: &Arc<Path>) {
+    pub(super) fn suspect_below(&mut self, path: &Arc<Path>) {
         let inner: Vec<_> = self.table.below(path).map(|(below, _)| Arc::clone(below)).collect();
         for below in inner {
             self.suspect(&below);

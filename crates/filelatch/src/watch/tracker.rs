@@ -219,6 +219,9 @@ impl Tracker {
                 return;
             }
         };
+        if matches!(what, Happened::Created | Happened::MovedIn | Happened::Gone) {
+            self.watches.doubt(&path);
+        }
         for point in self.points.get(&path).cloned().unwrap_or_default() {
             let name = Arc::clone(&self.roots[point.root].path);
             match what {

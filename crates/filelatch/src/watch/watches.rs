@@ -96,6 +96,21 @@ impl Watches {
         }
     }
 
+    /// A name came or went: a directory that has it now may be another one, also if it was given the number of the one before, and with it
+    /// those below. They are set again where they are held next.
+    pub(super) fn doubt(&mut self, name: &Path) {
+        if self.dirs.contains_key(name) {
+            for (_, watched) in self.dirs.iter_mut().filter(|(dir, _)| dir.starts_with(name)) {
+                watched.set = false;
+            }
+        }
+    }
+
+    /// Is it held, and not known to be told of?
+    pub(super) fn is_doubted(&self, dir: &Path) -> bool {
+        self.dirs.get(dir).is_some_and(|watched| !watched.set)
+    }
+
     /// Whatever was set may have ended: it is set again where it is held next, or looked for.
     pub(super) fn doubt_all(&mut self) {
         for watched in self.dirs.values_mut() {

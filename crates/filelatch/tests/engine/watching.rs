@@ -12,7 +12,7 @@ use filelatch::watch::{Change, ChangeKind, Event, Mode, Origin, Polling, Watch, 
 use filelatch::{Durability, Filelatch, Version, WriteOptions};
 use filelatch_fs::{Host, ProcessFacts, RealHost};
 
-use crate::support::{PATIENCE, Worker, say, until};
+use crate::support::{PATIENCE, Worker, is_full, say, until};
 
 pub(crate) fn engine(session: &str) -> Filelatch {
     Filelatch::builder().session(session).build()
@@ -156,6 +156,39 @@ fn a_burst_among_many_files() {
     assert_eq!(events.len(), 1000);
     believer.hear(events);
     assert_eq!(believer, Believer::of_disk(dir.path()));
+}
+
+/// WATCH-1: whatever was done before a barrier is reported when it returns; 1,000 times.
+#[test]
+fn barriers() {
+    for seed in 1..=if is_full() { 30 } else { 2 } {
+        rounds_of_barriers(seed);
+    }
+}
+
+fn rounds_of_barriers(seed: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let watch = watch(dir.path());
+    let mut believer = Believer::default();
+    let mut random = seed;
+    for round in 0..500 {
+        for _ in 0..3 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let pick = |n: u64, of: u64| (random >> n) % of;
+            let sub = dir.path().join(format!("d{}", pick(20, 3)));
+            let path = |n| sub.join(format!("f{}", pick(n, 4)));
+            // What can't be done is not done.
+            match pick(40, 6) {
+                0 => drop(std::fs::create_dir(&sub)),
+                1 => drop(std::fs::remove_dir_all(&sub)),
+                2 => drop(std::fs::rename(path(30), path(50))),
+                3 => drop(std::fs::rename(&sub, dir.path().join(format!("d{}", pick(30, 3))))),
+                _ => drop(std::fs::write(path(30), random.to_string())),
+            }
+        }
+        believer.hear(seen(&watch));
+        assert_eq!(believer, Believer::of_disk(dir.path()), "seed {seed}, round {round}");
+    }
 }
 
 /// WATCH-1: hints beyond what is kept of them while the thread is held up: everything is looked at, and that is said.
