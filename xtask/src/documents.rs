@@ -15,6 +15,11 @@ struct Conflicts;
 #[doc = include_str!("../../docs/concepts/leases.md")]
 struct Leases;
 
+/// `docs/concepts/live-documents.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/live-documents.md")]
+struct LiveDocuments;
+
 /// `docs/concepts/merging.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/merging.md")]

@@ -90,6 +90,7 @@
 //! | leases: locks that can be lost, and writes that are then refused | [`lease`] |
 //! | atomicity, durability, what is carried over, foreign writers | [`mod@write`] |
 //! | documents: what an edit keeps | [`doc`] |
+//! | documents with a draft, that follow the disk (feature `watch`) | `live` |
 //! | tasks instead of threads (feature `tokio`) | `tokio` |
 //! | policies for the files of a project | [`Policy`] |
 //! | errors: code, path, hints | [`Error`] |

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::core::{Core, Disk, Merging, Plan, Taken};
 use super::event::{LiveChange, LiveConflict, LiveEvent, LiveState, NotResolved};
@@ -20,7 +20,7 @@ use crate::policy::Strategy;
 use crate::snapshot::Content;
 use crate::version::{Expect, Version};
 use crate::watch::own::Watching;
-use crate::watch::{ChangeKind, Event, Origin, origin};
+use crate::watch::{ChangeKind, Event, Origin, Reader, Watch, origin};
 use crate::write::{Author, Notice};
 use crate::write_path::{Outcome, Written};
 
@@ -40,12 +40,33 @@ pub struct Live {
     events: VecDeque<LiveEvent>,
     /// What the file is called in changes that are reported of it.
     names: Vec<OsString>,
+    hearing: Hearing,
     /// So that own saves are known as such, whoever watches.
     _watching: Watching,
 }
 
+/// Who tells of changes.
+#[derive(Debug)]
+pub(super) enum Hearing {
+    /// Whoever has the document.
+    Nobody,
+    Others(Reader),
+    /// In this order: the reader ends before the watch does.
+    Own(Reader, #[expect(dead_code, reason = "it lives as long as the document")] Watch),
+}
+
+impl Hearing {
+    fn reader(&self) -> Option<&Reader> {
+        match self {
+            Hearing::Nobody => None,
+            Hearing::Others(reader) | Hearing::Own(reader, _) => Some(reader),
+        }
+    }
+}
+
 impl Live {
-    pub(super) fn new(engine: &Filelatch, path: &Path, options: &LiveOptions) -> Result<Live> {
+    /// What `hearing` tells must begin before this looks at the file.
+    pub(super) fn new(engine: &Filelatch, path: &Path, options: &LiveOptions, hearing: Hearing) -> Result<Live> {
         let watching = engine.parts().own_writes.watching();
         let file = engine.file(path)?;
         let mut live = Live {
@@ -57,6 +78,7 @@ impl Live {
             core: Core::default(),
             events: VecDeque::new(),
             names: Vec::new(),
+            hearing,
             _watching: watching,
         };
         match live.look_at(&file) {
@@ -188,6 +210,38 @@ impl Live {
         self.core.resolve(how)
     }
 
+    /// Waits for something to happen, at most so long; without limit for `None`. `Ok(None)`: nothing within that time. A document that
+    /// nobody tells of changes does not wait.
+    ///
+    /// An error says that the watch has ended ([`Reader::next`]); [`Live::refresh`] still looks.
+    pub fn next(&mut self, wait: Option<Duration>) -> Result<Option<LiveEvent>> {
+        let host = Arc::clone(&self.engine.parts().host);
+        let until = wait.map(|wait| host.monotonic().saturating_add(wait));
+        loop {
+            if let Some(event) = self.take_event() {
+                return Ok(Some(event));
+            }
+            let left = until.map(|until| until.saturating_sub(host.monotonic()));
+            let Some(reader) = self.hearing.reader() else { return Ok(None) };
+            let Some(event) = reader.next(left)? else { return Ok(None) };
+            self.hear(&event);
+        }
+    }
+
+    /// Takes in what was told by now, without waiting, and answers the next thing that happened, as [`Live::take_event`].
+    pub fn take_in(&mut self) -> Result<Option<LiveEvent>> {
+        let mut concerned = self.state() == LiveState::Unreadable;
+        while let Some(reader) = self.hearing.reader()
+            && let Some(event) = reader.next(Some(Duration::ZERO))?
+        {
+            concerned |= self.concerns(&event);
+        }
+        if concerned {
+            self.refresh();
+        }
+        Ok(self.take_event())
+    }
+
     /// Looks at the file. What has changed is told by [`Live::take_event`].
     pub fn refresh(&mut self) {
         let disk = match self.engine.file(&self.path) {
@@ -209,7 +263,8 @@ impl Live {
         self.events.pop_front()
     }
 
-    pub(super) fn concerns(&self, event: &Event) -> bool {
+    /// By name: whether it is about another file of this name is quickly seen.
+    fn concerns(&self, event: &Event) -> bool {
         let is_named =
             |path: &Path| path.file_name().is_some_and(|name| self.names.iter().any(|known| same_name(known, name)));
         match event {

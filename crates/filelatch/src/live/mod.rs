@@ -8,20 +8,22 @@
 //! # let dir = tempfile::tempdir()?;
 //! # let path = dir.path().join("settings.json");
 //! use filelatch::live::{LiveChange, LiveOptions};
+//! use filelatch::watch::Origin;
 //! use filelatch::{Filelatch, WriteOptions};
 //!
 //! std::fs::write(&path, "{\n  \"theme\": \"light\",\n  \"size\": 12\n}\n")?;
-//! let latch = Filelatch::new();
-//! let mut settings = latch.live_unheard(&path, &LiveOptions::new())?;
+//! let mut settings = Filelatch::new().live(&path, &LiveOptions::new())?;
 //!
 //! // Somebody types …
 //! settings.set_draft("{\n  \"theme\": \"dark\",\n  \"size\": 12\n}\n");
 //! // … somebody else writes …
-//! std::fs::write(&path, "{\n  \"theme\": \"light\",\n  \"size\": 14\n}\n")?;
+//! let other = Filelatch::new().file(&path)?;
+//! other.write(b"{\n  \"theme\": \"light\",\n  \"size\": 14\n}\n", &WriteOptions::new())?;
 //!
 //! // … and both are there.
-//! settings.refresh();
-//! assert!(matches!(settings.take_event().map(|event| event.what), Some(LiveChange::Merged)));
+//! let event = settings.next(None)?.expect("without a limit something comes");
+//! assert!(matches!(event.what, LiveChange::Merged));
+//! assert_ne!(event.by, Origin::Own);
 //! settings.save(&WriteOptions::new())?;
 //! assert_eq!(std::fs::read_to_string(&path)?, "{\n  \"theme\": \"dark\",\n  \"size\": 14\n}\n");
 //! # Ok(())
@@ -64,6 +66,7 @@ mod options;
 
 use std::path::Path;
 
+use document::Hearing;
 pub use document::Live;
 pub use event::{LiveChange, LiveConflict, LiveEvent, LiveState, NotResolved};
 pub use options::LiveOptions;
@@ -72,11 +75,29 @@ use crate::engine::Filelatch;
 use crate::error::Result;
 #[cfg(doc)]
 use crate::file::LatchFile;
+use crate::watch::Reader;
 
 impl Filelatch {
-    /// A live document that hears nothing by itself: whoever has it tells it ([`Live::hear`]) or makes it look ([`Live::refresh`]).
-    /// Takes no thread and no watch, so there may be thousands. The file need not exist; its directory must.
+    /// A live document with a watch of its own, and so with a thread ([`Filelatch::watch`]). For many documents
+    /// [`Filelatch::live_on`] shares one. The file need not exist; its directory must.
+    pub fn live(&self, path: impl AsRef<Path>, options: &LiveOptions) -> Result<Live> {
+        let path = path.as_ref();
+        // What this engine's other documents save must be heard, too.
+        let watch = self.watch([path], &options.watch.clone().own(true))?;
+        Live::new(self, path, options, Hearing::Own(watch.reader(None), watch))
+    }
+
+    /// A live document that hears of changes from a watch which covers its file, through a reader made for it
+    /// ([`Watch::reader`](crate::watch::Watch::reader)), now or before. Takes no thread: one watch serves any number of documents.
+    ///
+    /// The watch must report own changes, if other documents of this engine are to be heard of.
+    pub fn live_on(&self, path: impl AsRef<Path>, reader: Reader, options: &LiveOptions) -> Result<Live> {
+        Live::new(self, path.as_ref(), options, Hearing::Others(reader))
+    }
+
+    /// A live document that hears nothing by itself: whoever has it tells it ([`Live::hear`]) or makes it look ([`Live::refresh`]). For a
+    /// thread that reads one watch and hands each change to the document that it is about.
     pub fn live_unheard(&self, path: impl AsRef<Path>, options: &LiveOptions) -> Result<Live> {
-        Live::new(self, path.as_ref(), options)
+        Live::new(self, path.as_ref(), options, Hearing::Nobody)
     }
 }

@@ -1,12 +1,15 @@
 //! Live documents: on a simulated disk, and several of them at one file.
+#![expect(clippy::disallowed_methods, reason = "a test stands outside the seam: it is the other programs")]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use filelatch::live::{Live, LiveChange, LiveEvent, LiveOptions, LiveState};
-use filelatch::watch::Origin;
-use filelatch::{Error, Expect, Filelatch, Outcome, Policy, Resolution, Strategy, Version, WriteOptions};
+use filelatch::watch::{Origin, WatchOptions};
+use filelatch::{Durability, Error, Expect, Filelatch, Outcome, Policy, Resolution, Strategy, Version, WriteOptions};
 use filelatch_fs::sim::{Dials, SimFs, Verb};
+
+use super::support;
 
 fn engine(fs: &SimFs, session: &str) -> Filelatch {
     let host = Arc::new(fs.host());
@@ -347,7 +350,7 @@ fn put_in(text: &str) -> BTreeSet<String> {
 fn nothing_disappears() {
     for sort in [Sort::Lines, Sort::Json, Sort::Markdown] {
         let (mut merged, mut conflicts, mut undone) = (0, 0, 0);
-        for seed in 0..if super::support::is_full() { 2000 } else { 40 } {
+        for seed in 0..if support::is_full() { 2000 } else { 40 } {
             let mut dice = Dice(seed);
             let fs = SimFs::new(Dials { xattrs: dice.roll(2) == 0, ..Dials::default() });
             fs.foreign().create(sort.path(), sort.start().as_bytes()).unwrap();
@@ -431,4 +434,163 @@ fn nothing_disappears() {
         }
         assert!(merged > 30 && conflicts > 5 && undone > 0, "{sort:?}: {merged} {conflicts} {undone}");
     }
+}
+
+/// Body of a worker that counts one field up, in a live document of its own.
+pub(crate) fn count_field(path: &str, key: &str, times: &str) {
+    let engine = Filelatch::builder().session(key).without_workspaces().build();
+    let mut live = engine.live(path, &LiveOptions::new()).unwrap();
+    let times: usize = times.parse().unwrap();
+    support::say("open");
+    support::hear();
+    for n in 1..=times {
+        live.edit(|text| {
+            let line = format!("\"{key}\": {}", n - 1);
+            let text = std::str::from_utf8(text).unwrap();
+            assert!(text.contains(&line), "`{line}` is missing in {text}");
+            text.replace(&line, &format!("\"{key}\": {n}")).into_bytes()
+        });
+        // Some of what the other one saves is heard before, some is met by the save.
+        if n % 3 == 0 {
+            live.take_in().unwrap();
+        }
+        live.save(&SAVE().durability(Durability::None)).unwrap();
+        assert_eq!(live.state(), LiveState::Clean);
+    }
+    support::say("saved");
+    // It hears what the other one has made of it, too.
+    let all = format!("\"ann\": {times},\n  \"ben\": {times}");
+    while !String::from_utf8_lossy(live.text()).contains(&all) {
+        live.next(Some(support::PATIENCE)).unwrap().expect("a change is heard of");
+    }
+    support::say("heard");
+}
+
+/// WATCH-3, MERGE-1: two processes change two neighbouring fields of one document, as often as they can: both end with all of both.
+#[test]
+fn two_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("state.json");
+    std::fs::write(&path, "{\n  \"ann\": 0,\n  \"ben\": 0\n}\n").unwrap();
+    let mut watching = support::engine().live(&path, &LiveOptions::new()).unwrap();
+    let name = path.to_str().unwrap();
+    let mut workers = ["ann", "ben"].map(|key| support::Worker::start(&["live-count", name, key, "60"]));
+    for worker in &mut workers {
+        worker.expect("open");
+    }
+    for worker in &mut workers {
+        worker.tell("go");
+    }
+    for said in ["saved", "heard"] {
+        for worker in &mut workers {
+            worker.expect(said);
+        }
+    }
+    let last = "{\n  \"ann\": 60,\n  \"ben\": 60\n}\n";
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), last);
+    while watching.text() != last.as_bytes() {
+        let event = watching.next(Some(support::PATIENCE)).unwrap().expect("a change is heard of");
+        assert_eq!(event.what.word(), "reloaded");
+        // Unknown where there are no attributions.
+        assert!(matches!(event.by, Origin::Session(_) | Origin::Unknown), "{event:?}");
+    }
+    for worker in workers {
+        worker.finish();
+    }
+}
+
+/// WATCH-3: many documents share one watch; each hears of its own file, and its own saves are no news.
+#[test]
+fn one_watch_for_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |n: usize| dir.path().join(format!("{n}.txt"));
+    for n in 0..300 {
+        std::fs::write(path(n), "one\n").unwrap();
+    }
+    let engine = support::engine();
+    let watch = engine.watch([dir.path()], &WatchOptions::new()).unwrap();
+    let open = |n| engine.live_on(path(n), watch.reader(None), &LiveOptions::new()).unwrap();
+    let mut lives: Vec<_> = (0..300).map(open).collect();
+    let second = open(7);
+    // Each may go to the thread that it is for.
+    let mut second = std::thread::spawn(move || second).join().unwrap();
+    std::fs::write(path(5), "two\n").unwrap();
+    std::fs::remove_file(path(6)).unwrap();
+    lives[7].set_draft("three\n");
+    lives[7].save(&SAVE().durability(Durability::None)).unwrap();
+    watch.sync(support::PATIENCE).unwrap();
+    for (n, live) in lives.iter_mut().enumerate() {
+        let first = live.take_in().unwrap();
+        let words: Vec<_> = first.into_iter().chain(events(live)).map(|event| event.what.word()).collect();
+        let wanted: &[_] = match n {
+            5 => &["reloaded"],
+            6 => &["gone"],
+            7 => &["saved"],
+            _ => &[],
+        };
+        assert_eq!(words, wanted, "{n}");
+    }
+    // Another document of the same engine and file hears of it, and whose it was.
+    let event = second.take_in().unwrap().unwrap();
+    assert_eq!((event.what.word(), event.by, second.text()), ("reloaded", Origin::Own, &b"three\n"[..]));
+    // One thread for all of them.
+    let mut unheard = [0, 1].map(|n| engine.live_unheard(path(n), &LiveOptions::new()).unwrap());
+    std::fs::write(path(1), "four\n").unwrap();
+    let reader = watch.reader(None);
+    std::fs::write(path(1), "five\n").unwrap();
+    loop {
+        let event = reader.next(Some(support::PATIENCE)).unwrap().expect("a change is heard of");
+        for live in &mut unheard {
+            live.hear(&event);
+        }
+        if unheard[1].text() == b"five\n" {
+            break;
+        }
+    }
+    assert_eq!(words(&mut unheard[0]), [""; 0]);
+    // With the watch the hearing ends, and is not silent about it.
+    drop(watch);
+    assert_eq!(lives[0].next(None).unwrap_err().code(), "cancelled");
+    std::fs::write(path(0), "six\n").unwrap();
+    lives[0].refresh();
+    assert_eq!(lives[0].text(), b"six\n");
+}
+
+/// WATCH-3: editors that save by renaming, a file that is made later, a directory that is replaced, a link that leads elsewhere: the document
+/// is what the path leads to.
+#[test]
+fn by_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    std::fs::create_dir(at("d")).unwrap();
+    let path = at("d/a.txt");
+    let mut live = support::engine().live(&path, &LiveOptions::new()).unwrap();
+    assert_eq!((live.state(), live.text()), (LiveState::Clean, &b""[..]));
+    let until = |live: &mut Live, state: LiveState, text: &str| {
+        while live.state() != state || live.text() != text.as_bytes() {
+            live.next(Some(support::PATIENCE)).unwrap().expect("a change is heard of");
+        }
+    };
+    std::fs::write(&path, "one\n").unwrap();
+    until(&mut live, LiveState::Clean, "one\n");
+    // As vim does it.
+    std::fs::rename(&path, at("d/a.txt~")).unwrap();
+    std::fs::write(&path, "two\n").unwrap();
+    std::fs::remove_file(at("d/a.txt~")).unwrap();
+    until(&mut live, LiveState::Clean, "two\n");
+    // As VS Code does it.
+    std::fs::write(at("d/.tmp"), "three\n").unwrap();
+    std::fs::rename(at("d/.tmp"), &path).unwrap();
+    until(&mut live, LiveState::Clean, "three\n");
+    live.set_draft("draft\n");
+    // A directory that is watched can't be renamed on Windows.
+    if cfg!(not(windows)) {
+        std::fs::rename(at("d"), at("old")).unwrap();
+        until(&mut live, LiveState::Gone, "draft\n");
+        std::fs::create_dir(at("d")).unwrap();
+        std::fs::write(&path, "three\n").unwrap();
+        until(&mut live, LiveState::Draft, "draft\n");
+    }
+    std::fs::remove_file(&path).unwrap();
+    until(&mut live, LiveState::Gone, "draft\n");
 }

@@ -281,6 +281,8 @@ fn worker() {
         ["write-as", path, session] => super::watching::write_as(Path::new(path), session),
         #[cfg(feature = "watch")]
         ["watch-named", dir, name] => super::watching_again::watch_named(Path::new(dir), name),
+        #[cfg(feature = "watch")]
+        ["live-count", path, key, times] => super::live::count_field(path, key, times),
         ["lease", path, hold] => super::leases::holder(path, hold),
         ["lease-race", path, rounds] => super::leases::racer(path, rounds),
         #[cfg(target_os = "linux")]
