@@ -93,7 +93,8 @@ impl Tracker {
             Some(End::Failed) | None => return Found::Unknown,
         };
         if Kind::from(stat.kind) == Kind::Dir {
-            let moved = self.set_tree(root, Some(&real));
+            self.set_tree(root, Some(&real));
+            let moved = self.roots[root].moved;
             return Found::There(There { stat, real, place: None, moved });
         }
         let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else { return Found::Unknown };
@@ -109,6 +110,9 @@ impl Tracker {
             return if self.table.get(path).is_some() { Found::Gone } else { Found::Shifted };
         };
         let id = known.stamp.id;
+        if !self.is_tree_in_place(path) {
+            return Found::Shifted;
+        }
         let Some(real_parent) = self.real(parent) else { return Found::Gone };
         match self.open_dir(&real_parent) {
             Ok(dir) if dir.id() == id => stat_in(dir, name, real_parent.join(name)),
@@ -116,6 +120,23 @@ impl Tracker {
             Err(e) if is_missing(&e) => Found::Shifted,
             Err(_) => Found::Unknown,
         }
+    }
+
+    /// Does the path that was asked for still lead to the tree that is known? Where no link is on the way, the identity of directories tells.
+    fn is_tree_in_place(&mut self, path: &Path) -> bool {
+        let Some(root) = self.root_of(path) else { return false };
+        let state = &self.roots[root];
+        let in_doubt =
+            state.steps.iter().any(|step| step.kind == StepKind::Link) || self.queue.get(&state.path).is_some();
+        if !in_doubt {
+            return true;
+        }
+        let path = Arc::clone(&state.path);
+        let in_place = matches!(self.find_root(root), Found::There(there) if !there.moved && there.place.is_none());
+        if !in_place {
+            self.suspect(&path);
+        }
+        in_place
     }
 
     pub(super) fn open_dir(&self, real: &Path) -> io::Result<Arc<dyn FsDir>> {
@@ -146,7 +167,10 @@ impl Tracker {
             Found::There(there) => there,
             Found::Gone => return self.is_gone(path, old.as_ref(), force),
             Found::Unknown => return Next::Done,
-            Found::Shifted => return self.look_above(path),
+            Found::Shifted => {
+                self.look_above(path);
+                return Next::Done;
+            }
         };
         let kind = Kind::from(found.stat.kind);
         let Some(old) = old else { return self.appeared(path, &found, force, out) };
@@ -187,24 +211,16 @@ impl Tracker {
         if force || over <= self.now { Next::Gone } else { Next::Later(over) }
     }
 
-    /// The nearest directory above that is known is not what it was, or a directory on the way is not known yet.
-    fn look_above(&mut self, path: &Arc<Path>) -> Next {
-        let Some(root) = self.root_of(path) else { return Next::Done };
+    /// The directory is not what it was, or one above is not known yet. Whatever it turns out to be, the look at it comes back to what is in it.
+    fn look_above(&mut self, path: &Arc<Path>) {
+        let Some(root) = self.root_of(path) else { return };
         let top = Arc::clone(&self.roots[root].path);
         let above: Vec<&Path> = path.ancestors().skip(1).take_while(|above| above.starts_with(&top)).collect();
         // From the root downwards: the first that is not known, or else the last that is.
         let unknown = above.iter().rev().find(|above| !self.table.is_dir(above));
-        let Some(target) = unknown.or(above.first()) else { return Next::Done };
+        let Some(target) = unknown.or(above.first()) else { return };
         let target: Arc<Path> = Arc::from(*target);
         self.suspect(&target);
-        // Where no directory is, nothing is in it: waiting for it would have no end.
-        match self.find(&target) {
-            Found::Gone => return Next::Done,
-            Found::There(there) if Kind::from(there.stat.kind) != Kind::Dir => return Next::Done,
-            _ => {}
-        }
-        let patience = self.queue.get(path).map_or(self.now, |pending| pending.first + self.settle.longest);
-        if patience <= self.now { Next::Done } else { Next::Later(self.now) }
     }
 
     pub(super) fn suspect(&mut self, path: &Arc<Path>) {
@@ -426,30 +442,26 @@ impl Tracker {
         news
     }
 
-    /// A root's tree is there now, or nowhere. True: it was somewhere else.
-    pub(super) fn set_tree(&mut self, root: usize, real: Option<&Path>) -> bool {
+    /// A root's tree is there now, or nowhere.
+    pub(super) fn set_tree(&mut self, root: usize, real: Option<&Path>) {
+        if self.roots[root].tree.as_deref() == real {
+            return;
+        }
         let old = self.roots[root].tree.take();
         self.roots[root].tree = real.map(Path::to_owned);
-        let Some(old) = old else {
-            if let Some(real) = real {
-                self.trees.entry(real.to_owned()).or_default().push(root);
-            }
-            return false;
-        };
-        if real == Some(&*old) {
-            return false;
-        }
-        self.release_tree(root, &old);
-        if let Some(roots) = self.trees.get_mut(&old) {
-            roots.retain(|other| *other != root);
-            if roots.is_empty() {
-                self.trees.remove(&old);
+        if let Some(old) = old {
+            self.roots[root].moved = real.is_some();
+            self.release_tree(root, &old);
+            if let Some(roots) = self.trees.get_mut(&old) {
+                roots.retain(|other| *other != root);
+                if roots.is_empty() {
+                    self.trees.remove(&old);
+                }
             }
         }
         if let Some(real) = real {
             self.trees.entry(real.to_owned()).or_default().push(root);
         }
-        true
     }
 }
 
@@ -503,7 +515,10 @@ fn verdict(old: &Entry, kind: Kind, stamp: &Stamp, signs: Signs, tells_close: bo
         Kind::File if old.stamp == *stamp && !old.racy => Verdict::Same,
         Kind::File if old.version.is_some() => Verdict::Compare,
         Kind::File if (old.stamp.id, old.stamp.size) != (stamp.id, stamp.size) || signs.written => Verdict::Changed,
-        Kind::File if old.stamp.mtime != stamp.mtime && (signs.blind || !tells_close) => Verdict::Changed,
+        // Another file may have the number of the one before.
+        Kind::File if old.stamp.mtime != stamp.mtime && (signs.renamed || signs.blind || !tells_close) => {
+            Verdict::Changed
+        }
         Kind::File => Verdict::Leave,
         Kind::Link => Verdict::Compare,
         Kind::Dir | Kind::Other => Verdict::Same,

@@ -19,6 +19,8 @@ use super::options::Settle;
 pub(super) struct Signs {
     /// The system said that bytes were written.
     pub(super) written: bool,
+    /// The system said that the name came or went.
+    pub(super) renamed: bool,
     /// It is looked at because hints may be missing: what the stamp says counts.
     pub(super) blind: bool,
 }
@@ -133,8 +135,8 @@ impl Queue {
             Happened::Other => pending.due.saturating_sub(now),
         };
         match heard.what {
-            Happened::Gone => pending.gone_since = Some(now),
-            Happened::Created | Happened::MovedIn => pending.gone_since = None,
+            Happened::Gone => (pending.gone_since, pending.signs.renamed) = (Some(now), true),
+            Happened::Created | Happened::MovedIn => (pending.gone_since, pending.signs.renamed) = (None, true),
             Happened::Written => pending.signs.written = true,
             Happened::Closed | Happened::Other => {}
         }

@@ -75,6 +75,9 @@ impl Tracker {
         self.table.entries.insert(Arc::clone(path), Entry { kind: Kind::Dir, stamp, version: None, racy: false });
         let root = self.root_of(path)?;
         let is_root = self.by_path.contains_key(path);
+        if is_root {
+            self.roots[root].moved = false;
+        }
         if !is_root && !self.recursive {
             return None;
         }

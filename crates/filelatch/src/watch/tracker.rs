@@ -86,6 +86,8 @@ pub(super) struct RootState {
     pub(super) held: Vec<bool>,
     /// Where the tree is, if there is one.
     pub(super) tree: Option<PathBuf>,
+    /// It was somewhere else when it was looked at.
+    pub(super) moved: bool,
 }
 
 /// A name on the way to a root.
@@ -163,8 +165,9 @@ impl Tracker {
             if !tracker.by_path.contains_key(&key) {
                 tracker.by_path.insert(Arc::clone(&key), tracker.roots.len());
                 tracker.table.roots.insert(key.to_path_buf());
-                let (steps, held, tree) = (Vec::new(), Vec::new(), None);
-                tracker.roots.push(RootState { path: key, absolute, workspace, steps, held, tree });
+                let (steps, held) = (Vec::new(), Vec::new());
+                let state = RootState { path: key, absolute, workspace, steps, held, tree: None, moved: false };
+                tracker.roots.push(state);
             }
         }
         Ok(tracker)

@@ -34,7 +34,7 @@ pub(super) enum StepKind {
 pub(super) enum End {
     /// The path without links, and what is there.
     There(PathBuf, Stat),
-    /// Nothing, or not yet.
+    /// Nothing, or not yet; or links in a circle.
     Missing,
     /// It can't be told.
     Failed,
@@ -87,7 +87,7 @@ fn walk(fs: &dyn Fs, path: &Path, steps: &mut Vec<Step>) -> io::Result<End> {
         if found.kind == FileKind::Symlink {
             links += 1;
             if links > MAX_LINKS {
-                return Err(io::Error::other("too many symbolic links follow one another"));
+                return Ok(End::Missing);
             }
             if let Some(step) = steps.last_mut() {
                 step.kind = StepKind::Link;

@@ -130,14 +130,14 @@ fn missing_roots() {
 #[test]
 fn limit_of_watches() {
     let mut world = World::new(&[("/t/a/f", "f"), ("/t/b/g", "g")], &["/t"]);
-    world.limit_watches(Some(3));
+    world.limit_watches(3);
     world.begin();
     assert!(world.tracker.unwatched());
     world.run(&[Op::Append("/t/a/f", "x"), Op::Append("/t/b/g", "x")]);
     assert_eq!(words(&world.settle()).len(), 1, "one of the two is watched");
     assert_eq!(words(&world.poll()).len(), 1);
     world.assert_true(&"");
-    world.limit_watches(None);
+    world.limit_watches(usize::MAX);
     assert_eq!(words(&world.poll()), [""; 0]);
     assert!(!world.tracker.unwatched());
     world.run(&[Op::Append("/t/a/f", "y"), Op::Append("/t/b/g", "y")]);

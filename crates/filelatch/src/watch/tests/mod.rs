@@ -1,6 +1,7 @@
 //! The tracker on a simulated file system: foreign programs act, hints are handed over by the test, or are not.
 
 mod basics;
+mod chance;
 mod dances;
 mod renames;
 mod world;

@@ -1,6 +1,6 @@
 //! A simulated disk, a source of hints that tells what inotify(7) would, a tracker, and somebody who believes its reports.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use filelatch_fs::fs::write_all_at;
 use filelatch_fs::sim::{Dials, SimFs};
-use filelatch_fs::{Access, Events, FileId, FileKind, Fs, Happened, Hint};
+use filelatch_fs::{Access, Events, FileKind, Fs, FsFile, Hint};
 
 use super::super::event::ChangeKind;
 use super::super::options::WatchOptions;
@@ -38,46 +38,46 @@ pub(super) enum Op {
     Rmdir(&'static str),
 }
 
-/// What a source would tell, and of which directories.
-#[derive(Debug, Default)]
-pub(super) struct Source {
-    /// By the path that was added.
-    dirs: Mutex<BTreeMap<PathBuf, FileId>>,
-    limit: Mutex<Option<usize>>,
+/// The source of the simulation, with a limit of watches that can be lifted.
+#[derive(Debug)]
+struct Limited {
+    events: Box<dyn Events>,
+    limit: Arc<Mutex<usize>>,
+    dirs: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
-#[derive(Debug)]
-struct Handle(SimFs, Arc<Source>);
-
-impl Events for Handle {
+impl Events for Limited {
     fn covers_trees(&self) -> bool {
-        false
+        self.events.covers_trees()
     }
 
     fn tells_close(&self) -> bool {
-        true
+        self.events.tells_close()
     }
 
     fn add(&self, dir: &Path) -> io::Result<()> {
-        let id = self.0.open_dir(dir)?.id();
-        let mut dirs = self.1.dirs.lock().unwrap();
-        if self.1.limit.lock().unwrap().is_some_and(|limit| dirs.len() >= limit && !dirs.contains_key(dir)) {
+        let mut dirs = self.dirs.lock().unwrap();
+        if dirs.len() >= *self.limit.lock().unwrap() && !dirs.contains(dir) {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        // One watch for each inode: the newest path names it.
-        dirs.retain(|_, other| *other != id);
-        dirs.insert(dir.to_owned(), id);
+        self.events.add(dir)?;
+        dirs.insert(dir.to_owned());
         Ok(())
     }
 
     fn remove(&self, dir: &Path) {
-        self.1.dirs.lock().unwrap().remove(dir);
+        self.dirs.lock().unwrap().remove(dir);
+        self.events.remove(dir);
     }
 }
 
 pub(super) struct World {
     pub(super) fs: SimFs,
-    pub(super) source: Arc<Source>,
+    told: Arc<Mutex<Vec<Hint>>>,
+    limit: Arc<Mutex<usize>>,
+    dirs: Arc<Mutex<BTreeSet<PathBuf>>>,
+    /// What foreign programs have open for writing.
+    open: BTreeMap<&'static str, Box<dyn FsFile>>,
     pub(super) parts: Arc<Parts>,
     pub(super) engine: Filelatch,
     pub(super) tracker: Tracker,
@@ -104,11 +104,21 @@ impl World {
         fs.host().advance(Duration::from_secs(5));
         let engine = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).session("me").build();
         let parts = Arc::clone(engine.parts());
-        let source = Arc::new(Source::default());
         let all = roots.iter().map(|path| Root { path: path.into(), workspace: None }).collect();
         let tracker = Tracker::new(Arc::clone(&parts), all, options).unwrap();
         let roots = roots.iter().map(PathBuf::from).collect();
-        World { fs: fs.clone(), source, parts, engine, tracker, mirror: BTreeMap::new(), roots }
+        World {
+            fs: fs.clone(),
+            told: Arc::default(),
+            limit: Arc::new(Mutex::new(usize::MAX)),
+            dirs: Arc::default(),
+            open: BTreeMap::new(),
+            parts,
+            engine,
+            tracker,
+            mirror: BTreeMap::new(),
+            roots,
+        }
     }
 
     pub(super) fn begun(files: &[(&str, &str)], roots: &[&str]) -> World {
@@ -119,7 +129,7 @@ impl World {
 
     pub(super) fn begin(&mut self) {
         let mut out = Vec::new();
-        let events = Box::new(Handle(self.fs.clone(), Arc::clone(&self.source)));
+        let events = self.events();
         self.tracker.begin(Some(events), None, self.now(), &mut out);
         assert_eq!(out, []);
         self.mirror = self.disk();
@@ -129,12 +139,18 @@ impl World {
     pub(super) fn resume(&mut self, known: Table) -> Vec<Report> {
         let roots = self.roots.iter().map(|path| Root { path: path.clone(), workspace: None }).collect();
         self.tracker = Tracker::new(Arc::clone(&self.parts), roots, &WatchOptions::new()).unwrap();
-        self.source = Arc::default();
         let mut out = Vec::new();
-        let events = Box::new(Handle(self.fs.clone(), Arc::clone(&self.source)));
+        let events = self.events();
         self.tracker.begin(Some(events), Some(known), self.now(), &mut out);
         self.believe(&out);
         out
+    }
+
+    fn events(&self) -> Box<dyn Events> {
+        let told = Arc::clone(&self.told);
+        let events = self.fs.events(Arc::new(move |hint| told.lock().unwrap().push(hint))).unwrap();
+        self.dirs.lock().unwrap().clear();
+        Box::new(Limited { events, limit: Arc::clone(&self.limit), dirs: Arc::clone(&self.dirs) })
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -148,82 +164,57 @@ impl World {
     // --- Foreign programs ---
 
     /// Does it; answers what the source tells.
-    pub(super) fn act(&self, op: &Op) -> Vec<Hint> {
+    pub(super) fn act(&mut self, op: &Op) -> Vec<Hint> {
         let foreign = self.fs.foreign();
         let dir = |path: &str| self.fs.open_dir(Path::new(path).parent().unwrap()).unwrap();
         let name = |path: &str| Path::new(path).file_name().unwrap().to_owned();
-        let open = |path: &str| foreign.open(path, Access::ReadWrite).unwrap();
-        // The directories as they were before: a moved one is told of where it was.
-        let told = |path: &str, what| self.told(Path::new(path), what);
+        self.told.lock().unwrap().clear();
         match *op {
             Op::Create(path) => {
-                foreign.create(path, b"").unwrap();
-                told(path, Happened::Created)
+                let file = dir(path).create_new(&name(path), 0o666).unwrap();
+                self.open.insert(path, file);
             }
-            Op::Write(path, bytes) => {
-                write_all_at(&*open(path), bytes.as_bytes(), 0).unwrap();
-                told(path, Happened::Written)
-            }
+            Op::Write(path, bytes) => write_all_at(self.opened(path), bytes.as_bytes(), 0).unwrap(),
             Op::Append(path, bytes) => {
-                foreign.append(path, bytes.as_bytes()).unwrap();
-                told(path, Happened::Written)
+                let file = self.opened(path);
+                write_all_at(file, bytes.as_bytes(), file.stat().unwrap().size).unwrap();
             }
-            Op::Truncate(path) => {
-                open(path).set_len(0).unwrap();
-                told(path, Happened::Written)
-            }
-            Op::Close(path) => told(path, Happened::Closed),
-            Op::Rename(from, to) => {
-                let hints = [told(from, Happened::Gone), told(to, Happened::MovedIn)].concat();
-                foreign.rename(from, to).unwrap();
-                hints
-            }
-            Op::Exchange(a, b) => {
-                dir(a).exchange(&name(a), &name(b)).unwrap();
-                let told = [told(a, Happened::Gone), told(b, Happened::MovedIn), told(b, Happened::Gone)];
-                [told.concat(), self.told(Path::new(a), Happened::MovedIn)].concat()
-            }
-            Op::Link(from, to) => {
-                foreign.link(from, to).unwrap();
-                [told(from, Happened::Other), told(to, Happened::Created)].concat()
-            }
-            Op::Symlink(text, path) => {
-                foreign.symlink(text, path).unwrap();
-                told(path, Happened::Created)
-            }
-            Op::Remove(path) => {
-                foreign.remove(path).unwrap();
-                told(path, Happened::Gone)
-            }
-            Op::Chmod(path, mode) => {
-                open(path).set_mode(mode).unwrap();
-                told(path, Happened::Other)
-            }
-            Op::Mkdir(path) => {
-                self.fs.process().create_dir(Path::new(path)).unwrap();
-                told(path, Happened::Created)
-            }
-            Op::Rmdir(path) => {
-                dir(path).remove_dir(&name(path)).unwrap();
-                told(path, Happened::Gone)
-            }
+            Op::Truncate(path) => self.opened(path).set_len(0).unwrap(),
+            Op::Close(path) => drop(self.open.remove(path)),
+            Op::Rename(from, to) => foreign.rename(from, to).unwrap(),
+            Op::Exchange(a, b) => dir(a).exchange(&name(a), &name(b)).unwrap(),
+            Op::Link(from, to) => foreign.link(from, to).unwrap(),
+            Op::Symlink(text, path) => foreign.symlink(text, path).unwrap(),
+            Op::Remove(path) => foreign.remove(path).unwrap(),
+            Op::Chmod(path, mode) => self.opened(path).set_mode(mode).unwrap(),
+            Op::Mkdir(path) => dir(path).create_dir(&name(path), 0o777).unwrap(),
+            Op::Rmdir(path) => dir(path).remove_dir(&name(path)).unwrap(),
         }
+        self.told()
     }
 
-    fn told(&self, path: &Path, what: Happened) -> Vec<Hint> {
-        let Ok(dir) = self.fs.open_dir(path.parent().unwrap()) else { return Vec::new() };
-        let dirs = self.source.dirs.lock().unwrap();
-        let added = dirs.iter().filter(|(_, id)| **id == dir.id());
-        added.map(|(dir, _)| Hint::At { path: dir.join(path.file_name().unwrap()), what }).collect()
+    /// What the source has told since.
+    pub(super) fn told(&self) -> Vec<Hint> {
+        std::mem::take(&mut *self.told.lock().unwrap())
+    }
+
+    /// Open for writing from now on, if it was not.
+    fn opened(&mut self, path: &'static str) -> &dyn FsFile {
+        let there = self.fs.stat(Path::new(path)).unwrap().id;
+        if self.open.get(path).is_none_or(|file| file.stat().unwrap().id != there) {
+            let file = self.fs.foreign().open(path, Access::ReadWrite).unwrap();
+            self.open.insert(path, file);
+        }
+        &**self.open.get(path).unwrap()
     }
 
     /// Watches that the source has.
     pub(super) fn watched(&self) -> Vec<PathBuf> {
-        self.source.dirs.lock().unwrap().keys().cloned().collect()
+        self.dirs.lock().unwrap().iter().cloned().collect()
     }
 
-    pub(super) fn limit_watches(&self, limit: Option<usize>) {
-        *self.source.limit.lock().unwrap() = limit;
+    pub(super) fn limit_watches(&self, limit: usize) {
+        *self.limit.lock().unwrap() = limit;
     }
 
     /// Does it, and the tracker hears of it.
@@ -274,6 +265,10 @@ impl World {
 
     /// Applies reports, each of which must fit what is there.
     pub(super) fn believe(&mut self, reports: &[Report]) {
+        self.believe_or(reports, "");
+    }
+
+    pub(super) fn believe_or(&mut self, reports: &[Report], context: &str) {
         for report in reports {
             let Report::Change(Seen { kind, path, version, .. }) = report else { continue };
             let was = self.mirror.get(path).copied();
@@ -283,7 +278,7 @@ impl World {
                 ChangeKind::Deleted => self.mirror.remove(path).is_some(),
                 ChangeKind::Renamed { from } => self.mirror.remove(from).is_some(),
             };
-            assert!(fits, "{report:?} does not fit {:?}", self.mirror);
+            assert!(fits, "{report:?} does not fit {:?} {context}", self.mirror);
             if *kind != ChangeKind::Deleted {
                 self.mirror.insert(path.clone(), *version);
             }
@@ -295,7 +290,9 @@ impl World {
         let mut files = BTreeMap::new();
         let mut rest: Vec<(PathBuf, bool)> = self.roots.iter().map(|root| (root.clone(), true)).collect();
         while let Some((path, is_root)) = rest.pop() {
-            let at = if is_root { self.fs.canonicalize(&path).unwrap_or(path.clone()) } else { path.clone() };
+            // A link that leads nowhere is no file.
+            let at = if is_root { self.fs.canonicalize(&path) } else { Ok(path.clone()) };
+            let Ok(at) = at else { continue };
             let Ok(stat) = self.fs.stat(&at) else { continue };
             match stat.kind {
                 FileKind::Dir => {
@@ -309,8 +306,9 @@ impl World {
                         let text = name.to_string_lossy();
                         let left_out = matches!(&*text, ".git" | ".filelatch")
                             || [".lock", ".tmp"].iter().any(|suffix| text.ends_with(suffix));
-                        if !left_out {
-                            rest.push((path.join(name), false));
+                        let inner = path.join(&name);
+                        if !left_out && !self.roots.contains(&inner) {
+                            rest.push((inner, false));
                         }
                     }
                 }
