@@ -62,7 +62,10 @@ pub(in crate::merge) fn are_alike(a: &str, b: &str) -> bool {
     let (a, b) = (Text::new(a), Text::new(b));
     let bare = |token: &Token<'_>| token.word.replace(|c: char| c.is_ascii_digit(), "");
     let numbers = |text: &Text<'_>| text.tokens.iter().any(Token::is_number);
-    if a.tokens.len() == b.tokens.len() && numbers(&a) && a.tokens.iter().map(bare).eq(b.tokens.iter().map(bare)) {
+    if a.tokens.len() == b.tokens.len()
+        && (numbers(&a) || numbers(&b))
+        && a.tokens.iter().map(bare).eq(b.tokens.iter().map(bare))
+    {
         return true;
     }
     let (shared, all) = shared(&a.sorted_words(), &b.sorted_words());

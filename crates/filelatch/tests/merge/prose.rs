@@ -186,6 +186,13 @@ fn two_versions_of_one_entry_conflict() {
     conflict("CHANGELOG.md", CHANGELOG, &text("We wrote this."), &text("They mean that."));
 }
 
+/// MERGE-1: two entries that differ in numbers only speak of one thing, whichever has them.
+#[test]
+fn a_number_on_one_side() {
+    conflict("a.txt", "", "item\n", "item2\n");
+    conflict("a.txt", "", "item 1\n", "item 2\n");
+}
+
 /// MERGE-2: neighbouring lines, changed on each side.
 #[test]
 fn neighbouring_lines_are_both_changed() {
