@@ -28,6 +28,9 @@ pub(crate) enum SessionAction {
     Start(SessionStart),
     List(SessionList),
     Path(SessionPath),
+    Merge(SessionMerge),
+    Remove(SessionRemove),
+    Gc(SessionGc),
 }
 
 /// Start a session; print its folder
@@ -64,4 +67,67 @@ pub(crate) struct SessionPath {
     /// The session
     #[arg(value_name = "NAME")]
     pub(crate) name: String,
+}
+
+/// Merge a session's branch into the branch of the main working tree; print the commit
+///
+/// Files are merged as `filelatch merge` does it, by keys and items where their kind is known; your own merge drivers and attributes count
+/// more. A conflict changes nothing: the exit status is then 3, and the files and places are told. Changes that are not committed in the
+/// session are refused, or committed with --commit: not ignored files, nor those that were included.
+///
+/// With --json: {success, name, branch, into, outcome, commit, committed}, outcome being merged, fast-forward or up-to-date; on a conflict
+/// {success: false, error, conflict: {branch, into, leftIn, files: [{path, message, hunks: [{line, ours, theirs}]}]}}.
+#[derive(Debug, Args)]
+pub(crate) struct SessionMerge {
+    /// Merge into this branch [default: the one that is checked out in the main working tree]
+    #[arg(long, value_name = "BRANCH")]
+    pub(crate) into: Option<String>,
+    /// The message of the merge; makes a merge commit even where a fast-forward would do
+    #[arg(long, value_name = "MESSAGE")]
+    pub(crate) message: Option<String>,
+    /// First commit what is not committed in the session, with this message
+    #[arg(long, value_name = "MESSAGE")]
+    pub(crate) commit: Option<String>,
+    /// Leave a conflict in the working tree that has the branch, with markers, as `git merge` does
+    #[arg(long)]
+    pub(crate) leave_conflicts: bool,
+    /// The session
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// Remove a session: its folder and its branch. Refuses to lose anything
+///
+/// Refused, with all that is in the way: changes that are not committed, files that git neither knows nor ignores, included files that were
+/// changed, commits that no other branch, tag or remote branch has, open conflicts, a merge that is not finished, programs inside,
+/// repositories, worktrees and submodules inside, a lock. Ignored files and kept versions go with the folder.
+///
+/// With --rescue changes, files and commits are kept in a ref first, refs/filelatch/rescue/NAME-TIME, durably; what is told then brings
+/// them back.
+///
+/// With --json: {success, name, branch, branchKept, rescue: {ref, commit, hasChanges, files, command}}; refused {success: false, error,
+/// reasons: [{reason, message}]}.
+#[derive(Debug, Args)]
+pub(crate) struct SessionRemove {
+    /// Keep what would be lost in a ref
+    #[arg(long)]
+    pub(crate) rescue: bool,
+    /// The session
+    #[arg(value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+/// Find leftovers: sessions that were interrupted, whose folder is gone, or that are merged and rest; with --apply remove them
+///
+/// By the rules of `remove --rescue`: what can't be kept is left alone. Without --apply nothing is changed.
+///
+/// With --json: {applied, leftovers: [{name, why, folder, removed, rescue, error}]}.
+#[derive(Debug, Args)]
+pub(crate) struct SessionGc {
+    /// Remove them
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Merged sessions are leftovers when nothing was done in them for so long: 12h, 7d
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "7d")]
+    pub(crate) older_than: Duration,
 }

@@ -122,6 +122,9 @@ pub(crate) fn report(error: &CliError, as_json: bool) -> u8 {
         if let Some(conflict) = error.conflict() {
             answer["conflictInfo"] = conflict_info(conflict);
         }
+        if let CliError::Git(error) = error {
+            git_info(error, &mut answer);
+        }
         output::json(&answer).ok();
     } else {
         tell(error);
@@ -162,6 +165,31 @@ fn conflict_info(conflict: &Conflict) -> Value {
         info["fallback"] = json!(unmerged.fallback);
     }
     info
+}
+
+/// What programs want to know of an error about sessions.
+fn git_info(error: &filelatch_git::Error, answer: &mut Value) {
+    use filelatch_git::Error;
+    match error {
+        Error::WouldLose { reasons, .. } => {
+            let told = reasons.iter().map(|reason| json!({"reason": reason.code(), "message": reason.to_string()}));
+            answer["reasons"] = told.collect();
+        }
+        Error::Unmerged(unmerged) => {
+            let hunk = |hunk: &filelatch_git::UnmergedHunk| json!({"line": hunk.line, "ours": hunk.ours, "theirs": hunk.theirs});
+            let files = unmerged.files.iter().map(|file| {
+                let hunks: Vec<_> = file.hunks.iter().map(hunk).collect();
+                json!({"path": output::path(&file.path), "message": file.message, "hunks": hunks})
+            });
+            answer["conflict"] = json!({
+                "branch": unmerged.branch,
+                "into": unmerged.into,
+                "leftIn": unmerged.left_in.as_deref().map(output::path),
+                "files": files.collect::<Vec<_>>(),
+            });
+        }
+        _ => {}
+    }
 }
 
 /// One line of talk. If nobody can be told, nobody is.

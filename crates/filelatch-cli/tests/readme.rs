@@ -86,6 +86,23 @@ fn git_merge_driver() {
     }
 }
 
+/// SERVE-6: what the page about sessions shows is what happens.
+#[test]
+fn sessions() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/concepts/sessions.md");
+    let steps = steps(&std::fs::read_to_string(page).expect("the page"));
+    assert!(steps.len() >= 6, "only {} commands found", steps.len());
+    let scratch = tempfile::tempdir().expect("a scratch folder");
+    if Command::new("git").arg("--version").output().is_err() {
+        return;
+    }
+    std::fs::write(scratch.path().join("notes.txt"), "notes\n").expect("a file");
+    assert_eq!(run("git init -q -b main && git add . && git commit -q -m first", scratch.path()), "");
+    for step in &steps {
+        check(step, &run(&step.command, scratch.path()), "page");
+    }
+}
+
 /// What the shell prints, with an environment of its own.
 fn run(command: &str, dir: &Path) -> String {
     let bin = Path::new(env!("CARGO_BIN_EXE_filelatch")).parent().expect("a folder");

@@ -115,6 +115,15 @@ pub enum Error {
         /// Its name.
         name: String,
     },
+    /// Its folder is on another branch.
+    Switched {
+        /// Its name.
+        name: String,
+        /// Where it is.
+        folder: PathBuf,
+        /// The branch; `None`: none at all.
+        branch: Option<String>,
+    },
     /// Its removal was interrupted.
     HalfRemoved {
         /// Its name.
@@ -209,6 +218,7 @@ impl Error {
             Error::Starting { .. } => "session-starting",
             Error::NoSuchSession { .. } => "no-such-session",
             Error::Busy { .. } => "session-busy",
+            Error::Switched { .. } => "session-switched",
             Error::Incomplete { .. } | Error::HalfRemoved { .. } => "session-incomplete",
             Error::BadRecord { .. } => "bad-record",
             Error::WouldLose { .. } => "would-lose",
@@ -253,6 +263,9 @@ impl Error {
             Error::Starting { .. } => vec![format!("{nothing}; wait for it, or take another name")],
             Error::NoSuchSession { .. } => vec!["`filelatch session list` shows those that there are".to_owned()],
             Error::Busy { .. } => vec![format!("{nothing}; try again when that has ended")],
+            Error::Switched { name, folder, .. } => {
+                vec![format!("{nothing}; go back first: git -C '{}' switch session/{name}", folder.display())]
+            }
             Error::HalfRemoved { name } => vec![format!("`filelatch session remove {name}` completes it")],
             Error::Incomplete { name, .. } => vec![
                 format!("`filelatch session start {name}` completes it"),
@@ -330,6 +343,10 @@ impl fmt::Display for Error {
             Error::Starting { name, pid } => write!(f, "the session {name} is being started by process {pid}"),
             Error::NoSuchSession { name } => write!(f, "there is no session {name}"),
             Error::Busy { name } => write!(f, "somebody is at work on the session {name}"),
+            Error::Switched { name, branch: Some(branch), .. } => {
+                write!(f, "the folder of the session {name} is on the branch {branch}, not on its own")
+            }
+            Error::Switched { name, .. } => write!(f, "the folder of the session {name} is on no branch"),
             Error::HalfRemoved { name } => write!(f, "the session {name} is half removed"),
             Error::Incomplete { name, what } => write!(f, "the session {name} is not complete: {what}"),
             Error::BadRecord { path, message } => write!(f, "the record `{}` can't be read: {message}", path.display()),

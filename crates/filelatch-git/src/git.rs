@@ -12,7 +12,7 @@
 //!
 //! # Non-promise
 //! Hooks, filters and merge drivers that git starts are the repository's own business, and inherit all this. git starts again only when
-//! it says that a lock was in the way; whether half of a command was done by then is for the caller to know, see [`Git::run_once`].
+//! it says that a lock was in the way; what it had done by then stands, so callers give it only what can be begun again.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
@@ -209,10 +209,18 @@ impl Git {
         }
     }
 
-    /// Runs git to its end, however that is; a lock that is in the way is an answer like others. For what can't be begun again.
-    pub fn run_once<I: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = I>) -> Result<Told> {
-        let arguments: Vec<OsString> = arguments.into_iter().map(|word| word.as_ref().to_owned()).collect();
-        self.once(&arguments, b"")
+    /// Waits until a lock file of git's is gone: whoever made it is at work.
+    pub(crate) fn wait_for(&self, lock: &Path, what: &str) -> Result<()> {
+        let began = self.host.monotonic();
+        while self.fs.stat(lock).is_ok() {
+            let waited = self.host.monotonic().saturating_sub(began);
+            if waited >= self.patience {
+                let lock = contention::look_at(&*self.fs, &*self.host, &self.dir, lock);
+                return Err(Error::Contended { action: what.to_owned(), lock, waited });
+            }
+            self.host.sleep(LOOK / 10);
+        }
+        Ok(())
     }
 
     /// What git answers; an error if it fails.

@@ -44,11 +44,14 @@ pub(crate) fn copy(
 ) -> Result<(Vec<Included>, Vec<Skipped>)> {
     let (mut included, mut skipped) = (Vec::<Included>::new(), Vec::new());
     for pattern in patterns {
-        let found = find(git, pattern)?;
-        if found.is_empty() {
-            let why = "no file that git does not track has this name".to_owned();
+        let found = match find(git, pattern)? {
+            Ok(found) if found.is_empty() => Err("no file that git does not track has this name".to_owned()),
+            found => found,
+        };
+        let found = found.unwrap_or_else(|why| {
             skipped.push(Skipped { path: pattern.into(), why });
-        }
+            Vec::new()
+        });
         for path in found {
             if included.iter().any(|done| done.path == path) {
                 continue;
@@ -67,13 +70,16 @@ pub(crate) fn copy(
     Ok((included, skipped))
 }
 
-/// Files that git does not track, ignored ones too. What is in other repositories and worktrees is not looked at.
-fn find(git: &Git, pattern: &str) -> Result<Vec<PathBuf>> {
+/// Files that git does not track, ignored ones too; or why the pattern is none: it leads out of the tree. What is in other repositories and worktrees is not looked at.
+fn find(git: &Git, pattern: &str) -> Result<Result<Vec<PathBuf>, String>> {
     let pathspec = format!(":(top,glob){pattern}");
-    let told = git.ask(["ls-files", "--others", "-z", "--", &pathspec])?;
+    let told = git.run(["ls-files", "--others", "-z", "--", &pathspec])?;
+    if !told.is_ok() {
+        return Ok(Err(told.reason()));
+    }
     let own = |path: &Path| path.starts_with(filelatch::WORKSPACE_DIR);
     let listed = told.out.split(|&byte| byte == 0).filter(|path| !path.is_empty() && !path.ends_with(b"/"));
-    Ok(listed.map(path_of).filter(|path| !own(path)).collect())
+    Ok(Ok(listed.map(path_of).filter(|path| !own(path)).collect()))
 }
 
 /// Why a file was not copied.
@@ -140,6 +146,30 @@ fn copy_one(fs: &dyn Fs, [main, folder, own]: [&Path; 3], path: &Path) -> Result
         }
         moved => Ok(moved.map(|()| hash)?),
     }
+}
+
+/// Copies these files to a folder that is only for them, durably. One that can't be kept is an error.
+pub(crate) fn keep(fs: &dyn Fs, from: &Path, to: &Path, paths: &[PathBuf]) -> Result<()> {
+    for path in paths {
+        let fail = |e| Error::io("keep", from.join(path))(e);
+        match copy_one(fs, [from, to, to], path) {
+            Ok(_) => {}
+            Err(Left::Skip(why)) => return Err(fail(io::Error::other(why))),
+            Err(Left::Fail(e)) => return Err(fail(e)),
+        }
+        let kept = to.join(path);
+        let (Some(dir), Some(name)) = (kept.parent(), kept.file_name()) else { continue };
+        let dir_of = |dir: &Path| fs.open_dir(dir);
+        let is_file = fs.stat(&kept).is_ok_and(|stat| stat.is_file());
+        if is_file {
+            let access = if cfg!(windows) { Access::ReadWrite } else { Access::Read };
+            dir_of(dir).and_then(|dir| dir.open(name, access)).and_then(|file| file.sync()).map_err(fail)?;
+        }
+        for dir in dir.ancestors().take_while(|dir| dir.starts_with(to)) {
+            dir_of(dir).and_then(|dir| dir.sync()).map_err(fail)?;
+        }
+    }
+    Ok(())
 }
 
 /// A folder below another, name by name; no link is followed.

@@ -140,7 +140,7 @@ impl Sessions {
     }
 
     /// Which session a worktree is: by its place, else by its branch.
-    fn name_of(&self, tree: &Worktree) -> Option<String> {
+    pub(crate) fn name_of(&self, tree: &Worktree) -> Option<String> {
         if tree.path == self.repo.main {
             return None;
         }

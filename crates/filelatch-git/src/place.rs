@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 
 use filelatch::{Filelatch, WORKSPACE_DIR, WriteOptions};
 use filelatch_fs::fs::{read_to_end, write_all_at};
-use filelatch_fs::{Access, FsDir};
+use filelatch_fs::{Access, FileKind, FsDir};
 
 use crate::error::{Error, Result};
 use crate::git::Git;
 use crate::record::Records;
-use crate::repo::Repo;
+use crate::repo::{Repo, plain};
 
 const WORKTREES: &str = "worktrees";
 const CONFIG: &str = "config.toml";
@@ -39,7 +39,7 @@ pub(crate) struct Place {
 impl Place {
     /// Where it is, or would be; makes nothing.
     pub(crate) fn find(repo: &Repo, latch: &Filelatch) -> Result<Place> {
-        let root = latch.workspace_of(&repo.main)?.unwrap_or_else(|| repo.main.clone());
+        let root = latch.workspace_of(&repo.main)?.map_or_else(|| repo.main.clone(), plain);
         let between = repo.main.strip_prefix(&root).map(Path::to_owned).unwrap_or_default();
         Ok(Place { root, between })
     }
@@ -55,6 +55,10 @@ impl Place {
         match fs.create_dir(&worktrees) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("create", worktrees)(e)),
             _ => {}
+        }
+        // A link, which the repository itself may have brought, would lead elsewhere.
+        if fs.stat(&worktrees).map_err(Error::io("look at", &worktrees))?.kind != FileKind::Dir {
+            return Err(Error::io("use", worktrees)(io::ErrorKind::NotADirectory.into()));
         }
         records.exclude(&repo.common)
     }

@@ -36,6 +36,8 @@ pub enum Reason {
     Nested(Vec<PathBuf>),
     /// Submodules that have been set up there: their commits are theirs alone.
     Submodules,
+    /// The folder is no worktree any more, and not empty: whose it is can't be told.
+    Broken(PathBuf),
     /// Somebody has locked the worktree (`git worktree lock`).
     Locked(String),
 }
@@ -43,7 +45,15 @@ pub enum Reason {
 impl Reason {
     /// Can it be kept in a ref (`--rescue`)?
     pub fn can_be_rescued(&self) -> bool {
-        !matches!(self, Reason::Inside(_) | Reason::Nested(_) | Reason::Submodules | Reason::Locked(_))
+        !matches!(
+            self,
+            Reason::Inside(_)
+                | Reason::Nested(_)
+                | Reason::Submodules
+                | Reason::Conflicts(_)
+                | Reason::Broken(_)
+                | Reason::Locked(_)
+        )
     }
 
     /// A stable word for programs.
@@ -58,6 +68,7 @@ impl Reason {
             Reason::Inside(_) => "inside",
             Reason::Nested(_) => "nested",
             Reason::Submodules => "submodules",
+            Reason::Broken(_) => "broken",
             Reason::Locked(_) => "locked",
         }
     }
@@ -83,12 +94,15 @@ impl fmt::Display for Reason {
             Reason::Included(paths) => files(f, paths, "copied there and changed since"),
             Reason::Commits(1) => f.write_str("1 commit that no other branch has"),
             Reason::Commits(n) => write!(f, "{n} commits that no other branch has"),
-            Reason::Conflicts(1) => f.write_str("1 open conflict"),
-            Reason::Conflicts(n) => write!(f, "{n} open conflicts"),
+            Reason::Conflicts(1) => f.write_str("1 open conflict (`filelatch conflicts`)"),
+            Reason::Conflicts(n) => write!(f, "{n} open conflicts (`filelatch conflicts`)"),
             Reason::InProgress(what) => write!(f, "a {what} in progress"),
             Reason::Inside(inside) => write!(f, "programs that work there: {}", processes(inside)),
             Reason::Nested(paths) => files(f, paths, "repositories or worktrees inside"),
             Reason::Submodules => f.write_str("submodules that are set up there"),
+            Reason::Broken(path) => {
+                write!(f, "`{}` is no worktree any more (`git worktree repair` may help) and not empty", path.display())
+            }
             Reason::Locked(why) if why.is_empty() => f.write_str("it is locked (`git worktree unlock`)"),
             Reason::Locked(why) => write!(f, "it is locked (`git worktree unlock`): {why}"),
         }

@@ -192,6 +192,12 @@ impl Records {
         Ok(file.lock(&LockOptions::new().wait(Wait::For(PATIENCE)))?)
     }
 
+    /// Nobody else publishes a merge while this is held.
+    pub(crate) fn lock_merge(&self) -> Result<Guard> {
+        let file = self.latch.file_with_dirs(self.dir.join("merge"))?;
+        Ok(file.lock(&LockOptions::new().wait(Wait::For(PATIENCE)))?)
+    }
+
     /// Nobody else starts, merges or removes this session while this is held. The system ends it with the process that holds it: a session
     /// that is not whole and whose lock is free was interrupted. `None`: somebody holds it.
     pub(crate) fn try_lock_session(&self, name: &str) -> Result<Option<Guard>> {

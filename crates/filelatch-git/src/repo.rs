@@ -40,7 +40,7 @@ impl Repo {
             return Err(Error::NoRepository { dir, told: told.reason() });
         }
         let common = path_of(told.line());
-        let common = here.fs.canonicalize(&common).map_err(Error::io("find", &common))?;
+        let common = plain(here.fs.canonicalize(&common).map_err(Error::io("find", &common))?);
         let first = worktrees(&here)?.into_iter().next().ok_or(Error::Answer { action: "git worktree list" })?;
         if first.is_bare {
             return Err(Error::Bare { repository: common });
@@ -51,7 +51,7 @@ impl Repo {
         } else {
             path_of(here.ask(["rev-parse", "--path-format=absolute", "--show-toplevel"])?.line())
         };
-        let main = here.fs.canonicalize(&main).map_err(Error::io("find", &main))?;
+        let main = plain(here.fs.canonicalize(&main).map_err(Error::io("find", &main))?);
         Ok(Repo { git: here.at(&main), here, common, main })
     }
 
@@ -62,6 +62,25 @@ impl Repo {
     /// The commit that a branch stands at.
     pub(crate) fn tip(&self, branch: &str) -> Result<Option<String>> {
         self.git.word(["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("refs/heads/{branch}")])
+    }
+
+    /// Is one commit among those that another has?
+    pub(crate) fn is_ancestor(&self, old: &str, new: &str) -> Result<bool> {
+        let told = self.git.run(["merge-base", "--is-ancestor", old, new])?;
+        match told.code {
+            Some(0) => Ok(true),
+            Some(1) => Ok(false),
+            _ => Err(Error::Git { action: "git merge-base".to_owned(), told: told.reason() }),
+        }
+    }
+}
+
+/// A path as git writes it: on Windows without the prefix `\\?\` of canonical ones.
+pub(crate) fn plain(path: PathBuf) -> PathBuf {
+    let short = path.to_str().filter(|_| cfg!(windows)).and_then(|text| text.strip_prefix(r"\\?\"));
+    match short {
+        Some(text) if !text.starts_with("UNC") => PathBuf::from(text),
+        _ => path,
     }
 }
 

@@ -13,16 +13,19 @@
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::include::{self, Skipped};
 use crate::name;
 use crate::record::{Record, Stage};
 use crate::sessions::Sessions;
-use crate::status;
 
 /// How many generated names are tried.
 const TRIES: usize = 64;
+
+/// Longest time of a checkout, with all that its filters fetch.
+pub(crate) const CHECKOUT: Duration = Duration::from_secs(3600);
 
 /// How to start a session.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +122,7 @@ impl Sessions {
 
     fn make(&self, mut record: Record, options: &StartOptions, completes: bool) -> Result<Started> {
         let excluded = self.add(&record, completes)?;
-        let git = self.git().at(&record.folder).lazy_fetch();
+        let git = self.git().at(&record.folder).lazy_fetch().limit(CHECKOUT);
         if completes {
             self.check_remains(&record)?;
         }
@@ -187,12 +190,7 @@ impl Sessions {
     /// A checkout that was interrupted may have left some of the files, but nothing that is somebody's: a file that is neither as it was
     /// committed nor as it is in the main working tree is not overwritten.
     fn check_remains(&self, record: &Record) -> Result<()> {
-        let fs = &*self.git().fs;
-        let mut found = status::against_head(&self.git().at(&record.folder))?;
-        found.retain(|path| {
-            let there = include::hash_at(fs, &record.folder, path);
-            there.is_none() || there != include::hash_at(fs, &self.repo.main, path)
-        });
+        let found = self.remains(&self.git().at(&record.folder), &record.folder)?;
         if found.is_empty() {
             return Ok(());
         }

@@ -113,9 +113,9 @@ pub(crate) struct OwnIndex {
     dir: PathBuf,
 }
 
-const OWN_INDEX: &str = "filelatch-index";
-
 impl OwnIndex {
+    pub(crate) const NAME: &str = "filelatch-index";
+
     /// Of what HEAD has; `git` is in the worktree.
     pub(crate) fn of_head(git: &Git) -> Result<OwnIndex> {
         let own = OwnIndex::empty(git)?;
@@ -125,8 +125,8 @@ impl OwnIndex {
 
     pub(crate) fn empty(git: &Git) -> Result<OwnIndex> {
         let dir = repo::own_dir(git)?;
-        remove(git, &dir).map_err(Error::io("remove", dir.join(OWN_INDEX)))?;
-        let own = git.clone().env("GIT_INDEX_FILE", dir.join(OWN_INDEX));
+        remove(git, &dir).map_err(Error::io("remove", dir.join(OwnIndex::NAME)))?;
+        let own = git.clone().env("GIT_INDEX_FILE", dir.join(OwnIndex::NAME));
         Ok(OwnIndex { git: own, dir })
     }
 }
@@ -138,7 +138,7 @@ impl Drop for OwnIndex {
 }
 
 fn remove(git: &Git, dir: &Path) -> io::Result<()> {
-    match git.fs.open_dir(dir)?.remove(OWN_INDEX.as_ref()) {
+    match git.fs.open_dir(dir)?.remove(OwnIndex::NAME.as_ref()) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
     }

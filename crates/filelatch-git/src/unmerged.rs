@@ -68,3 +68,57 @@ impl fmt::Display for Unmerged {
         write!(f, "{} and {} conflict in {places}: {}{more}", self.branch, self.into, names.join(", "))
     }
 }
+
+/// Places that are told of one file, and characters of one side.
+const PLACES: usize = 100;
+const WIDTH: usize = 4000;
+
+/// The places between markers.
+pub(crate) fn hunks(content: &[u8]) -> Vec<UnmergedHunk> {
+    let mut hunks = Vec::new();
+    // Where the current one begins, and which side is read: ours, base, theirs.
+    let mut current: Option<(UnmergedHunk, u8)> = None;
+    for (at, line) in content.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let is = |marker: &[u8; 7]| line.starts_with(marker) && line.get(7).is_none_or(|&next| next != marker[0]);
+        current = match current {
+            _ if is(b"<<<<<<<") => Some((UnmergedHunk { line: at + 1, ours: String::new(), theirs: String::new() }, 0)),
+            Some((hunk, 0)) if is(b"|||||||") => Some((hunk, 1)),
+            Some((hunk, 0 | 1)) if is(b"=======") => Some((hunk, 2)),
+            Some((hunk, 2)) if is(b">>>>>>>") => {
+                hunks.push(hunk);
+                None
+            }
+            Some((mut hunk, side)) => {
+                let to = match side {
+                    0 => Some(&mut hunk.ours),
+                    1 => None,
+                    _ => Some(&mut hunk.theirs),
+                };
+                if let Some(to) = to.filter(|to| to.len() < WIDTH) {
+                    to.push_str(&String::from_utf8_lossy(&line[..line.len().min(WIDTH)]));
+                }
+                Some((hunk, side))
+            }
+            None => None,
+        };
+        if hunks.len() == PLACES {
+            break;
+        }
+    }
+    hunks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// SERVE-6: places are read from markers, with and without a base; what only looks like a marker is content.
+    #[test]
+    fn places() {
+        let text = b"a\n<<<<<<< x\nours\n||||||| b\nbase\n=======\ntheirs\n========= no\n>>>>>>> y\n\
+            b\n=======\n<<<<<<< x\n=======\nt\n>>>>>>> y\n<<<<<<< open\n";
+        let found: Vec<_> = hunks(text).into_iter().map(|hunk| (hunk.line, hunk.ours, hunk.theirs)).collect();
+        let expected = [(2, "ours\n", "theirs\n========= no\n"), (12, "", "t\n")];
+        assert_eq!(found, expected.map(|(line, ours, theirs)| (line, ours.to_owned(), theirs.to_owned())));
+    }
+}

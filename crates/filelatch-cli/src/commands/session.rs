@@ -3,13 +3,19 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use filelatch_git::{Git, Session, SessionState, Sessions, StartOptions};
+use filelatch_git::{
+    GcOptions, Git, MergeOptions, RemoveOptions, Rescue, Session, SessionState, Sessions, StartOptions, Unmerged,
+};
 use serde_json::{Value, json};
 
-use crate::args_session::{self, SessionAction, SessionPath, SessionStart};
+use super::git_setup::driver;
+use crate::args_session::{self, SessionAction, SessionGc, SessionMerge, SessionPath, SessionRemove, SessionStart};
 use crate::context::Context;
-use crate::output;
 use crate::render::CliError;
+use crate::{env, output};
+
+/// Lines of a side that are shown to people.
+const LINES: usize = 8;
 
 pub(crate) fn session(context: &Context, args: &args_session::Session) -> Result<(), CliError> {
     let git = Git::new(&args.dir).patience(args.timeout);
@@ -18,6 +24,9 @@ pub(crate) fn session(context: &Context, args: &args_session::Session) -> Result
         SessionAction::Start(args) => start(context, &sessions, args),
         SessionAction::List(_) => list(context, &sessions),
         SessionAction::Path(args) => path(context, &sessions, args),
+        SessionAction::Merge(args) => merge(context, &sessions, args),
+        SessionAction::Remove(args) => remove(context, &sessions, args),
+        SessionAction::Gc(args) => gc(context, &sessions, args),
     }
 }
 
@@ -163,4 +172,157 @@ fn to_json(session: &Session) -> Value {
 
 fn paths(paths: &[std::path::PathBuf]) -> Vec<Value> {
     paths.iter().map(|path| output::path(path)).collect()
+}
+
+fn merge(context: &Context, sessions: &Sessions, args: &SessionMerge) -> Result<(), CliError> {
+    let program = env::program().map_err(|e| {
+        CliError::own("io", format!("cannot find out where this program is: {e}")).hint("nothing was changed")
+    })?;
+    let options = MergeOptions {
+        into: args.into.clone(),
+        message: args.message.clone(),
+        commit: args.commit.clone(),
+        leave_conflicts: args.leave_conflicts,
+        driver: Some(driver(&program)?),
+    };
+    let merged = match sessions.merge(&args.name, &options) {
+        Ok(merged) => merged,
+        Err(filelatch_git::Error::Unmerged(unmerged)) => {
+            if !context.json {
+                places(&unmerged);
+            }
+            return Err(filelatch_git::Error::Unmerged(unmerged).into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if context.json {
+        return output::json(&json!({
+            "success": true,
+            "name": merged.name,
+            "branch": merged.branch,
+            "into": merged.into,
+            "outcome": merged.outcome.code(),
+            "commit": merged.commit,
+            "committed": merged.committed,
+        }));
+    }
+    let done = match merged.outcome {
+        filelatch_git::MergeOutcome::UpToDate => format!("{} has all of {} already", merged.into, merged.branch),
+        outcome => format!("{} has {} now ({})", merged.into, merged.branch, outcome.code()),
+    };
+    output::note(&done);
+    output::line(&merged.commit)
+}
+
+/// Where they do not fit together; on standard error.
+fn places(unmerged: &Unmerged) {
+    for file in &unmerged.files {
+        output::note(&file.message);
+        for hunk in &file.hunks {
+            let mut text = format!("{}:{}:", file.path.display(), hunk.line);
+            for (sign, side) in [('-', &hunk.ours), ('+', &hunk.theirs)] {
+                for line in side.lines().take(LINES) {
+                    write!(text, "\n      {sign} {}", printable(line)).ok();
+                }
+                if side.lines().count() > LINES {
+                    write!(text, "\n      {sign} …").ok();
+                }
+            }
+            output::note(&text);
+        }
+    }
+}
+
+/// Without what a terminal would obey.
+fn printable(line: &str) -> String {
+    line.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+fn remove(context: &Context, sessions: &Sessions, args: &SessionRemove) -> Result<(), CliError> {
+    let removed = sessions.remove(&args.name, &RemoveOptions { rescue: args.rescue })?;
+    if context.json {
+        return output::json(&json!({
+            "success": true,
+            "name": removed.name,
+            "branch": removed.branch,
+            "branchKept": removed.branch_kept,
+            "rescue": removed.rescue.as_ref().map(|rescue| rescue_json(rescue, &removed.branch)),
+        }));
+    }
+    if removed.branch_kept {
+        output::note(&format!("the branch {} is in use elsewhere, and stays", removed.branch));
+    }
+    if let Some(rescue) = &removed.rescue {
+        tell_rescue(rescue, &removed.branch);
+    }
+    Ok(())
+}
+
+fn tell_rescue(rescue: &Rescue, branch: &str) {
+    output::note(&format!("everything is kept in {}", rescue.reference));
+    output::note(&format!("back again: {}", rescue.command(branch)));
+    if rescue.has_changes {
+        output::note("what was not committed is its last commit; `git reset HEAD^` then makes changes of it again");
+    }
+    if let Some(files) = &rescue.files {
+        output::note(&format!("changed files that had been included: `{}`", files.display()));
+    }
+}
+
+fn rescue_json(rescue: &Rescue, branch: &str) -> Value {
+    json!({
+        "ref": rescue.reference,
+        "commit": rescue.commit,
+        "hasChanges": rescue.has_changes,
+        "files": rescue.files.as_deref().map(output::path),
+        "command": rescue.command(branch),
+    })
+}
+
+fn gc(context: &Context, sessions: &Sessions, args: &SessionGc) -> Result<(), CliError> {
+    let all = sessions.gc(&GcOptions { older_than: args.older_than, apply: args.apply })?;
+    if context.json {
+        let mut leftovers = Vec::new();
+        for one in all {
+            let (removed, error) = match one.removed {
+                None => (None, Value::Null),
+                Some(Ok(removed)) => (Some(removed), Value::Null),
+                Some(Err(error)) => (None, CliError::from(error).to_json()),
+            };
+            let rescue = removed.as_ref().and_then(|removed| removed.rescue.as_ref());
+            leftovers.push(json!({
+                "name": one.session.name,
+                "why": one.why.code(),
+                "folder": output::path(&one.session.folder),
+                "removed": removed.is_some(),
+                "rescue": rescue.map(|rescue| rescue_json(rescue, &one.session.branch)),
+                "error": error,
+            }));
+        }
+        return output::json(&json!({"applied": args.apply, "leftovers": leftovers}));
+    }
+    if all.is_empty() {
+        output::note("there is nothing to collect");
+    }
+    for one in &all {
+        let fate = match &one.removed {
+            None => "would be removed",
+            Some(Ok(_)) => "removed",
+            Some(Err(_)) => "left alone",
+        };
+        output::line(&format!("{}  {}  {fate}", one.session.name, one.why.code()))?;
+        match &one.removed {
+            Some(Ok(removed)) => {
+                if let Some(rescue) = &removed.rescue {
+                    tell_rescue(rescue, &removed.branch);
+                }
+            }
+            Some(Err(error)) => output::note(&error.to_string()),
+            None => {}
+        }
+    }
+    if !args.apply && !all.is_empty() {
+        output::note("nothing was removed; `filelatch session gc --apply` does it");
+    }
+    Ok(())
 }

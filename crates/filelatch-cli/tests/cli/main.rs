@@ -33,6 +33,8 @@ mod merging;
 mod run;
 mod sandbox;
 #[cfg(unix)]
+mod session;
+#[cfg(unix)]
 mod status;
 #[cfg(unix)]
 mod torture;

@@ -53,6 +53,10 @@ impl Fixture {
         put(&self.main(name), content);
     }
 
+    pub(crate) fn text(&self, name: &str) -> String {
+        std::fs::read_to_string(self.main(name)).unwrap()
+    }
+
     pub(crate) fn env(&self) -> Vec<(&'static str, std::ffi::OsString)> {
         let mut env: Vec<(&str, std::ffi::OsString)> = vec![
             ("HOME", self.root.path().join("home").into()),

@@ -4,5 +4,10 @@
 
 mod contention;
 mod fixture;
+mod gc;
+#[cfg(unix)]
+mod killed;
 mod list;
+mod merge;
+mod remove;
 mod start;

@@ -84,7 +84,7 @@ fn included_files() {
     std::fs::set_permissions(fixture.main("run.log"), std::fs::Permissions::from_mode(0o755)).unwrap();
     symlink("/etc/passwd", fixture.main("out.log")).unwrap();
     symlink("../run.log", fixture.main("config/in.log")).unwrap();
-    let options = include(&["*.log", "config/in.log", "a.json", "missing"]);
+    let options = include(&["*.log", "config/in.log", "a.json", "missing", "../home/x", "/etc/passwd"]);
     let started = fixture.sessions().start(Some("a"), &options).unwrap();
     let mut included: Vec<_> = started.included.iter().map(|path| path.to_str().unwrap()).collect();
     included.sort_unstable();
@@ -95,7 +95,7 @@ fn included_files() {
     assert!(!started.folder.join("out.log").exists() && !started.folder.join("config/deep").exists());
     let mut skipped: Vec<_> = started.skipped.iter().map(|file| file.path.to_str().unwrap()).collect();
     skipped.sort_unstable();
-    assert_eq!(skipped, ["a.json", "missing", "out.log"]);
+    assert_eq!(skipped, ["../home/x", "/etc/passwd", "a.json", "missing", "out.log"]);
     // One that is not ignored is no change of the session's, as long as it is as it was.
     let dirty = || fixture.sessions().find("a").unwrap().dirty.unwrap().untracked;
     assert_eq!(dirty(), 0);
@@ -226,4 +226,50 @@ fn generated_names() {
     names.dedup();
     assert_eq!(names.len(), 3);
     assert!(names.iter().all(|name| name.split('-').count() == 2), "{names:?}");
+}
+
+/// SERVE-6: a link in place of the folder of sessions, which a repository may bring along, leads nowhere.
+#[cfg(unix)]
+#[test]
+fn link_for_a_folder() {
+    let Some(fixture) = Fixture::new() else { return };
+    engine().init(fixture.main("")).unwrap();
+    std::fs::create_dir(fixture.top().join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("../../elsewhere", fixture.main(".filelatch/worktrees")).unwrap();
+    let started = fixture.sessions().start(Some("a"), &StartOptions::default());
+    assert!(matches!(started, Err(Error::Io { .. })), "{started:?}");
+    assert_eq!(std::fs::read_dir(fixture.top().join("elsewhere")).unwrap().count(), 0);
+    assert_eq!(fixture.git("branch --list session/a"), "");
+    assert!(fixture.sessions().list().unwrap().is_empty());
+}
+
+/// SERVE-6: a checkout that was interrupted is completed; what somebody has put there meanwhile is not overwritten, and a rescue has it.
+#[test]
+fn interrupted_checkout() {
+    use filelatch_git::RemoveOptions;
+    for is_touched in [false, true] {
+        let Some(fixture) = Fixture::new() else { return };
+        fixture.write(".env", "SECRET\n");
+        let started = fixture.sessions().start(Some("a"), &include(&[".env"])).unwrap();
+        let record = fixture.main(".git/filelatch/sessions/a.json");
+        let text = std::fs::read_to_string(&record).unwrap();
+        std::fs::write(&record, text.replace("\"ready\"", "\"starting\"")).unwrap();
+        std::fs::remove_file(fixture.main(".git/worktrees/a/index")).unwrap();
+        std::fs::remove_file(started.folder.join("a.json")).unwrap();
+        assert_eq!(fixture.sessions().find("a").unwrap().state, SessionState::Incomplete);
+        if !is_touched {
+            let again = fixture.sessions().start(Some("a"), &include(&[".env"])).unwrap();
+            assert!(again.completed && again.skipped.is_empty());
+            assert_eq!(again.included, [std::path::Path::new(".env")]);
+            assert_eq!(fixture.git_in(&started.folder, "status --porcelain"), "");
+            continue;
+        }
+        put(&started.folder.join("dir/b.txt"), "somebody's\n");
+        let again = fixture.sessions().start(Some("a"), &StartOptions::default());
+        assert!(matches!(again, Err(Error::Incomplete { .. })), "{again:?}");
+        let remove = |rescue| fixture.sessions().remove("a", &RemoveOptions { rescue });
+        assert!(matches!(remove(false), Err(Error::WouldLose { .. })));
+        let rescue = remove(true).unwrap().rescue.unwrap();
+        assert_eq!(fixture.git(&format!("show {}:dir/b.txt", rescue.reference)), "somebody's");
+    }
 }

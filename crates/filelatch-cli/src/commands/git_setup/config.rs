@@ -110,7 +110,7 @@ fn change(arguments: &[&str]) -> Result<(), CliError> {
 
 /// What git's shell runs. When the program is gone git merges by itself: a status of "not found" would look like a conflict, and our
 /// side like its result.
-fn driver(program: &Path) -> Result<String, CliError> {
+pub(in crate::commands) fn driver(program: &Path) -> Result<String, CliError> {
     let program = quoted(program)?;
     let instead = "exec git merge-file -L %X -L %S -L %Y --marker-size=%L %A %O %B";
     Ok(format!(
