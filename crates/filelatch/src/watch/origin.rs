@@ -235,6 +235,12 @@ mod tests {
             // Into the file: its attribution speaks of other bytes then.
             fs.foreign().truncate_and_write("/a", b"foreign").unwrap();
             assert_eq!(origin(&mine), marked(Origin::External), "{dials:?}");
+            // The same bytes, by somebody who says so.
+            write(&mine, NEW);
+            fs.foreign().replace("/a", b"unseen").unwrap();
+            write(&theirs, NEW);
+            let same = if dials.xattrs { Origin::Session("them".to_owned()) } else { Origin::Own };
+            assert_eq!(origin(&mine), same, "{dials:?}");
             fs.foreign().remove("/a").unwrap();
             assert_eq!(seen(&mine), None);
         }

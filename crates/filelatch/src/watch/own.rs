@@ -377,8 +377,8 @@ mod tests {
         let host: Arc<dyn Host> = Arc::new(SimHost::new(1).as_process(2));
         let child = Arc::new(OwnWrites { host, life });
         std::mem::forget(watching);
-        let held = locked(&child.life.notes);
         assert_eq!(child.knows(id, &version(1), Look(0)), Known::No);
+        let held = locked(&child.life.notes);
         drop(Watching { own: Arc::clone(&child), pid: 1 });
         publish(&child, id, 2);
         assert!(!known(&child, id, 2), "the parent's watch is not the child's");

@@ -2,13 +2,14 @@
 #![expect(clippy::disallowed_methods, reason = "a test stands outside the seam: it is the other programs")]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use filelatch::live::{Live, LiveChange, LiveEvent, LiveOptions, LiveState};
 use filelatch::watch::{Origin, WatchOptions};
 use filelatch::{Durability, Error, Expect, Filelatch, Outcome, Policy, Resolution, Strategy, Version, WriteOptions};
-use filelatch_fs::sim::{Dials, SimFs, Verb};
+use filelatch_fs::sim::{Dials, Plan, SimFs, Verb};
 
+use super::schedules::{few, run};
 use super::support;
 
 fn engine(fs: &SimFs, session: &str) -> Filelatch {
@@ -252,6 +253,71 @@ fn a_program_without_locks() {
             "at call {number}: {disk}"
         );
     }
+}
+
+/// What a process was told of its save, and how its document stood then.
+type Told = Arc<Mutex<Vec<(Result<Outcome, &'static str>, LiveState)>>>;
+
+/// Two processes with a live document each: type, save, look once more.
+fn both_save(plan: &mut Plan, locks: bool, typed: [(char, &'static str); 2]) -> Told {
+    let told = Told::default();
+    plan.fs().foreign().create("/a", b"1\n2\n3\n4\n5\n").unwrap();
+    for (name, (from, to)) in ["ann", "ben"].into_iter().zip(typed) {
+        let told = Arc::clone(&told);
+        plan.process(name, move |fs| {
+            let mut policy = Policy::default();
+            policy.locks = locks;
+            let builder = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).session(name);
+            let Ok(mut live) = builder.defaults(policy).build().live_unheard("/a", &LiveOptions::new()) else { return };
+            live.edit(|text| String::from_utf8_lossy(text).replace(from, to).into_bytes());
+            let saved = live.save(&SAVE()).map(|written| written.outcome).map_err(|e| e.code());
+            let state = live.state();
+            live.refresh();
+            told.lock().unwrap().push((saved, state));
+        });
+    }
+    told
+}
+
+/// WATCH-3: two processes save at once what fits together: both are told that they saved, and both changes are in the file, in every order of
+/// their calls; with locks, and without any.
+#[test]
+fn two_saves_in_every_order() {
+    for locks in [true, false] {
+        run(if locks { "live" } else { "live without locks" }, &few(1), 60, |plan| {
+            let told = both_save(plan, locks, [('1', "one"), ('5', "five")]);
+            plan.at_end(move |fs| {
+                let told = told.lock().unwrap().clone();
+                let all_saved = told.iter().all(|(saved, state)| saved.is_ok() && *state == LiveState::Clean);
+                let content = fs.foreign().read("/a").map_err(|e| e.to_string())?;
+                if told.len() == 2 && all_saved && content == b"one\n2\n3\n4\nfive\n" {
+                    return Ok(());
+                }
+                Err(format!("told {told:?}, found {}", String::from_utf8_lossy(&content)))
+            });
+        });
+    }
+}
+
+/// WATCH-3: of two processes that typed at one place one saves, or sees the other's first and changes that; the other one is in conflict, and what is
+/// in the file is one whole line.
+#[test]
+fn two_saves_that_clash() {
+    run("live clash", &few(1), 60, |plan| {
+        let told = both_save(plan, true, [('3', "three"), ('3', "drei")]);
+        plan.at_end(move |fs| {
+            let told = told.lock().unwrap().clone();
+            let content = fs.foreign().read("/a").map_err(|e| e.to_string())?;
+            let lost = told.iter().filter(|told| **told == (Err("conflict"), LiveState::Conflict)).count();
+            let won = told.iter().filter(|(saved, _)| saved.is_ok()).count();
+            // Who opens it after the other has saved finds nothing to change.
+            let is_one = [&b"1\n2\nthree\n4\n5\n"[..], b"1\n2\ndrei\n4\n5\n"].contains(&&content[..]);
+            if is_one && won + lost == 2 && won > 0 {
+                return Ok(());
+            }
+            Err(format!("told {told:?}, found {}", String::from_utf8_lossy(&content)))
+        });
+    });
 }
 
 /// Small random numbers with a seed (splitmix64, Steele and others 2014).
