@@ -538,6 +538,16 @@ impl Filelatch {
         Some(log)
     }
 
+    /// The log of the workspace that a path belongs to, as it is told of it.
+    pub(crate) fn trail_of(&self, path: &Path) -> Option<Trail> {
+        let (dir, name) = (path.parent()?, path.file_name()?);
+        let dir = self.inner.parts.fs.canonicalize(dir).ok()?;
+        let workspace = Arc::new(Workspace::find(&self.inner.parts, &dir, &self.inner.trusted).ok()??);
+        let relative = dir.strip_prefix(&workspace.root).ok()?.join(name);
+        let log = self.audit_log(&workspace, false).filter(|_| self.inner.use_workspaces)?;
+        Some(Trail::new(log, relative))
+    }
+
     pub(crate) fn audit_key(&self) -> Option<PathBuf> {
         self.inner.audit_key.clone()
     }

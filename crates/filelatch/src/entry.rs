@@ -119,6 +119,14 @@ impl Entry {
         self.resource.trail()
     }
 
+    /// Records an error, if it is one of those that are.
+    pub(crate) fn refused(&self, error: &Error) {
+        if let Some(trail) = self.trail() {
+            trail.refused(error);
+            trail.flush();
+        }
+    }
+
     pub(crate) fn parts(&self) -> &Arc<Parts> {
         &self.resource.parts
     }
@@ -223,7 +231,13 @@ impl Entry {
             how: self.how(durability),
             report_displaced,
             like,
-            keeping: history.map(|history| Keeping { history, parts: self.parts(), durability, passed }),
+            keeping: history.map(|history| Keeping {
+                history,
+                parts: self.parts(),
+                durability,
+                passed,
+                trail: self.trail(),
+            }),
             fence: tenure.and_then(|tenure| tenure.fence).map(|token| (&self.leases, token)),
         };
         self.cache.forget();
@@ -246,13 +260,13 @@ impl Entry {
                 in_place,
                 not_durable,
                 token: tenure.and_then(|tenure| tenure.fence),
-                waited: None,
+                waited: tenure.filter(|tenure| tenure.kept.is_none()).and_then(|tenure| tenure.waited),
                 passage: passage.unwrap_or(&nothing),
             };
             match &published {
                 Ok(done) => trail.published(&publish(done.displaced, done.notices.contains(&Notice::InPlace), false)),
                 Err(Error::PublishedNotDurable { .. }) => trail.published(&publish(None, false, true)),
-                Err(_) => {}
+                Err(e) => trail.refused(e),
             }
             // Without a lock there is no release that would do it.
             if tenure.is_none() {
@@ -265,15 +279,24 @@ impl Entry {
                 if let Some(kept) = &mut conflict.kept {
                     self.rescue_to(kept);
                 }
+                if let Some(trail) = self.trail() {
+                    trail.foreign(conflict.kept.as_deref(), "at-publish");
+                }
                 return Err(Error::Conflict(conflict));
             }
             Err(e) => return Err(e),
         };
         for notice in &mut published.notices {
             match notice {
-                Notice::ForeignKept { kept } => self.rescue_to(kept),
+                Notice::ForeignKept { kept } => {
+                    self.rescue_to(kept);
+                    self.resource.trail().inspect(|trail| trail.foreign(Some(kept), "at-publish"));
+                }
                 // Its program is not done with it: a later sweep looks again.
-                Notice::LateWriter { .. } => self.swept.store(false, Ordering::Relaxed),
+                Notice::LateWriter { kept } => {
+                    self.swept.store(false, Ordering::Relaxed);
+                    self.resource.trail().inspect(|trail| trail.foreign(Some(kept), "late-writer"));
+                }
                 _ => {}
             }
         }
@@ -438,7 +461,12 @@ impl Entry {
 
     /// Stores a conflict about this file. An error is the reason, as part of a sentence.
     pub(crate) fn store_conflict(&self, new: &NewConflict<'_>) -> Result<StoredConflict, String> {
-        self.conflict_store()?.put(new).map_err(|e| e.to_string())
+        let stored = self.conflict_store()?.put(new).map_err(|e| e.to_string())?;
+        if let Some(trail) = self.trail() {
+            trail.conflict(&stored);
+            trail.flush();
+        }
+        Ok(stored)
     }
 
     /// Reads without a lock: a replaced file is whole, old or new.

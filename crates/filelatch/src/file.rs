@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use filelatch_fs::LockKind;
 use serde::Serialize;
@@ -34,6 +35,9 @@ use crate::write::current::Current;
 use crate::write::{Durability, Notice, current};
 use crate::write_path::{Outcome, Written};
 use crate::writer::FileWriter;
+
+/// A lock that took less is not told of as waited for: so long may it take to try.
+const WAITED: Duration = Duration::from_millis(1);
 
 /// A handle on one file, from [`Filelatch::file`]. The file need not exist. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -205,12 +209,12 @@ impl LatchFile {
 
     /// Takes the exclusive lock.
     pub fn lock(&self, options: &LockOptions<'_>) -> Result<Guard> {
-        Ok(Guard::new(self.hold(LockKind::Exclusive, options)?))
+        Ok(Guard::new(self.hold_on(LockKind::Exclusive, options)?))
     }
 
     /// Takes a shared lock: many readers at once, no writer among them.
     pub fn lock_shared(&self, options: &LockOptions<'_>) -> Result<SharedGuard> {
-        Ok(SharedGuard::new(self.hold(LockKind::Shared, options)?))
+        Ok(SharedGuard::new(self.hold_on(LockKind::Shared, options)?))
     }
 
     /// Takes the exclusive lock if it can be had at once; [`Error::Locked`] otherwise.
@@ -359,6 +363,17 @@ impl LatchFile {
         Ok(turn)
     }
 
+    /// For a caller to hold.
+    fn hold_on(&self, kind: LockKind, options: &LockOptions<'_>) -> Result<Held> {
+        let mut held = self.hold(kind, options)?;
+        if held.entry.trail().is_some()
+            && let Some(tenure) = &mut held.tenure
+        {
+            tenure.kept = Some((kind, held.entry.parts().host.monotonic()));
+        }
+        Ok(held)
+    }
+
     fn hold(&self, kind: LockKind, options: &LockOptions<'_>) -> Result<Held> {
         let entry = self.entry()?;
         if !entry.policy.locks {
@@ -383,7 +398,7 @@ impl LatchFile {
                 Err(e) => return Err(e),
             }
             drop(held);
-            patience.until_over()?;
+            patience.until_over().inspect_err(|e| entry.refused(e))?;
         }
     }
 
@@ -398,8 +413,16 @@ impl LatchFile {
         entry.records.allow_whole(owner)?;
         let holdings = || self.engine.holdings(owner);
         let take = |kind| acquire(&entry.resource, &Request { kind, ..self.request(owner, wait, options, &holdings) });
+        let host = &entry.parts().host;
+        let began = entry.trail().map(|_| host.monotonic());
         loop {
-            let tenure = take(kind)?;
+            let mut tenure = take(kind).inspect_err(|e| entry.refused(e))?;
+            if let Some((trail, began)) = entry.trail().zip(began) {
+                tenure.waited = Some(host.monotonic().saturating_sub(began)).filter(|waited| *waited >= WAITED);
+                if let Some(recovery) = &tenure.recovery {
+                    trail.took_over(&Recovered::of(entry.parts(), recovery));
+                }
+            }
             if tenure.intent.is_none() {
                 return Ok(tenure);
             }

@@ -120,6 +120,12 @@ impl Body {
         Body { text }
     }
 
+    /// As somebody writes it who forges a record.
+    #[cfg(test)]
+    pub(crate) fn of_text(text: String) -> Body {
+        Body { text }
+    }
+
     fn name(&mut self, name: &'static str) {
         self.text.push_str(",\"");
         self.text.push_str(name);
@@ -188,8 +194,8 @@ impl Body {
     }
 }
 
-/// A session's name as JSON, no longer than records have it.
-pub(super) fn session_json(name: &str) -> String {
+/// A name as JSON, no longer than records have it.
+pub(super) fn quoted(name: &str) -> String {
     let mut end = name.len().min(LONGEST_NAME);
     while !name.is_char_boundary(end) {
         end -= 1;
@@ -270,7 +276,7 @@ mod tests {
     fn any_name() {
         let odd = "a\"b\\c\nd\re\tf\u{0}\u{1f}\u{7f}\u{2028}ü";
         let mut out = Vec::new();
-        append(&mut out, None, None, &body().text("path", odd).raw("session", &session_json(&"ü\n".repeat(9999))));
+        append(&mut out, None, None, &body().text("path", odd).raw("session", &quoted(&"ü\n".repeat(9999))));
         assert_eq!(out.iter().filter(|b| **b == b'\n').count(), 1);
         let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
         assert_eq!(value["path"], odd);
@@ -284,8 +290,8 @@ mod tests {
     fn longest() {
         use std::os::unix::ffi::OsStringExt;
         let path = std::path::PathBuf::from(OsString::from_vec(vec![0xff; 4096]));
-        let versions = (0..9999).map(|n| blake3::hash(&[n as u8]).to_hex().to_string());
-        let long = body().path("path", &path).raw("session", &session_json(&"\u{1}".repeat(9999)));
+        let versions = (0..9999_u32).map(|n| blake3::hash(&n.to_le_bytes()).to_hex().to_string());
+        let long = body().path("path", &path).raw("session", &quoted(&"\u{1}".repeat(9999)));
         let long = long.texts("passed", versions);
         let mut out = Vec::new();
         append(&mut out, None, None, &long);

@@ -30,7 +30,7 @@ use filelatch_fs::{Access, FileId, FsDir, FsFile, LockKind};
 
 use super::key::Key;
 use super::limits::AuditPolicy;
-use super::line::{Body, Link, append, append_as, file_name, number_of, session_json};
+use super::line::{Body, Link, append, append_as, file_name, number_of, quoted};
 use super::scan::{FORM, Fault, Head, first_line, look, read_from};
 use crate::error::plain;
 use crate::lock::resource::locked;
@@ -121,7 +121,7 @@ struct Resumed {
 
 impl Log {
     pub(crate) fn new(parts: Arc<Parts>, workspace: Arc<Workspace>, policy: AuditPolicy, key: Option<PathBuf>) -> Log {
-        let session = session_json(&parts.session);
+        let session = quoted(&parts.session);
         let born_in = parts.host.pid();
         let key_file = key.or_else(|| policy.key_file.clone());
         let (queue, waiting, file) = (Mutex::default(), AtomicBool::new(false), Mutex::default());
@@ -349,7 +349,8 @@ impl Log {
             let next = self.body("next").text("file", &name.to_string_lossy());
             Self::write_to(newest, key, &[&next])?
         };
-        // So that only the end of the newest file is ever missing after a power cut. What can't be synced is not lost for that.
+        // So that only the end of the newest file is ever missing after a power cut. What can't be synced is not lost for that, (But what failed to be synced
+        // may be missing all the same, and then looks like damage.)
         newest.file.sync().ok();
         Ok(Resumed { before: Some(newest.last), log: Some(newest.log), ..Resumed::nothing() })
     }

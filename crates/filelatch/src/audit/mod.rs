@@ -25,6 +25,8 @@ pub(crate) mod log;
 mod read;
 pub(crate) mod record;
 mod scan;
+#[cfg(test)]
+mod tamper_tests;
 pub(crate) mod trail;
 mod unrecorded;
 mod verify;

@@ -221,8 +221,8 @@ mod tests {
             zeros[cut..].fill(0);
             let found = scan(&zeros, 0, None, Before::File);
             assert_eq!(
-                (found.fault, found.end as usize),
-                (Some(Fault::Torn), lines.checked_sub(1).map_or(0, |i| ends[i]))
+                (found.fault, found.end),
+                (Some(Fault::Torn), lines.checked_sub(1).map_or(0, |i| ends[i] as u64))
             );
             let mut flipped = whole.clone();
             flipped[cut] ^= 1;
@@ -236,7 +236,7 @@ mod tests {
         let mut hole = whole.clone();
         hole[ends[0]..ends[1] + 5].fill(0);
         let found = scan(&hole, 0, None, Before::File);
-        assert_eq!((found.fault, found.end as usize, found.last), (Some(Fault::Torn), ends[0], Some(links[0])));
+        assert_eq!((found.fault, found.end, found.last), (Some(Fault::Torn), ends[0] as u64, Some(links[0])));
         // From the middle, as a writer looks.
         let found = scan(&whole[ends[1]..], ends[1] as u64, None, Before::Anything);
         assert_eq!((found.last, found.fault), (links.last().copied(), None));

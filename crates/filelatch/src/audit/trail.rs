@@ -2,12 +2,20 @@
 //!
 //! Nothing here makes a call to the file system: records are queued, and [`Trail::flush`] writes them once the file's lock is released.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::line::Body;
+use filelatch_fs::LockKind;
+
+use super::limits::AuditLocks;
+use super::line::{Body, quoted};
 use super::log::Log;
+use crate::conflict::{HowResolved, StoredConflict};
+use crate::doctor::Kind;
+use crate::error::Error;
+use crate::keep::Pruned;
+use crate::lock::{Holder, Recovered};
 use crate::version::Version;
 use crate::write::publish::Base;
 use crate::write::{Durability, Notice};
@@ -105,6 +113,101 @@ impl Trail {
         self.log.note(body);
     }
 
+    /// A lock that a caller held; told when it is released. `waited`: if it was waited for.
+    pub(crate) fn locked(&self, kind: LockKind, waited: Option<Duration>, held: Duration) {
+        if waited.is_none() && self.log.policy.locks != AuditLocks::All {
+            return;
+        }
+        let kind = match kind {
+            LockKind::Shared => "\"shared\"",
+            LockKind::Exclusive => "\"exclusive\"",
+        };
+        let mut body = self.body("lock").raw("kind", kind);
+        if let Some(waited) = waited {
+            body = body.number("waited_ms", millis(waited));
+        }
+        self.log.note(body.number("held_ms", millis(held)));
+    }
+
+    /// A lock, or the right to write, that was not had or was lost. Other errors are no matter of the log, and a try that does not wait
+    /// is none either.
+    pub(crate) fn refused(&self, error: &Error) {
+        let body = match error {
+            Error::Timeout { waited, holders, .. } => {
+                let holders = holders.iter().map(holder_json).collect::<Vec<_>>().join(",");
+                self.body("refused").number("waited_ms", millis(*waited)).raw("holders", &format!("[{holders}]"))
+            }
+            Error::Deadlock { .. } | Error::LockLost { .. } => self.body("refused"),
+            Error::Leased { holder, .. } => self.body("refused").raw("holders", &format!("[{}]", holder_json(holder))),
+            Error::LeaseLost { token, current, .. } => {
+                let body = self.body("refused").number("token", *token);
+                current.map_or(body.clone(), |current| body.number("current", current))
+            }
+            _ => return,
+        };
+        self.log.note(body.text("why", error.code()));
+    }
+
+    /// A fallback lock was taken over from a dead holder.
+    pub(crate) fn took_over(&self, recovered: &Recovered) {
+        let body = self.body("recovered").raw("from", &holder_json(&recovered.from));
+        self.log.note(body.text("proof", &recovered.proof));
+    }
+
+    /// A write in place that a dead holder had begun was completed.
+    pub(crate) fn completed(&self, version: &Version, generation: u64) {
+        self.log.note(self.body("completed").number("generation", generation).hash("hash", version));
+    }
+
+    /// A lease was granted, or given back.
+    pub(crate) fn leased(&self, outcome: &'static str, token: u64, hold: Option<Duration>) {
+        let body = self.body("lease").text("outcome", outcome).number("token", token);
+        self.log.note(match hold {
+            Some(hold) => body.number("hold_ms", millis(hold)),
+            None => body,
+        });
+    }
+
+    /// A program that is not filelatch has changed the file at the moment of a publish. `kept`: where its version is, if it is not in place.
+    pub(crate) fn foreign(&self, kept: Option<&Path>, why: &'static str) {
+        let body = self.body("foreign").text("why", why);
+        self.log.note(match kept {
+            Some(kept) => body.text("kept", &kept.to_string_lossy()),
+            None => body,
+        });
+    }
+
+    pub(crate) fn conflict(&self, stored: &StoredConflict) {
+        let body = self.body("conflict").text("id", &stored.id);
+        self.log.note(body.raw("cause", &json(&stored.cause)));
+    }
+
+    pub(crate) fn resolved(&self, id: &str, how: HowResolved, version: Option<&Version>) {
+        let body = self.body("resolve").text("id", id).text("how", &how.to_string());
+        self.log.note(match version {
+            Some(version) => body.hash("hash", version),
+            None => body,
+        });
+    }
+
+    /// A kept version was brought back; the write itself has a record of its own.
+    pub(crate) fn restored(&self, version: &Version) {
+        self.log.note(self.body("restore").hash("hash", version));
+    }
+
+    /// Kept versions were removed.
+    pub(crate) fn pruned(&self, pruned: &Pruned) {
+        if pruned.versions > 0 {
+            let body = self.body("prune").number("versions", pruned.versions).number("bytes", pruned.bytes);
+            self.log.note(body.number("left", pruned.left));
+        }
+    }
+
+    /// The doctor has put something right.
+    pub(crate) fn fixed(&self, what: Kind) {
+        self.log.note(self.body("fixed").raw("what", &json(&what)));
+    }
+
     /// Writes what was told, unless another thread is at it.
     pub(crate) fn flush(&self) {
         self.log.flush();
@@ -114,6 +217,20 @@ impl Trail {
     pub(crate) fn notice(&self) -> Option<Notice> {
         self.log.trouble().map(|why| Notice::NotAudited { why })
     }
+}
+
+/// A word that has a serialised form.
+fn json(word: &impl serde::Serialize) -> String {
+    serde_json::to_string(word).unwrap_or_else(|_| "null".to_owned())
+}
+
+/// Whose the lock was. The process id and the host are left out for readers elsewhere.
+fn holder_json(holder: &Holder) -> String {
+    let named =
+        |name: &str, value: &Option<String>| value.as_ref().map(|value| format!("\"{name}\":{}", quoted(value)));
+    let pid = holder.pid.map(|pid| format!("\"pid\":{pid}"));
+    let fields = [named("session", &holder.session), named("host", &holder.host), pid];
+    format!("{{{}}}", fields.into_iter().flatten().collect::<Vec<_>>().join(","))
 }
 
 fn millis(time: Duration) -> u64 {

@@ -332,7 +332,7 @@ impl<'a> Walk<'a> {
         }
         if bytes.is_empty() && !is_newest {
             let message = "it is empty, and another file follows".to_owned();
-            self.problem(ProblemKind::Gap, &name, None, None, message);
+            self.problem(ProblemKind::Gap, &name, None, Some(number), message);
         } else if !is_newest && !is_closed && at >= bytes.len() {
             let message = "its end is missing: another file follows, and no record says so".to_owned();
             self.problem(ProblemKind::Gap, &name, Some(lines), self.last.map(|last| last.n), message);
@@ -346,7 +346,8 @@ impl<'a> Walk<'a> {
             ));
         } else {
             let message = format!("{bytes} bytes at its end are no whole record, and another file follows");
-            self.problem(ProblemKind::Damaged, name, Some(line), None, message);
+            let record = self.last.map(|last| last.n + 1);
+            self.problem(ProblemKind::Damaged, name, Some(line), record, message);
         }
     }
 
@@ -361,7 +362,8 @@ impl<'a> Walk<'a> {
         let (Some((link, head)), Some(record)) = (split(line), record) else {
             let expected = self.last.map_or(number, |last| last.n + 1);
             let zeros = if line.contains(&0) { "; zeros in it may come from a power cut" } else { "" };
-            self.problem(ProblemKind::Damaged, name, at, Some(expected), format!("it is no record{zeros}"));
+            let message = format!("it is no record{zeros}");
+            self.problem(ProblemKind::Damaged, name, at, Some(expected), message);
             self.blind = true;
             return;
         };
@@ -386,7 +388,8 @@ impl<'a> Walk<'a> {
                 let (from, to) = (before.n + 1, link.n - 1);
                 let which =
                     if from == to { format!("record {from} is") } else { format!("records {from} to {to} are") };
-                self.problem(ProblemKind::Gap, name, at, n, format!("{which} missing before it"));
+                let message = format!("{which} missing before it");
+                self.problem(ProblemKind::Gap, name, at, n, message);
             }
             Some(before) if !self.unchecked && !is_chained(self.key, Some(&before.chain), &link, head) => {
                 let message = format!("it is not the line that was written behind record {}", before.n);
@@ -487,7 +490,7 @@ impl<'a> Walk<'a> {
                     "{name}: record {number}: what a killed writer or a power cut had left was put aside as {kept}"
                 ));
             }
-            "write" => self.recorded.learn(record),
+            "write" | "completed" => self.recorded.learn(record),
             _ => {}
         }
     }

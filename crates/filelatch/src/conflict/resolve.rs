@@ -224,6 +224,13 @@ impl LatchFile {
             version: written.as_ref().and_then(|written| written.version),
         };
         store.update(&conflict)?;
+        if let Some(trail) = entry.trail() {
+            trail.resolved(
+                &conflict.id,
+                resolution.how(),
+                written.as_ref().and_then(|written| written.version.as_ref()),
+            );
+        }
         Ok(Resolved { conflict, written, backup })
     }
 }

@@ -46,6 +46,12 @@ pub(super) fn fix(latch: &Filelatch, cases: &mut [Case], wait: Wait, locks_exclu
         }
     }
     for (case, outcome) in cases.iter_mut().zip(outcomes) {
+        if outcome == Some(Outcome::Done)
+            && let Some(trail) = latch.trail_of(&case.finding.path)
+        {
+            trail.fixed(case.finding.kind);
+            trail.flush();
+        }
         case.finding.outcome = outcome;
     }
 }

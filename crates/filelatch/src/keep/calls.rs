@@ -117,14 +117,25 @@ impl LatchFile {
         if options.expect == Expect::Any && options.strategy.is_none() && entry.policy.strategy == Strategy::Merge {
             options.strategy = Some(Strategy::FailFast);
         }
-        self.write_like(&bytes, &options, Some(&Arc::new(opened.current)))
+        let written = self.write_like(&bytes, &options, Some(&Arc::new(opened.current)))?;
+        if let Some(trail) = entry.trail() {
+            trail.restored(version);
+            trail.flush();
+        }
+        Ok(written)
     }
 
     /// Removes kept versions beyond these limits, now. The newest goes only when the limits allow no version at all.
     pub fn prune(&self, limits: &KeepLimits) -> Result<Pruned> {
         let entry = self.entry()?;
         let history = history(self, &entry)?;
-        history.prune(entry.parts(), limits).map_err(|e| Error::io("remove kept versions in", history.path(), e))
+        let pruned = history.prune(entry.parts(), limits);
+        let pruned = pruned.map_err(|e| Error::io("remove kept versions in", history.path(), e))?;
+        if let Some(trail) = entry.trail() {
+            trail.pruned(&pruned);
+            trail.flush();
+        }
+        Ok(pruned)
     }
 
     fn whole(&self, entry: &Entry, version: &Version) -> Result<(Vec<u8>, Box<Opened>)> {

@@ -12,6 +12,7 @@ use filelatch_fs::{Access, FsDir, FsFile};
 use super::history::{History, Source};
 use super::limits::Keep;
 use super::name::{Hash, VersionName};
+use crate::audit::trail::Trail;
 use crate::error::plain;
 use crate::parts::{Parts, epoch_millis};
 use crate::snapshot::Content;
@@ -27,6 +28,8 @@ pub(crate) struct Keeping<'a> {
     pub(crate) durability: Durability,
     /// Versions between the old and the new one that were never published.
     pub(crate) passed: &'a [Arc<Content>],
+    /// Where is recorded what goes.
+    pub(crate) trail: Option<&'a Trail>,
 }
 
 /// What became of a displaced file.
@@ -137,7 +140,9 @@ impl Keeping<'_> {
     fn bound(&self, size: u64, new: New<'_>) {
         if self.history.counted(new.attribution.generation, new.marks, size) {
             // What can't be removed now is there the next time.
-            self.history.prune(self.parts, &self.history.limits).ok();
+            if let Ok(pruned) = self.history.prune(self.parts, &self.history.limits) {
+                self.trail.inspect(|trail| trail.pruned(&pruned));
+            }
         }
     }
 }

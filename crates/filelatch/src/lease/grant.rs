@@ -50,6 +50,9 @@ impl LatchFile {
             match entry.leases.look(entry.parts(), place)? {
                 Look::Free { last, over } => {
                     let record = grant(&entry, &tenure, last, over, options)?;
+                    if let Some(trail) = entry.trail() {
+                        trail.leased("granted", record.token, Some(options.max_hold));
+                    }
                     drop(tenure);
                     return self.hand_out(&entry, &record, owner, options);
                 }
@@ -64,7 +67,7 @@ impl LatchFile {
                     if entry.leases.inherited() == Some(live.record.token) {
                         return Err(Error::HeldByParent { path: place.spelled.clone() });
                     }
-                    patience.until_over()?;
+                    patience.until_over().inspect_err(|e| entry.refused(e))?;
                 }
             }
         }

@@ -156,7 +156,9 @@ impl Core {
                 if record.released {
                     Ok(())
                 } else {
-                    self.put(&tenure, &record.given_back(), over)
+                    self.put(&tenure, &record.given_back(), over)?;
+                    self.entry.trail().inspect(|trail| trail.leased("returned", self.token, None));
+                    Ok(())
                 }
             }
             // Somebody else's by now, or gone: not ours to touch.

@@ -133,6 +133,10 @@ pub(crate) struct Tenure {
     pub(crate) enforced: bool,
     /// The lease that is written under, by its number: every publish compares it (P11).
     pub(crate) fence: Option<u64>,
+    /// How long it was waited for, if it was.
+    pub(crate) waited: Option<Duration>,
+    /// It is a caller's own, of this kind, since then: told of when it is released.
+    pub(crate) kept: Option<(LockKind, Duration)>,
 }
 
 /// A place in the queue. Dropping it leaves the queue, or gives back what was granted meanwhile.
@@ -364,6 +368,8 @@ impl Resource {
             recovery: grant.recovery,
             enforced: grant.enforced,
             fence: None,
+            waited: None,
+            kept: None,
         }
     }
 
@@ -689,6 +695,9 @@ impl Drop for Tenure {
     fn drop(&mut self) {
         self.resource.release(self.id);
         if let Some(trail) = self.resource.trail() {
+            if let Some((kind, since)) = self.kept {
+                trail.locked(kind, self.waited, self.resource.parts.host.monotonic().saturating_sub(since));
+            }
             trail.flush();
         }
     }

@@ -206,6 +206,7 @@ pub(crate) fn combine(
                     Look::GiveUp(e) => e,
                 };
                 if !ran && entry.combiner.leave(&slot) {
+                    entry.refused(&error);
                     return Err(error);
                 }
                 // On its way already: wait for it without a limit.

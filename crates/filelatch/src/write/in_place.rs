@@ -100,7 +100,7 @@ pub(crate) fn write(
     #[cfg(feature = "watch")]
     let publishing = publisher.parts.own_writes.begin(&place.id, *version, false);
     let file = match overwrite(publisher.parts, place, &bytes, version, publisher.least_generation(base.current())) {
-        Ok(file) => file,
+        Ok((file, _)) => file,
         Err(e) => {
             // A full disk, most likely. The old bytes had their place already; if not even they can be written, the next holder
             // completes the write, and the caller has to know that it may yet be made.
@@ -147,17 +147,18 @@ fn overwrite(
     bytes: &[u8],
     version: &Version,
     generation: u64,
-) -> io::Result<Box<dyn FsFile>> {
+) -> io::Result<(Box<dyn FsFile>, u64)> {
     let file = place.dir.open(&place.name, Access::ReadWrite)?;
     let previous = current::open(place).ok().flatten().and_then(|current| current.attribution);
     write_all_at(&*file, bytes, 0)?;
     file.set_len(bytes.len() as u64)?;
     let attribution = Attribution::new(previous.as_ref(), version, parts.host.now(), &parts.session);
-    match attribution.at_least(generation).write(&*file) {
+    let attribution = attribution.at_least(generation);
+    match attribution.write(&*file) {
         Err(e) if e.kind() != io::ErrorKind::Unsupported => return Err(e),
         _ => {}
     }
-    Ok(file)
+    Ok((file, attribution.generation))
 }
 
 impl Tenure {
@@ -196,9 +197,11 @@ pub(crate) fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
             });
         }
     };
-    overwrite(&resource.parts, place, &bytes, &version, 0)
-        .and_then(|file| file.sync())
-        .map_err(|e| Error::io("complete a write of", &place.spelled, e))?;
+    let completed = overwrite(&resource.parts, place, &bytes, &version, 0).and_then(|(file, generation)| {
+        resource.trail().inspect(|trail| trail.completed(&version, generation));
+        file.sync()
+    });
+    completed.map_err(|e| Error::io("complete a write of", &place.spelled, e))?;
     done(place.dir.open(journal, Access::ReadWrite).as_deref().map_err(|e| e.kind().into()));
     resource.set_intent(None)?;
     place.dir.remove(journal).ok();

@@ -7,6 +7,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod audit_sweeps;
+#[cfg(test)]
 mod conflict_sweeps;
 #[cfg(test)]
 mod conflicts;

@@ -234,6 +234,8 @@ fn worker() {
                 increment(&file, &options).unwrap();
             }
         }
+        ["audited", path, who, times] => super::audit::writes_of(path, who, times),
+        ["audited-aloud", path] => super::audit::writes_aloud(path),
         ["keep-appending", path, who, times] => super::keep::appends(path, who, times),
         ["exclusion", path, inside, times] => super::locks::exclusion_worker(path, inside, times),
         ["write-loop", path, words] => super::publish::write_loop(Path::new(path), words, false),
