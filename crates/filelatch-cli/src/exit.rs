@@ -30,7 +30,7 @@ pub(crate) const GIT_ERROR: u8 = 255;
 /// The status for a kind of error ([`filelatch::Error::code`]).
 pub(crate) fn of_kind(kind: &str) -> u8 {
     match kind {
-        "usage" => USAGE,
+        "usage" | "bad-glob" => USAGE,
         "conflict" | "unresolved" | "lease-lost" => CONFLICT,
         "timeout" | "locked" | "git-locked" | "deadlock" | "leased" | "held-by-parent" => NO_LOCK,
         "not-found" | "no-such-conflict" | "no-such-session" => NO_FILE,

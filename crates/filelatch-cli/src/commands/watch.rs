@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
+use filelatch::Error;
 use filelatch::watch::{Change, ChangeKind, Event, Mode, Origin, Polling, Resumed, Watch, WatchOptions};
 use filelatch_fs::{Host, RealHost};
 use serde_json::{Value, json};
@@ -24,7 +25,13 @@ pub(crate) fn watch(context: &Context, args: &args_watch::Watch) -> Result<u8, C
     let (tell, wakes) = sync_channel(16);
     // Before anything is said: whoever has read `ready` may send a signal.
     end_on_signals(&tell)?;
-    let watch = context.latch.watch(&args.paths, &options(args))?;
+    let watch = context.latch.watch(&args.paths, &options(args)).map_err(|error| match error {
+        Error::NotFound { .. } => {
+            let hint = "check the path; `--allow-missing` watches for its creation";
+            CliError::own(error.code(), error.to_string()).hint(hint)
+        }
+        other => other.into(),
+    })?;
     end_with_reader(&tell);
     // If there is no room, it is going to wake.
     let listening = watch.on_event(move || drop(tell.try_send(Wake::Event)));

@@ -41,4 +41,6 @@ mod torture;
 #[cfg(unix)]
 mod waiting;
 #[cfg(unix)]
+mod watch;
+#[cfg(unix)]
 mod workspace;
