@@ -307,6 +307,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<(String, Saved<T>), String
 mod tests {
     use super::*;
     use crate::version::Version;
+    use filelatch_fs::sim::{SimFs, for_each_mishap};
     use std::time::{Duration, SystemTime};
 
     fn sample() -> Tail {
@@ -368,5 +369,46 @@ mod tests {
         assert_eq!(escaped("editor-1_a"), "editor-1_a");
         assert_eq!(escaped("../A.b"), "%2e%2e%2f%41%2eb");
         assert_ne!(escaped("A").to_lowercase(), escaped("a").to_lowercase());
+    }
+
+    fn store(fs: &SimFs) -> Result<Store> {
+        let latch = Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).session("test").build();
+        Store::open(&latch, Path::new("/w"), "Tests", "these".to_owned())
+    }
+
+    fn later() -> Tail {
+        let mut tail = sample();
+        tail.runs.push(Former { run: 0xc, from: 12, to: 12 });
+        tail
+    }
+
+    /// WATCH-1: whatever happens at any call of saving (power cut, kill, every error): the next watch has the name, finds the old state or the
+    /// new one as a whole, the new one if it was said to be saved, and can save.
+    #[test]
+    fn saving_survives_every_mishap() {
+        let build = |fs: &SimFs| {
+            fs.foreign().create_dirs("/w/.filelatch").unwrap();
+            store(fs).unwrap().save(&sample(), &1_u8, true).unwrap();
+        };
+        let scenario = |fs: &SimFs| store(fs).and_then(|store| store.save(&later(), &2_u8, false)).is_ok();
+        let seen = [const { std::cell::Cell::new(0) }; 2];
+        for_each_mishap(build, scenario, |fs, saved| {
+            let store = store(fs).map_err(|e| format!("the name is not free: {e}"))?;
+            let found = store.load::<u8>().map_err(|e| e.to_string())?;
+            let Found::Saved(found) = found else { return Err(format!("{found:?}")) };
+            let old = *found == Saved { tail: sample(), table: 1, ended: true };
+            let new = *found == Saved { tail: later(), table: 2, ended: false };
+            if !new && (*saved || !old) {
+                return Err(format!("saved: {saved}, and found {found:?}"));
+            }
+            seen[usize::from(new)].update(|n| n + 1);
+            store.save(&later(), &3_u8, true).map_err(|e| format!("cannot save any more: {e}"))?;
+            let names = fs.foreign().names("/w/.filelatch/watch").map_err(|e| e.to_string())?;
+            match names.iter().find(|name| name.contains("tmp")) {
+                Some(left) => Err(format!("left behind: {left}")),
+                None => Ok(()),
+            }
+        });
+        assert!(seen[0].get() > 20 && seen[1].get() > 5, "{seen:?}");
     }
 }
