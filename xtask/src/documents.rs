@@ -40,6 +40,11 @@ struct KeptVersions;
 #[doc = include_str!("../../docs/concepts/versions.md")]
 struct Versions;
 
+/// `docs/concepts/watching.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/watching.md")]
+struct Watching;
+
 /// `docs/design/testing.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/design/testing.md")]

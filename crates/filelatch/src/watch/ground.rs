@@ -22,16 +22,19 @@ pub(super) struct Ground {
     workspaces: BTreeMap<PathBuf, Option<Arc<Workspace>>>,
     first: PathBuf,
     remote: Option<&'static str>,
+    /// A path is a link to a file, whose directory is not among these.
+    links: bool,
 }
 
 impl Ground {
     pub(super) fn under(latch: &Filelatch, paths: &[PathBuf]) -> Result<Ground> {
         let fs = &*latch.parts().fs;
         let (dirs, samples, workspaces) = (Vec::new(), Vec::new(), BTreeMap::new());
-        let mut ground = Ground { dirs, samples, workspaces, first: PathBuf::new(), remote: None };
+        let mut ground = Ground { dirs, samples, workspaces, first: PathBuf::new(), remote: None, links: false };
         let mut devices = BTreeSet::new();
         for path in paths {
             let spelled = dir_of(fs, path);
+            ground.links |= fs.stat(path).is_ok_and(|stat| stat.kind == FileKind::Symlink) && spelled != *path;
             if ground.workspaces.contains_key(&spelled) {
                 continue;
             }
@@ -66,6 +69,11 @@ impl Ground {
 
     pub(super) fn samples(&self) -> &[PathBuf] {
         &self.samples
+    }
+
+    /// Is everything that is watched in one of the directories, or below?
+    pub(super) fn is_complete(&self) -> bool {
+        !self.links
     }
 
     /// The directory of the first path.

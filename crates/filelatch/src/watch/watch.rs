@@ -234,7 +234,7 @@ impl Watch {
             asked = made.find_map(|made| made)?;
         } else {
             asked = self.inbox.ask(Wish::Seen(cookies.iter().map(|(_, name)| name.clone()).collect()));
-            if cookies.is_empty() || !cookies.iter().all(make) {
+            if cookies.is_empty() || !self.ground.is_complete() || !cookies.iter().all(make) {
                 return None;
             }
         }
