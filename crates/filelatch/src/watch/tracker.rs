@@ -288,9 +288,11 @@ impl Tracker {
         self.dirs = Dirs::default();
     }
 
-    /// Looks at everything: for who is told of nothing.
+    /// Looks at everything: for who is told of nothing. That hints were lost is said all the same.
     pub(crate) fn poll(&mut self, out: &mut Vec<Report>) {
-        self.lost = None;
+        if self.lost.is_some() {
+            return self.rescan(RescanCause::Overflow, out);
+        }
         self.rescan_roots(&(0..self.roots.len()).collect::<Vec<_>>(), None, out);
         self.dirs = Dirs::default();
     }

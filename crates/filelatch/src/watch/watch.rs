@@ -53,7 +53,7 @@ pub enum Resumed {
 pub struct Watch {
     parts: Arc<Parts>,
     pid: u32,
-    ground: Ground,
+    ground: Box<Ground>,
     /// Do all hints come through one queue?
     one_queue: bool,
     inbox: Arc<Inbox>,
@@ -103,7 +103,7 @@ impl Watch {
         if !options.missing {
             paths.iter().try_for_each(|path| exists(parts, path))?;
         }
-        let ground = Ground::under(latch, paths)?;
+        let ground = Box::new(Ground::under(latch, paths)?);
         let store = match &options.resume {
             None => None,
             Some(name) => Some(Store::open(latch, ground.first(), name, asked(parts, paths, options)?)?),
