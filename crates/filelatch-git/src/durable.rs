@@ -95,3 +95,6 @@ fn sync_dir(fs: &dyn Fs, dir: &Path) -> Result<()> {
         synced => synced.map_err(Error::io("sync", PathBuf::from(dir))),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -276,3 +276,54 @@ fn names_that_are_no_text() {
     let rescue = remove(&fixture, "a", true).unwrap().rescue.unwrap();
     assert!(fixture.git(&format!("ls-tree --name-only {}", rescue.reference)).contains("\\377 \\n"));
 }
+
+/// SERVE-6: submodules that are set up in a session are in the way; those that are not, are not, although git alone would refuse.
+#[test]
+fn submodules() {
+    let (Some(fixture), Some(inner)) = (Fixture::new(), Fixture::new()) else { return };
+    let from = inner.main("");
+    fixture.git(&format!("-c protocol.file.allow=always submodule --quiet add {} sub", from.display()));
+    fixture.commit("submodule");
+    fixture.start("plain");
+    let set_up = fixture.start("set-up").folder;
+    fixture.git_in(&set_up, "-c protocol.file.allow=always submodule --quiet update --init");
+    assert_eq!(refused(&fixture, "set-up"), ["submodules"]);
+    assert!(matches!(remove(&fixture, "set-up", true), Err(Error::WouldLose { .. })));
+    remove(&fixture, "plain", false).unwrap();
+    is_gone(&fixture, "plain");
+}
+
+/// SERVE-6: what git leaves when it is killed while it adds a worktree: its lock, no files. It is no lock of somebody's.
+#[test]
+fn half_added() {
+    let Some(fixture) = Fixture::new() else { return };
+    let folder = fixture.start("a").folder;
+    let record = fixture.main(".git/filelatch/sessions/a.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    fixture.git(&format!("worktree lock --reason initializing {}", folder.display()));
+    assert_eq!(refused(&fixture, "a"), ["locked"]);
+    put(&record, text.replace("\"ready\"", "\"starting\""));
+    assert_eq!(fixture.sessions().find("a").unwrap().state, SessionState::Incomplete);
+    assert_eq!(remove(&fixture, "a", false).unwrap().rescue, None);
+    is_gone(&fixture, "a");
+}
+
+/// SERVE-6: while somebody works on a session nobody else does, and it is not taken for interrupted.
+#[test]
+fn busy() {
+    let Some(fixture) = Fixture::new() else { return };
+    fixture.start("a");
+    let record = fixture.main(".git/filelatch/sessions/a.json");
+    let text = std::fs::read_to_string(&record).unwrap();
+    put(&record, text.replace("\"ready\"", "\"starting\""));
+    let lock = engine().file(fixture.main(".git/filelatch/sessions/a.busy")).unwrap();
+    let held = lock.try_lock().unwrap();
+    let sessions = fixture.sessions();
+    assert_eq!(sessions.find("a").unwrap().state, SessionState::Starting);
+    assert!(matches!(sessions.start(Some("a"), &StartOptions::default()), Err(Error::Starting { .. })));
+    assert!(matches!(remove(&fixture, "a", true), Err(Error::Busy { .. })));
+    assert!(matches!(sessions.merge("a", &filelatch_git::MergeOptions::default()), Err(Error::Busy { .. })));
+    assert!(sessions.gc(&filelatch_git::GcOptions { apply: true, ..Default::default() }).unwrap().is_empty());
+    drop(held);
+    assert_eq!(sessions.find("a").unwrap().state, SessionState::Incomplete);
+}

@@ -257,6 +257,14 @@ fn interrupted_checkout() {
         std::fs::remove_file(fixture.main(".git/worktrees/a/index")).unwrap();
         std::fs::remove_file(started.folder.join("a.json")).unwrap();
         assert_eq!(fixture.sessions().find("a").unwrap().state, SessionState::Incomplete);
+        // The git of the process that was killed is still at work: it is waited for, and nothing is judged meanwhile.
+        let lock = fixture.main(".git/worktrees/a/index.lock");
+        put(&lock, "");
+        let impatient = fixture.runner(fixture.main("")).patience(std::time::Duration::ZERO);
+        let impatient = Sessions::open_with(impatient, &engine()).unwrap();
+        let again = impatient.start(Some("a"), &StartOptions::default());
+        assert!(matches!(again, Err(Error::Contended { .. })), "{again:?}");
+        std::fs::remove_file(&lock).unwrap();
         if !is_touched {
             let again = fixture.sessions().start(Some("a"), &include(&[".env"])).unwrap();
             assert!(again.completed && again.skipped.is_empty());
