@@ -76,7 +76,8 @@ impl Sessions {
         };
         let record = self.records.read(name)?;
         let found = self.look(name, record.as_ref())?;
-        if record.is_none() && found.tree.is_none() && found.tip.is_none() {
+        // A branch alone, of whatever name, is nobody's session.
+        if record.is_none() && found.tree.is_none() {
             return Err(Error::NoSuchSession { name: name.to_owned() });
         }
         let can_go_on = found.reasons.is_empty() || options.rescue && found.reasons.iter().all(Reason::can_be_rescued);
@@ -98,7 +99,8 @@ impl Sessions {
         self.make_durable(&found, &record)?;
         let kept = rescued.as_ref().and_then(|(_, tree)| tree.as_deref());
         if let Err(error) = self.remove_tree(&found, &record, kept, before) {
-            if matches!(error, Error::WouldLose { .. }) {
+            // Nothing of it is gone yet.
+            if matches!(error, Error::WouldLose { .. } | Error::Contended { .. }) {
                 record.stage = before;
                 self.records.write(&record)?;
             }
@@ -281,9 +283,10 @@ impl Sessions {
         if let Some(kept) = kept {
             let git = self.git().at(&tree.path);
             let now = rescue::tree_of_files(&git, &again.wanted(&record.name, Some(record)))?;
-            // What is in the ref is no reason any more.
+            // What is in the ref is no reason any more; a commit that it does not have is a new one.
             let is_kept = now == kept && again.included == found.included;
-            again.reasons.retain(|reason| !(is_kept && reason.can_be_rescued()));
+            let is_new = |reason: &Reason| !reason.can_be_rescued() || matches!(reason, Reason::Commits(_));
+            again.reasons.retain(|reason| !is_kept || is_new(reason));
         } else {
             let rescued = record.rescue.is_some();
             again.reasons.retain(|reason| {

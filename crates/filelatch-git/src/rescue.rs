@@ -203,7 +203,7 @@ fn staged(git: &Git, name: &str, files: Option<&str>) -> Result<Option<String>> 
     };
     // git would lock the user's index to write a tree of it.
     let copy = OwnIndex::empty(git)?;
-    let made = dir.create_new(OwnIndex::NAME.as_ref(), 0o600).map_err(Error::io("create", &own))?;
+    let made = dir.create_new(copy.name.as_ref(), 0o600).map_err(Error::io("create", &own))?;
     write_all_at(&*made, &index, 0).map_err(Error::io("write", &own))?;
     let told = copy.git.run(["write-tree"])?;
     if !told.is_ok() {

@@ -1,12 +1,11 @@
 //! What is in a worktree that is not committed.
 
 use std::ffi::OsStr;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use filelatch_fs::FileKind;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::git::{Git, path_of};
 use crate::include;
 use crate::repo;
@@ -107,15 +106,14 @@ fn hidden(git: &Git) -> Result<Vec<PathBuf>> {
     Ok(differing)
 }
 
-/// An index of our own, so that the user's is not touched.
+/// An index of our own, so that the user's is not touched. Its name is used once: a git that is killed leaves its lock.
 pub(crate) struct OwnIndex {
     pub(crate) git: Git,
+    pub(crate) name: String,
     dir: PathBuf,
 }
 
 impl OwnIndex {
-    pub(crate) const NAME: &str = "filelatch-index";
-
     /// Of what HEAD has; `git` is in the worktree.
     pub(crate) fn of_head(git: &Git) -> Result<OwnIndex> {
         let own = OwnIndex::empty(git)?;
@@ -125,22 +123,15 @@ impl OwnIndex {
 
     pub(crate) fn empty(git: &Git) -> Result<OwnIndex> {
         let dir = repo::own_dir(git)?;
-        remove(git, &dir).map_err(Error::io("remove", dir.join(OwnIndex::NAME)))?;
-        let own = git.clone().env("GIT_INDEX_FILE", dir.join(OwnIndex::NAME));
-        Ok(OwnIndex { git: own, dir })
+        let name = format!("filelatch-index-{:016x}", git.host.random());
+        let own = git.clone().env("GIT_INDEX_FILE", dir.join(&name));
+        Ok(OwnIndex { git: own, name, dir })
     }
 }
 
 impl Drop for OwnIndex {
     fn drop(&mut self) {
-        remove(&self.git, &self.dir).ok();
-    }
-}
-
-fn remove(git: &Git, dir: &Path) -> io::Result<()> {
-    match git.fs.open_dir(dir)?.remove(OwnIndex::NAME.as_ref()) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
-        _ => Ok(()),
+        self.git.fs.open_dir(&self.dir).and_then(|dir| dir.remove(self.name.as_ref())).ok();
     }
 }
 

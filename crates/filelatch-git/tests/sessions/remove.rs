@@ -265,6 +265,36 @@ fn odd_ones() {
     is_gone(&fixture, "by-hand");
 }
 
+/// SERVE-6, L54: a branch that is called like a session's and was never one is not removed.
+#[test]
+fn branch_alone() {
+    let Some(fixture) = Fixture::new() else { return };
+    fixture.git("branch session/mine");
+    assert!(matches!(remove(&fixture, "mine", true), Err(Error::NoSuchSession { .. })));
+    fixture.git("rev-parse --verify -q refs/heads/session/mine");
+}
+
+/// SERVE-6: a lock of git's that stays in the middle of a removal: half removed, and listed so; everything is in the rescue, and removing again
+/// goes on without another.
+#[test]
+fn contended() {
+    let Some(fixture) = Fixture::new() else { return };
+    let folder = fixture.start("a").folder;
+    put(&folder.join("new"), "x");
+    let impatient = fixture.runner(fixture.main("")).patience(std::time::Duration::ZERO);
+    let impatient = filelatch_git::Sessions::open_with(impatient, &engine()).unwrap();
+    let lock = fixture.main(".git/refs/heads/session/a.lock");
+    put(&lock, "");
+    let refused = impatient.remove("a", &RemoveOptions { rescue: true });
+    assert!(matches!(refused, Err(Error::Contended { .. })), "{refused:?}");
+    let session = fixture.sessions().find("a").unwrap();
+    assert_eq!(session.state, SessionState::HalfRemoved);
+    assert_eq!(fixture.git(&format!("show {}:new", session.rescue.unwrap())), "x");
+    std::fs::remove_file(&lock).unwrap();
+    assert_eq!(remove(&fixture, "a", false).unwrap().rescue, None);
+    is_gone(&fixture, "a");
+}
+
 /// SERVE-6: file names that are no text are rescued, too.
 #[cfg(target_os = "linux")]
 #[test]
