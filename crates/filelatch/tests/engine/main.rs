@@ -80,5 +80,8 @@ mod watching;
 #[cfg(feature = "watch")]
 mod watching_again;
 #[cfg(test)]
+#[cfg(all(feature = "watch", target_os = "linux"))]
+mod watching_editors;
+#[cfg(test)]
 #[cfg(feature = "watch")]
 mod watching_simulated;
