@@ -14,7 +14,7 @@ use crate::args::duration;
 /// One line for each change: created, modified, deleted or renamed; the path; the first 16 digits of the hash of what is there now; and who
 /// wrote it: `by SESSION` where a filelatch wrote these bytes, else `external` (`unknown` on a file system that carries no attributions).
 /// What is told is what is on the disk, compared with what was there before: a save in several steps is one change, one that
-/// changes nothing is none. Folders are watched with all that is below, except .git, .hg, .jj and .svn, and filelatch's own files.
+/// changes nothing is none. The files that this command's own output goes to are left out. Folders are watched with all that is below, except .git, .hg, .jj and .svn, and filelatch's own files.
 ///
 /// `rescanned` says that the system lost track of events: everything was looked at again, and the differences are told before it. `reset` says
 /// that changes are missing before what comes next, after a kill or from a cursor that is too old: read again whatever you keep. Where
@@ -24,7 +24,8 @@ use crate::args::duration;
 ///
 /// With --json one object a line: {kind, path, hash, size, origin, by, at, cursor}, and `from` of a renamed file; {kind: "rescanned", path,
 /// cause, cursor}; {kind: "reset", cursor}; first {kind: "ready", paths, mode, why, intervalMs, resumed, cursor}. `hash` and `size` are null
-/// where there is no file or it can't be read; `origin` is session, external or unknown, `by` the session's name or null.
+/// where there is no file or it can't be read; `origin` is session, own (the session of this name: --session, FILELATCH_SESSION), external
+/// or unknown, `by` the session's name or null.
 ///
 /// Ctrl-C and SIGTERM end it with status 0, and so does whoever reads its output by closing it. Exit status 4: --once or --count was not
 /// reached within --timeout.

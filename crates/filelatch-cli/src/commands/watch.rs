@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
 use filelatch::Error;
 use filelatch::watch::{Change, ChangeKind, Event, Mode, Origin, Polling, Resumed, Watch, WatchOptions};
-use filelatch_fs::{Host, RealHost};
+use filelatch_fs::{FileId, Fs, Host, RealFs, RealHost, Stat};
 use serde_json::{Value, json};
 
 use crate::args_watch;
@@ -66,6 +66,7 @@ fn lines(context: &Context, args: &args_watch::Watch, watch: &Watch, wakes: &Rec
     let until = args.timeout.map(|time| RealHost.monotonic().saturating_add(time));
     let mut left = if args.once { Some(1) } else { args.count };
     let reader = args.since.map(|since| watch.reader(Some(since)));
+    let said = Said::new();
     loop {
         loop {
             let next = match &reader {
@@ -82,13 +83,13 @@ fn lines(context: &Context, args: &args_watch::Watch, watch: &Watch, wakes: &Rec
                 Err(end) => return Err(end.into()),
             };
             if let Event::Change(change) = &event {
-                if !is_wanted(context, args, change) {
+                if !is_wanted(context, args, change) || said.is(&change.path) {
                     continue;
                 }
                 left = left.map(|left| left - 1);
             }
             if context.json {
-                output::json(&to_json(&event))?;
+                output::json(&to_json(context, &event))?;
             } else {
                 output::line(&text(&event))?;
             }
@@ -152,7 +153,26 @@ fn ready(context: &Context, args: &args_watch::Watch, watch: &Watch) -> Result<(
     Ok(())
 }
 
-fn to_json(event: &Event) -> Value {
+/// The files that this command's own output goes to: each line that tells of them would make another one.
+struct Said(Vec<FileId>);
+
+impl Said {
+    fn new() -> Said {
+        let files = [1, 2].into_iter().filter_map(|number| RealFs.inherited(number).ok()?.stat().ok());
+        Said(files.filter(Stat::is_file).map(|stat| stat.id).collect())
+    }
+
+    fn is(&self, path: &Path) -> bool {
+        !self.0.is_empty() && RealFs.stat(path).is_ok_and(|stat| self.0.contains(&stat.id))
+    }
+}
+
+/// What this command's own session did is not another's.
+fn origin<'a>(context: &Context, origin: &'a Origin) -> &'a str {
+    if origin.is_session(context.latch.session()) { Origin::Own.word() } else { origin.word() }
+}
+
+fn to_json(context: &Context, event: &Event) -> Value {
     match event {
         Event::Change(change) => {
             let mut object = json!({
@@ -160,7 +180,7 @@ fn to_json(event: &Event) -> Value {
                 "path": output::path(&change.path),
                 "hash": change.version.map(|version| version.to_string()),
                 "size": change.size,
-                "origin": change.origin.word(),
+                "origin": origin(context, &change.origin),
                 "by": by(&change.origin),
                 "at": output::time(change.at),
                 "cursor": change.cursor.to_string(),

@@ -246,6 +246,41 @@ fn watch_2_origins_are_chosen() {
     assert_eq!(external.brief()[1..], ["./more", "external"]);
 }
 
+/// WATCH-2: what the session did that the watch was told to be is its own.
+#[test]
+fn watch_2_the_own_session() {
+    let s = Sandbox::new();
+    let mut watch = Watch::start(&s, &[".", "--session", "me"]);
+    s.run_with("1", ["write", "a", "--session", "me"]).exits(0);
+    let told = watch.next();
+    if told["origin"] != "unknown" {
+        assert_eq!((&told["origin"], &told["by"]), (&json!("own"), &json!("me")));
+        s.run_with("2", ["write", "a", "--session", "you"]).exits(0);
+        assert_eq!(watch.brief(), ["modified", "./a", "session"]);
+    }
+}
+
+/// WATCH-1: a watch whose output goes into a file that it watches does not tell of that for ever.
+#[test]
+fn watch_1_its_own_output() {
+    let s = Sandbox::new();
+    let [out, err] = ["out", "err"].map(|name| std::fs::File::create(s.path(name)).unwrap());
+    let mut watch = s.command(["watch", ".", "--json", "--count", "2"]);
+    let mut watch = watch.stdout(out).stderr(err).spawn().unwrap();
+    let lines = || s.text("out").lines().count();
+    while lines() < 1 {
+        std::thread::yield_now();
+    }
+    s.write("a", "1");
+    while lines() < 2 {
+        std::thread::yield_now();
+    }
+    s.write("b", "2");
+    assert!(watch.wait().unwrap().success());
+    let told: Vec<Value> = s.text("out").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(told.iter().map(|told| &told["path"]).collect::<Vec<_>>(), [&Value::Null, &json!("./a"), &json!("./b")]);
+}
+
 /// WATCH-1: what is left out: globs, what is below, folders of version control.
 #[test]
 fn watch_1_what_is_left_out() {

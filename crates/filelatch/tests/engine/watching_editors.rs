@@ -73,7 +73,9 @@ fn saves(name: &str, there: &str, back: &str) -> bool {
 #[test]
 fn a_save_is_one_change() {
     let vim = |copy: &str, from: &str, to: &str| {
-        format!("vim -Nu NONE -i NONE -es -c 'set writebackup backupskip= backupcopy={copy}' -c '%s/{from}/{to}/' -c wq f.txt")
+        format!(
+            "vim -Nu NONE -i NONE -es -c 'set writebackup backupskip= backupcopy={copy}' -c '%s/{from}/{to}/' -c wq f.txt"
+        )
     };
     let nano = |text: &str| {
         format!(
