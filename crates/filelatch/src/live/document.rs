@@ -275,6 +275,11 @@ impl Live {
         }
     }
 
+    fn look_and_see(&mut self, file: &LatchFile) -> bool {
+        let disk = self.look_at(file);
+        self.see(disk)
+    }
+
     /// Takes it in; was it merged into the draft?
     fn see(&mut self, disk: Disk) -> bool {
         let merging = Merging { options: &self.merge, automatic: self.automatic };
@@ -322,7 +327,7 @@ impl Live {
         if is_gone { Disk::Nothing { by: Origin::External, at } } else { Disk::Unreadable { why: Arc::new(why), at } }
     }
 
-    /// Writes the text, if it is made on what the disk has; else it is first brought together with that, as always. When this
+    /// Writes the text, if it was made on what the disk has; else it is first brought together with that, as always. When this
     /// returns, what [`Live::text`] shows is on disk with the durability that was asked for, and there is no draft any more.
     ///
     /// - In a conflict nothing is written ([`Error::Conflict`]); [`Live::resolve`] decides it.
@@ -337,21 +342,28 @@ impl Live {
     /// merged.
     pub fn save(&mut self, options: &WriteOptions<'_>) -> Result<Written> {
         let file = self.engine.file(&self.path)?;
-        let guard = Guard::new(file.hold_to_write(&options.lock)?);
         let overwrites = options.strategy == Some(Strategy::LastWriteWins);
         let merges = options.strategy.is_none_or(|strategy| strategy == Strategy::Merge);
-        let mut notices = Vec::new();
+        let recreate = options.expect == Expect::Absent;
+        let before = self.base_version().map_or(Expect::Absent, Expect::Version);
         let mut merged = false;
+        if !overwrites {
+            // Without the lock: a merge may take its time, and what is in the way need not be waited for.
+            merged = self.look_and_see(&file);
+            if self.core.plan(recreate).is_none() {
+                return self.nothing_to_write();
+            }
+        }
+        let guard = Guard::new(file.hold_to_write(&options.lock)?);
+        let mut notices = Vec::new();
         let mut attempts = 0;
         loop {
-            let before = self.base_version().map_or(Expect::Absent, Expect::Version);
-            let disk = self.look_at(&file);
             let plan = if overwrites {
-                let over = disk.version();
+                let over = self.look_at(&file).version();
                 self.core.content().map(|content| Plan { content, over })
             } else {
-                merged |= self.see(disk);
-                self.core.plan(options.expect == Expect::Absent)
+                merged |= self.look_and_see(&file);
+                self.core.plan(recreate)
             };
             let Some(Plan { content, over }) = plan else { return self.nothing_to_write() };
             if merged && !merges {

@@ -57,7 +57,7 @@
 //!
 //! # Order of operations
 //! Told of a change → look at the file, by path → take it in ([`core`], which does no input or output) → tell what came of it. A save does
-//! the same under the file's lock, then writes.
+//! the same, takes the file's lock, does the same once more (usually nothing is left to be merged), and writes.
 
 mod core;
 mod document;
