@@ -27,7 +27,7 @@ use crate::write_path::{Outcome, Written};
 /// How often a save begins again because a program that takes no part in locks has written in between.
 const ATTEMPTS: u32 = 20;
 
-/// A file with a draft of its next content. See the [module](self).
+/// A file with a draft of its next content. See the [module](crate::live).
 #[derive(Debug)]
 pub struct Live {
     engine: Filelatch,

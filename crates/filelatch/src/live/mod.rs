@@ -56,7 +56,7 @@
 //! is over. From gone and unreadable a document comes back as if nothing had been between.
 //!
 //! # Order of operations
-//! Told of a change → look at the file, by path → take it in ([`core`], which does no input or output) → tell what came of it. A save does
+//! Told of a change → look at the file, by path → take it in (`core.rs`, which does no input or output) → tell what came of it. A save does
 //! the same, takes the file's lock, does the same once more (usually nothing is left to be merged), and writes.
 
 mod core;
