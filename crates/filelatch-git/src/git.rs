@@ -48,6 +48,7 @@ const OUTPUT_LIMIT: u64 = 256 << 20;
 /// What more git says on standard error is not kept.
 const TALK_LIMIT: u64 = 64 << 10;
 /// How long a git that was asked to end may take to do so.
+#[cfg(unix)]
 const GRACE: Duration = Duration::from_secs(5);
 /// How often it is looked whether a git whose standard error stays open has ended: a hook may have left somebody who has the pipe.
 const LOOK: Duration = Duration::from_millis(100);

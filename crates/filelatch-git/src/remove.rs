@@ -7,7 +7,7 @@
 //! kept in a ref is kept there first, durably.
 //!
 //! # Non-promise
-//! Ignored files, kept versions of the session's files, its reflog and refs of the worktree alone (`refs/worktree/`, `refs/bisect/`) go with it.
+//! Ignored files, kept versions and audit records of the session's files, its reflog and refs of the worktree alone (`refs/worktree/`, `refs/bisect/`) go with it.
 //! A program that writes into the folder while it is being deleted, and was not inside when it was looked, loses that.
 //!
 //! # Order of operations

@@ -224,6 +224,9 @@ const CONFIG_TEXT: &str = "\
 # locks = \"contended\"         # or \"all\"
 # file_bytes = \"8MiB\"
 # keep_bytes = \"64MiB\"
+#
+# [session]
+# include = [\".env\"]          # files that git does not track, and that each session in a git worktree gets a copy of
 ";
 
 /// Makes a workspace in `root`. What exists already is left alone.

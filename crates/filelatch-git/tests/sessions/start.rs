@@ -260,10 +260,12 @@ fn interrupted_checkout() {
         // The git of the process that was killed is still at work: it is waited for, and nothing is judged meanwhile.
         let lock = fixture.main(".git/worktrees/a/index.lock");
         put(&lock, "");
+        put(&started.folder.join("dir/b.txt"), "half a fi");
         let impatient = fixture.runner(fixture.main("")).patience(std::time::Duration::ZERO);
         let impatient = Sessions::open_with(impatient, &engine()).unwrap();
         let again = impatient.start(Some("a"), &StartOptions::default());
         assert!(matches!(again, Err(Error::Contended { .. })), "{again:?}");
+        put(&started.folder.join("dir/b.txt"), "one\ntwo\nthree\n");
         std::fs::remove_file(&lock).unwrap();
         if !is_touched {
             let again = fixture.sessions().start(Some("a"), &include(&[".env"])).unwrap();
