@@ -35,6 +35,11 @@ struct Publishing;
 #[doc = include_str!("../../docs/concepts/kept-versions.md")]
 struct KeptVersions;
 
+/// `docs/concepts/audit.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/audit.md")]
+struct Audit;
+
 /// `docs/concepts/versions.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/versions.md")]

@@ -8,6 +8,8 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the disk from outside")]
 
 #[cfg(unix)]
+mod audit;
+#[cfg(unix)]
 mod bad_input;
 #[cfg(unix)]
 mod doctor;

@@ -161,10 +161,15 @@ impl Body {
         self
     }
 
-    /// A path relative to the workspace's folder, and where it is no text its bytes as well.
+    /// A path relative to the workspace's folder, with `/` between its parts, and where it is no text its bytes as well.
     pub(crate) fn path(mut self, name: &'static str, path: &Path) -> Body {
         self.name(name);
-        quote(&mut self.text, &path.to_string_lossy());
+        let text = path.to_string_lossy();
+        if cfg!(windows) {
+            quote(&mut self.text, &text.replace('\\', "/"));
+        } else {
+            quote(&mut self.text, &text);
+        }
         if let Some(bytes) = exact(path) {
             self.name("path_bytes");
             quote(&mut self.text, &bytes);

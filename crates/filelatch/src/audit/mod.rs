@@ -18,6 +18,7 @@
 //! # Order of operations
 //! Publish → lock released → records queued (`log`) → under the log's own lock, at the end of the newest file, one write → answer.
 
+mod append;
 mod key;
 pub(crate) mod limits;
 pub(crate) mod line;

@@ -12,9 +12,10 @@ use std::time::SystemTime;
 use filelatch_fs::{Access, FsDir};
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::append::numbers;
 use super::limits::AuditPolicy;
 use super::line::{LONGEST, file_name};
-use super::log::{folder_of, numbers};
+use super::log::folder_of;
 use super::record::AuditRecord;
 use super::scan::{LONGEST_FILE, read_from};
 use crate::engine::Filelatch;

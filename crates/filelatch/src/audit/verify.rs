@@ -14,9 +14,9 @@ use blake3::Hash;
 use filelatch_fs::FsDir;
 use serde::Serialize;
 
+use super::append::numbers;
 use super::key::Key;
 use super::line::{Link, file_name, is_chained, split};
-use super::log::numbers;
 use super::read::{Audit, read_file};
 use super::record::AuditRecord;
 use super::scan::{Head, closes};
