@@ -469,3 +469,24 @@ fn yaml_in_unusual_layouts() {
         ],
     );
 }
+
+/// VER-10: a value that readers would not take behind a tag is refused as what it is, not as a mistake of the editor.
+#[test]
+fn yaml_tags_of_scalars() {
+    let refused = |tag: &str, value: &Value| {
+        let found = edited(Format::Yaml, &format!("a: {tag}\n"), &Set("/a", value.clone()));
+        assert!(
+            matches!(&found, Err(DocError::Unrepresentable { pointer, .. }) if pointer == "/a"),
+            "{tag}: {found:?}"
+        );
+    };
+    for tag in ["!time", "!degrees", "!radians", "!include", "!include#a", "!int"] {
+        for value in [json!({"b": 1}), json!([1]), json!([])] {
+            refused(tag, &value);
+        }
+    }
+    for tag in ["!!timestamp", "!timestamp", "!time", "!degrees", "!radians"] {
+        refused(tag, &json!("2001-01-01"));
+    }
+    check(Format::Yaml, &[("a: !time noon\n", Set("/a", json!("dawn")), "a: !time dawn\n")]);
+}

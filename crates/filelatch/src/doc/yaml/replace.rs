@@ -15,7 +15,8 @@ impl Editor<'_> {
         self.must_be_unused(&(node.start..node.end))?;
         let untag = node.tag.as_deref().is_some_and(|tag| !fits_tag(tag, value));
         let can_untag = node.anchor.is_none() && matches!(parent, Parent::Mapping(_) | Parent::Sequence(_));
-        if untag && !can_untag || node.tag.as_deref().is_some_and(|tag| !fits_local_tag(tag, value)) {
+        let is_refused = |tag: &str| !fits_local_tag(tag, value) || self.is_empty(id) && is_read_empty_only(tag);
+        if untag && !can_untag || node.tag.as_deref().is_some_and(is_refused) {
             let tag = node.tag.as_deref().unwrap_or_default();
             return Err(unrepresentable(format!("this value behind the tag `{tag}`"), &self.at));
         }
@@ -169,9 +170,16 @@ fn fits_tag(tag: &str, value: &Value) -> bool {
     }
 }
 
-/// `!int` is the application's, but readers there are that take it for `!!int`.
+/// `!int` is the application's, but readers there are that take it for `!!int`, and some others for a scalar's.
 fn fits_local_tag(tag: &str, value: &Value) -> bool {
-    tag.starts_with("!!") || fits_tag(&format!("!{tag}"), value)
+    let is_scalars = matches!(tag, "!degrees" | "!radians" | "!time" | "!include") || tag.starts_with("!include#");
+    let fits = !(is_scalars && (value.is_array() || value.is_object()));
+    tag.starts_with("!!") || fits && fits_tag(&format!("!{tag}"), value)
+}
+
+/// Tags behind which the second reader takes nothing but nothing: what it has read before it must be able to read again.
+fn is_read_empty_only(tag: &str) -> bool {
+    matches!(tag, "!!timestamp" | "!timestamp" | "!time" | "!degrees" | "!radians")
 }
 
 fn is_text_block(quoting: Quoting) -> bool {
