@@ -92,6 +92,7 @@
 //! | documents: what an edit keeps | [`doc`] |
 //! | documents with a draft, that follow the disk (feature `watch`) | `live` |
 //! | tasks instead of threads (feature `tokio`) | `tokio` |
+//! | hearing of changes (feature `watch`) | `watch` |
 //! | policies for the files of a project | [`Policy`] |
 //! | errors: code, path, hints | [`Error`] |
 //!

@@ -48,6 +48,7 @@ pub(crate) struct Tail {
 
 pub(crate) struct Feed {
     host: Arc<dyn Host>,
+    pid: u32,
     /// For errors.
     path: PathBuf,
     ring: Mutex<Ring>,
@@ -100,7 +101,7 @@ impl Feed {
         ring.bytes = events.iter().map(size_of).sum();
         ring.events = events.into();
         ring.trim();
-        Feed { host, path, ring: Mutex::new(ring) }
+        Feed { pid: host.pid(), host, path, ring: Mutex::new(ring) }
     }
 
     /// Adds reports; `make` gets the cursor of each.
@@ -211,6 +212,11 @@ impl Feed {
             let found = self.poll(&mut locked(position), problems, may_wait)?;
             if found.is_some() || !may_wait {
                 return Ok(found);
+            }
+            // There is no thread that could report anything (L21).
+            if self.host.pid() != self.pid {
+                let message = "the watch belongs to the parent process".to_owned();
+                return Err(Error::Internal { path: self.path.clone(), message });
             }
             self.host.park(left);
         }
@@ -449,6 +455,18 @@ mod tests {
             Err(e) => e.code().to_owned(),
         };
         (0..3).map(next).collect()
+    }
+
+    /// WATCH-1 (L21): in a forked child, where nobody reports, what was reported can be read, and nobody waits for more.
+    #[test]
+    fn after_a_fork() {
+        let mut feed = feed(16, None);
+        let position = Mutex::new(feed.now());
+        add(&feed, 1..=1);
+        feed.pid += 1;
+        assert!(matches!(feed.next(&position, true, None), Ok(Some(Event::Rescanned { .. }))));
+        let error = feed.next(&position, true, None).unwrap_err();
+        assert!(error.to_string().contains("parent process"), "{error}");
     }
 
     /// WATCH-1: kept reports are bounded in bytes, too.
