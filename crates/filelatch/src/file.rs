@@ -1,6 +1,7 @@
 //! A handle on one file: read, lock, write, update.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,7 +37,7 @@ use crate::write::{Durability, Notice, current};
 use crate::write_path::{Outcome, Written};
 use crate::writer::FileWriter;
 
-/// A lock that took less is not told of as waited for: so long may it take to try.
+/// A shorter wait is not told of.
 const WAITED: Duration = Duration::from_millis(1);
 
 /// A handle on one file, from [`Filelatch::file`]. The file need not exist. Cheap to clone.
@@ -412,13 +413,16 @@ impl LatchFile {
         let owner = options.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
         entry.records.allow_whole(owner)?;
         let holdings = || self.engine.holdings(owner);
-        let take = |kind| acquire(&entry.resource, &Request { kind, ..self.request(owner, wait, options, &holdings) });
+        let queued = AtomicBool::new(false);
+        let request = |kind| Request { kind, queued: Some(&queued), ..self.request(owner, wait, options, &holdings) };
+        let take = |kind| acquire(&entry.resource, &request(kind));
         let host = &entry.parts().host;
         let began = entry.trail().map(|_| host.monotonic());
         loop {
             let mut tenure = take(kind).inspect_err(|e| entry.refused(e))?;
             if let Some((trail, began)) = entry.trail().zip(began) {
-                tenure.waited = Some(host.monotonic().saturating_sub(began)).filter(|waited| *waited >= WAITED);
+                let waited = host.monotonic().saturating_sub(began);
+                tenure.waited = Some(waited).filter(|waited| queued.load(Ordering::Relaxed) && *waited >= WAITED);
                 if let Some(recovery) = &tenure.recovery {
                     trail.took_over(&Recovered::of(entry.parts(), recovery));
                 }
@@ -451,6 +455,7 @@ impl LatchFile {
             cancel: options.cancel.as_ref(),
             waits: self.engine.waits(),
             holdings,
+            queued: None,
         }
     }
 
@@ -629,6 +634,7 @@ impl LatchFile {
             wait: options.lock.wait.unwrap_or(entry.policy.wait),
             durability: options.durability.unwrap_or(entry.policy.durability),
             newest_wins: strategy == Strategy::LastWriteWins,
+            queued: strategy == Strategy::Queue,
             once: options.run_once && strategy != Strategy::Merge,
             cancel: options.lock.cancel.as_ref(),
             lock: &|wait| {

@@ -37,7 +37,7 @@ pub(crate) struct Passage {
     pub(crate) changes: usize,
     /// Writes whose place a newer one took.
     pub(crate) superseded: usize,
-    /// Versions in between that writers were told of.
+    /// The versions of queued changes that share it, in their order (P7).
     pub(crate) passed: Vec<Version>,
 }
 

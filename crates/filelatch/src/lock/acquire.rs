@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(crate) struct Request<'a> {
     pub(crate) waits: &'a Waits,
     /// What the owner holds already; asked only when it has to wait.
     pub(crate) holdings: &'a (dyn Fn() -> Vec<String> + Sync),
+    /// Told when it was not had at once.
+    pub(crate) queued: Option<&'a AtomicBool>,
 }
 
 struct ThreadWaker {
@@ -152,7 +155,10 @@ pub(crate) fn acquire<T: Target>(target: &T, request: &Request<'_>) -> Result<T:
         }
         match begin(target, request, &mut looks)? {
             Begun::Got(held) => return Ok(held),
-            Begun::Queued(ticket) => return wait(target, &ticket, request),
+            Begun::Queued(ticket) => {
+                request.queued.inspect(|queued| queued.store(true, Ordering::Relaxed));
+                return wait(target, &ticket, request);
+            }
             Begun::Again(pause) => target.resource().parts.host.sleep(pause),
         }
     }

@@ -77,11 +77,13 @@ struct Batch {
     notices: Vec<Notice>,
     /// What each change made of the document, where the policy keeps every version.
     passed: Vec<Arc<Content>>,
+    /// The versions that queued changes made.
+    queued: Vec<Version>,
 }
 
 impl Batch {
     fn new(tenure: Option<Tenure>, head: Head, attempts: u32, notices: Vec<Notice>) -> Batch {
-        Batch { tenure, head, members: Vec::new(), attempts, notices, passed: Vec::new() }
+        Batch { tenure, head, members: Vec::new(), attempts, notices, passed: Vec::new(), queued: Vec::new() }
     }
 }
 
@@ -108,6 +110,8 @@ pub(crate) struct Part<'a> {
     pub(crate) durability: Durability,
     /// Last-write-wins: a later one of these supersedes it.
     pub(crate) newest_wins: bool,
+    /// Its version is recorded although a later change shares its publish (P7).
+    pub(crate) queued: bool,
     /// Never apply it twice: a foreign write in between is a conflict.
     pub(crate) once: bool,
     pub(crate) cancel: Option<&'a CancelToken>,
@@ -280,6 +284,12 @@ fn turn(
         {
             batch.passed.push(content);
         }
+        if part.queued
+            && entry.trail().is_some()
+            && let Ok(Some(version)) = batch.head.version(&entry.resource.place)
+        {
+            batch.queued.push(version);
+        }
     }
     pass_on(entry, batch);
     match outcome {
@@ -297,7 +307,7 @@ fn pass_on(entry: &Arc<Entry>, mut batch: Box<Batch>) {
         if let Some(next) = next {
             return next.send(&*host, Message::Turn(batch));
         }
-        let Batch { tenure, mut head, members, attempts, mut notices, passed } = *batch;
+        let Batch { tenure, mut head, members, attempts, mut notices, passed, queued } = *batch;
         if members.is_empty() {
             drop(tenure);
             return entry.combiner.next_leader(&host);
@@ -305,6 +315,9 @@ fn pass_on(entry: &Arc<Entry>, mut batch: Box<Batch>) {
         let durability = members.iter().map(|slot| slot.durability).max().unwrap_or_default();
         let newest = members.iter().rposition(|slot| slot.newest_wins);
         head.passage.changes = members.len();
+        if members.len() > 1 {
+            head.passage.passed = queued;
+        }
         head.passage.superseded = members.iter().take(newest.unwrap_or(0)).filter(|slot| slot.newest_wins).count();
         let result = entry.publish_head(tenure.as_ref(), head, durability, newest.is_some(), &passed);
         match result {

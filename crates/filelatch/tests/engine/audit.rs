@@ -299,3 +299,34 @@ fn following() {
     let path = |glob: &str| records(&root, &AuditFilter::new().path(glob).unwrap()).len();
     assert_eq!((path("*"), path("b"), records(&root, &AuditFilter::new().session("two")).len()), (12, 0, 0));
 }
+
+/// KEEP-2, P7: of queued writes that share a publish each version is in the record.
+#[test]
+fn queued_writes() {
+    let (_dir, root) = workspace("keep = \"none\"");
+    let latch = engine("one");
+    let shared = |root: &Path| {
+        let all = records(root, &AuditFilter::new().event("write"));
+        all.into_iter().find(|record| record.count("changes") > Some(1))
+    };
+    super::support::until("two writes share a publish", || {
+        let guard = latch.file(root.join("a")).unwrap().lock(&LockOptions::new()).unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..4 {
+                let (latch, root) = (&latch, &root);
+                scope.spawn(move || {
+                    let options = quick().strategy(Strategy::Queue);
+                    latch.file(root.join("a")).unwrap().write(format!("{n}").as_bytes(), &options).unwrap();
+                });
+            }
+            std::thread::yield_now();
+            drop(guard);
+        });
+        shared(&root).is_some()
+    });
+    let record = shared(&root).unwrap();
+    let passed = record.to_json()["passed"].as_array().unwrap().clone();
+    assert_eq!(Some(passed.len() as u64), record.count("changes"));
+    assert_eq!(passed.last().and_then(|last| last.as_str()), record.text("hash"));
+    assert_whole(&root);
+}
