@@ -13,7 +13,7 @@ use super::origin;
 use super::queue::Signs;
 use super::read::{self, Read};
 use super::table::{Entry, Kind, Stamp};
-use super::tracker::{Next, Report, Tracker, change};
+use super::tracker::{Next, Report, Tracker, change, folded};
 use super::watches::Reason;
 use super::way::{self, End, StepKind};
 use crate::path::ResourceId;
@@ -115,7 +115,13 @@ impl Tracker {
         }
         let Some(real_parent) = self.real(parent) else { return Found::Gone };
         match self.open_dir(&real_parent) {
-            Ok(dir) if dir.id() == id => stat_in(dir, name, real_parent.join(name)),
+            Ok(dir) if dir.id() == id => {
+                let doubtful = self.table.get(path).is_none() || self.signs(path).renamed;
+                if doubtful && dir.caps().case_insensitive && !has_exactly(&*dir, name) {
+                    return Found::Gone;
+                }
+                stat_in(dir, name, real_parent.join(name))
+            }
             Ok(_) => Found::Shifted,
             Err(e) if is_missing(&e) => Found::Shifted,
             Err(_) => Found::Unknown,
@@ -181,7 +187,8 @@ impl Tracker {
                 if is_doubted {
                     self.suspect_below(path);
                 }
-                if is_doubted || self.queue.get(path).is_some_and(|pending| pending.signs.blind) {
+                // Its permissions may have hidden what is in it. (Of the systems that cover trees some tell of a directory whatever happens in it.)
+                if is_doubted || self.signs(path).blind || !self.watches.cover_trees() {
                     self.compare_dir(path, None);
                 }
                 Next::Done
@@ -221,6 +228,10 @@ impl Tracker {
         let Some(target) = unknown.or(above.first()) else { return };
         let target: Arc<Path> = Arc::from(*target);
         self.suspect(&target);
+    }
+
+    fn signs(&self, path: &Path) -> Signs {
+        self.queue.get(path).map(|pending| pending.signs).unwrap_or_default()
     }
 
     pub(super) fn suspect(&mut self, path: &Arc<Path>) {
@@ -269,8 +280,11 @@ impl Tracker {
     fn compare(&mut self, path: &Arc<Path>, old: &Entry, there: &There, force: bool, out: &mut Vec<Report>) -> Next {
         let stamp = Stamp::of(&there.stat);
         let kind = Kind::from(there.stat.kind);
-        let signs = self.queue.get(path).map(|pending| pending.signs).unwrap_or_default();
-        let verdict = verdict(old, kind, &stamp, signs, self.watches.tell_close());
+        let signs = self.signs(path);
+        let verdict = match verdict(old, kind, &stamp, signs, self.watches.tell_close()) {
+            Verdict::Leave if old.is_owed(self.hash_limit) => Verdict::Changed,
+            verdict => verdict,
+        };
         if matches!(verdict, Verdict::Same | Verdict::Leave) {
             return Next::Done;
         }
@@ -318,7 +332,10 @@ impl Tracker {
         let patience = self.queue.get(path).map_or(self.now, |pending| pending.first + self.settle.longest);
         match read::read(&self.parts, workspace.as_deref(), &**dir, name, self.hash_limit) {
             Read::File(entry, origin) => Ok((entry, origin)),
-            Read::Unsettled(entry) if force || patience <= self.now => Ok((entry, Origin::Unknown)),
+            Read::Unsettled(entry) if force || patience <= self.now => {
+                self.owed.push(Arc::clone(path));
+                Ok((entry, Origin::Unknown))
+            }
             Read::Unsettled(_) => Err(Next::Later(self.now + self.settle.written)),
             // It has just become something else; the next look sees what.
             Read::Other => Err(Next::Later(self.now)),
@@ -412,6 +429,10 @@ impl Tracker {
             StepKind::Last => !(covers && is_tree),
         };
         let now_held: Vec<bool> = steps.iter().map(held).collect();
+        let set = |(step, held): (&way::Step, &bool)| !held || self.watches.is_set(&step.dir, step.dir_id);
+        if state.steps == steps && state.held == now_held && steps.iter().zip(&now_held).all(set) {
+            return false;
+        }
         let mut news = false;
         for (step, held) in steps.iter().zip(&now_held) {
             let reason = if step.kind == StepKind::Dir { Reason::OnTheWay } else { Reason::Needed };
@@ -424,17 +445,17 @@ impl Tracker {
         }
         if state.steps != steps {
             for step in &state.steps {
-                let name = step.dir.join(&step.name);
+                let name = folded(step.dir.join(&step.name), self.folds);
                 if let Some(points) = self.points.get_mut(&name) {
-                    points.retain(|point| point.root != root);
+                    points.remove(&root);
                     if points.is_empty() {
                         self.points.remove(&name);
                     }
                 }
             }
             for step in &steps {
-                let point = super::tracker::Point { root, is_last: step.kind == StepKind::Last };
-                self.points.entry(step.dir.join(&step.name)).or_default().push(point);
+                let points = self.points.entry(folded(step.dir.join(&step.name), self.folds)).or_default();
+                points.insert(root, step.kind == StepKind::Last);
             }
         }
         state.steps = steps;
@@ -463,6 +484,16 @@ impl Tracker {
             self.trees.entry(real.to_owned()).or_default().push(root);
         }
     }
+}
+
+/// Is a name in a directory spelled like this? Where case is not told apart, another spelling leads to the same file.
+fn has_exactly(dir: &dyn FsDir, name: &OsStr) -> bool {
+    let mut found = false;
+    let listed = dir.list(&mut |entry| {
+        found = entry == name;
+        !found
+    });
+    listed.is_err() || found
 }
 
 fn stat_in(dir: Arc<dyn FsDir>, name: &OsStr, real: PathBuf) -> Found {

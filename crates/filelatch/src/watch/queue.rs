@@ -152,6 +152,13 @@ impl Queue {
         self.reschedule(path, due);
     }
 
+    /// To be looked at again, though nothing was heard of it.
+    pub(super) fn again(&mut self, path: &Arc<Path>, known: Option<FileId>, now: Duration, due: Duration) {
+        let pending = self.entry(path, known, now);
+        let due = pending.due.min(due);
+        self.reschedule(path, due);
+    }
+
     /// To be looked at now; there is nothing, and no point in waiting for its return.
     pub(super) fn given_up(&mut self, path: &Arc<Path>, known: FileId, now: Duration) {
         self.entry(path, Some(known), now).gone_since = Some(Duration::ZERO);

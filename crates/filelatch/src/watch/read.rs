@@ -7,7 +7,7 @@
 use std::ffi::OsStr;
 use std::io;
 
-use filelatch_fs::{Access, FsDir, FsFile};
+use filelatch_fs::{Access, FsDir, FsFile, Stat};
 
 use super::event::Origin;
 use super::origin::{self, Found};
@@ -28,35 +28,31 @@ const TRIES: usize = 3;
 pub(super) enum Read {
     /// The file as it was, and whose bytes they are.
     File(Entry, Origin),
-    /// It changed while it was read, again and again; its facts before the last time.
+    /// It changed while it was read, again and again, or the system had no answer; its facts before the last time. [`Entry::is_owed`] says that
+    /// its version is to be found out.
     Unsettled(Entry),
     /// It is no regular file any more, or it is gone.
     Other,
 }
 
-/// Reads a file. One that can't be read, or has more bytes than `limit`, is found without a version.
+/// Reads a file. One that may not be read, or has more bytes than `limit`, is found without a version.
 pub(super) fn read(parts: &Parts, workspace: Option<&Workspace>, dir: &dyn FsDir, name: &OsStr, limit: u64) -> Read {
     let mut last = None;
     for _ in 0..TRIES {
         match attempt(parts, workspace, dir, name, limit) {
             Ok(Read::Unsettled(entry)) => last = Some(entry),
             Ok(read) => return read,
-            Err(_) => return unreadable(parts, dir, name),
+            Err(e) => {
+                let Some(stat) = dir.stat(name).ok().filter(Stat::is_file) else { return Read::Other };
+                let entry = Entry { kind: Kind::File, stamp: Stamp::of(&stat), version: None, racy: false };
+                if e.kind() == io::ErrorKind::PermissionDenied {
+                    return Read::File(entry, Origin::Unknown);
+                }
+                last = Some(entry);
+            }
         }
     }
-    last.map_or(Read::Other, Read::Unsettled)
-}
-
-fn unreadable(parts: &Parts, dir: &dyn FsDir, name: &OsStr) -> Read {
-    let at = parts.host.now();
-    match dir.stat(name) {
-        Ok(stat) if stat.is_file() => {
-            let stamp = Stamp::of(&stat);
-            let racy = stamp.is_racy(at, dir.caps());
-            Read::File(Entry { kind: Kind::File, stamp, version: None, racy }, Origin::Unknown)
-        }
-        _ => Read::Other,
-    }
+    last.map_or(Read::Other, |entry| Read::Unsettled(Entry { racy: true, ..entry }))
 }
 
 fn attempt(
@@ -83,7 +79,7 @@ fn attempt(
         Mark::By(attribution) => Some(attribution),
         Mark::None | Mark::Preparing => None,
     };
-    let Some(version) = hash(&*file, limit)? else { return Ok(Read::Unsettled(entry)) };
+    let Some(version) = hash(&*file, stat.size)? else { return Ok(Read::Unsettled(entry)) };
     if Stamp::of(&file.stat()?) != stamp {
         return Ok(Read::Unsettled(entry));
     }
@@ -94,20 +90,18 @@ fn attempt(
     Ok(Read::File(entry, origin))
 }
 
-/// `None`: it has grown beyond the limit.
-fn hash(file: &dyn FsFile, limit: u64) -> io::Result<Option<Version>> {
+/// `None`: it has more bytes than it had. (One that grows while it is read might have no end.)
+fn hash(file: &dyn FsFile, size: u64) -> io::Result<Option<Version>> {
     let mut hasher = blake3::Hasher::new();
     let mut chunk = vec![0; CHUNK];
     let mut offset = 0;
-    loop {
+    while offset <= size {
         let n = file.read_at(&mut chunk, offset)?;
         if n == 0 {
             return Ok(Some(hasher.finalize().into()));
         }
         hasher.update(&chunk[..n]);
         offset += n as u64;
-        if offset > limit {
-            return Ok(None);
-        }
     }
+    Ok(None)
 }

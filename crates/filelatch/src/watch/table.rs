@@ -71,6 +71,13 @@ pub(crate) struct Entry {
     pub(crate) racy: bool,
 }
 
+impl Entry {
+    /// It was reported without its version, which could not be found out at the time. (Above the limit it never is.)
+    pub(super) fn is_owed(&self, limit: u64) -> bool {
+        self.kind == Kind::File && self.version.is_none() && self.racy && self.stamp.size <= limit
+    }
+}
+
 /// The watched files by the paths that are reported, directories among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Table {

@@ -90,19 +90,15 @@ pub(super) struct RootState {
     pub(super) moved: bool,
 }
 
-/// A name on the way to a root.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Point {
-    pub(super) root: usize,
-    pub(super) is_last: bool,
-}
-
 #[derive(Debug)]
 pub(crate) struct Tracker {
     pub(super) parts: Arc<Parts>,
     pub(super) roots: Vec<RootState>,
     pub(super) by_path: HashMap<Arc<Path>, usize>,
-    pub(super) points: HashMap<PathBuf, Vec<Point>, foldhash::fast::RandomState>,
+    /// On some of the ways case is not told apart: a hint may spell a name in another way than whoever asked for it.
+    pub(super) folds: bool,
+    /// The names on the ways to roots, folded; whether that is where the way ends.
+    pub(super) points: HashMap<PathBuf, BTreeMap<usize, bool>, foldhash::fast::RandomState>,
     pub(super) trees: HashMap<PathBuf, Vec<usize>, foldhash::fast::RandomState>,
     pub(super) watches: Watches,
     pub(super) ignored: Ignored,
@@ -115,6 +111,8 @@ pub(crate) struct Tracker {
     pub(super) now: Duration,
     /// Trees that were replaced, to be told when their differences are.
     pub(super) replaced: Vec<usize>,
+    /// Files that were reported without their versions.
+    pub(super) owed: Vec<Arc<Path>>,
     /// When everything is looked at because hints were lost.
     lost: Option<Duration>,
     /// The engine remembers what it writes.
@@ -139,6 +137,7 @@ impl Tracker {
             roots: Vec::with_capacity(roots.len()),
             by_path: HashMap::new(),
             points: HashMap::default(),
+            folds: false,
             trees: HashMap::default(),
             watches: Watches::default(),
             ignored: options.ignored()?,
@@ -150,6 +149,7 @@ impl Tracker {
             dirs: Dirs::default(),
             now: Duration::ZERO,
             replaced: Vec::new(),
+            owed: Vec::new(),
             lost: None,
             _watching: parts.own_writes.watching(),
             parts,
@@ -183,6 +183,7 @@ impl Tracker {
     ) {
         self.now = now;
         self.watches.begin(events);
+        self.folds = (0..self.roots.len()).any(|root| self.is_folded(root));
         let known = known.unwrap_or_default();
         let (old, new): (Vec<_>, Vec<_>) =
             (0..self.roots.len()).partition(|root| known.roots.contains(&*self.roots[*root].path));
@@ -196,17 +197,26 @@ impl Tracker {
         self.dirs = Dirs::default();
     }
 
+    /// Is case not told apart in the nearest directory of a root that exists?
+    fn is_folded(&self, root: usize) -> bool {
+        let mut above = self.roots[root].absolute.ancestors().skip(1);
+        let nearest = above.find_map(|dir| self.open_dir(dir).ok());
+        nearest.is_some_and(|dir| dir.caps().case_insensitive)
+    }
+
     /// What is known is `known`, as far as it is of these roots.
     fn go_on(&mut self, mut known: Table, roots: &[usize]) {
         let mut ids: BTreeMap<PathBuf, FileId> = BTreeMap::new();
+        let mut is_known = vec![false; self.roots.len()];
         for root in roots {
+            is_known[*root] = true;
             if let Some(id) = self.identity(*root) {
                 ids.insert(self.roots[*root].path.to_path_buf(), id);
             }
         }
         known.renumber(&ids);
         for (path, entry) in known.entries {
-            if self.root_of(&path).is_some_and(|root| roots.contains(&root)) {
+            if self.root_of(&path).is_some_and(|root| is_known[root]) {
                 self.table.entries.insert(path, entry);
             }
         }
@@ -225,10 +235,11 @@ impl Tracker {
         if matches!(what, Happened::Created | Happened::MovedIn | Happened::Gone) {
             self.watches.doubt(&path);
         }
-        for point in self.points.get(&path).cloned().unwrap_or_default() {
-            let name = Arc::clone(&self.roots[point.root].path);
+        let point = folded(path.clone(), self.folds);
+        for (root, is_last) in self.points.get(&point).cloned().unwrap_or_default() {
+            let name = Arc::clone(&self.roots[root].path);
             match what {
-                _ if point.is_last => self.hear(&name, what),
+                _ if is_last => self.hear(&name, what),
                 // Content and attributes of what is on the way say nothing of where it leads.
                 Happened::Written | Happened::Closed | Happened::Other => {}
                 Happened::Created | Happened::MovedIn | Happened::Gone => self.hear(&name, Happened::MovedIn),
@@ -353,6 +364,10 @@ impl Tracker {
                 break;
             }
         }
+        for path in std::mem::take(&mut self.owed) {
+            let known = self.table.get(&path).map(|entry| entry.stamp.id);
+            self.queue.again(&path, known, self.now, self.now + self.settle.longest);
+        }
         for root in std::mem::take(&mut self.replaced) {
             let path = self.roots[root].path.to_path_buf();
             out.push(Report::Rescanned { path, cause: RescanCause::Replaced });
@@ -375,6 +390,11 @@ impl Tracker {
             || self.ignored.covers(relative)
             || self.root_of(&self.roots[root].path.join(relative)) != Some(root)
     }
+}
+
+/// Spelled so that all spellings of a name are one. Different names may become one by it: then somebody looks for nothing.
+pub(super) fn folded(path: PathBuf, folds: bool) -> PathBuf {
+    if folds { path.to_string_lossy().to_lowercase().into() } else { path }
 }
 
 /// Is this the name of what filelatch puts beside files, or of its folder?

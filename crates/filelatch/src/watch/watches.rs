@@ -51,6 +51,11 @@ impl Watches {
         self.events.as_ref().is_some_and(|events| events.tells_close())
     }
 
+    /// Is the system asked about this directory (or is nobody to be asked)?
+    pub(super) fn is_set(&self, dir: &Path, id: FileId) -> bool {
+        self.events.is_none() || self.dirs.get(dir).is_some_and(|watched| watched.set && watched.id == id)
+    }
+
     /// Watches a directory. True: changes in it are told from now on, and were not before.
     pub(super) fn hold(&mut self, dir: &Path, id: FileId, reason: Reason) -> bool {
         let Some(events) = &self.events else { return false };

@@ -3,5 +3,8 @@
 mod basics;
 mod chance;
 mod dances;
+mod many;
+mod odd;
 mod renames;
+mod timing;
 mod world;

@@ -226,6 +226,13 @@ impl World {
         }
     }
 
+    /// The tracker hears of what was told.
+    pub(super) fn hear_all(&mut self) {
+        for hint in self.told() {
+            self.hint(hint);
+        }
+    }
+
     pub(super) fn hint(&mut self, hint: Hint) {
         let now = self.now();
         self.tracker.hint(hint, now);
