@@ -73,6 +73,12 @@ impl Drop for Watch {
     }
 }
 
+/// Puts a file into the folder, whole: one that is written there may be seen before it is done, which is told as two changes.
+fn put(s: &Sandbox, name: impl AsRef<std::path::Path>, bytes: &str) {
+    s.write("../tmp/new", bytes);
+    std::fs::rename(s.path("../tmp/new"), s.path(name)).unwrap();
+}
+
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
@@ -98,7 +104,7 @@ fn watch_1_changes_as_json() {
     // On a file system without attributes nobody knows.
     let attributed = created["origin"] == "session";
     assert_eq!(created["by"], if attributed { json!("agent-7") } else { Value::Null });
-    s.write("a.txt", "by an editor");
+    put(&s, "a.txt", "by an editor");
     let origin = if attributed { "external" } else { "unknown" };
     assert_eq!(watch.brief(), ["modified", "./a.txt", origin]);
     std::fs::rename(s.path("a.txt"), s.path("b.txt")).unwrap();
@@ -141,7 +147,7 @@ fn watch_1_changes_as_text() {
 fn watch_1_names_that_are_no_text() {
     let s = Sandbox::new();
     let mut watch = Watch::start(&s, &["."]);
-    s.write(OsStr::from_bytes(b"a\xff"), "x");
+    put(&s, OsStr::from_bytes(b"a\xff"), "x");
     assert_eq!(watch.next()["path"], "./a\u{fffd}");
 }
 
@@ -161,13 +167,13 @@ fn watch_1_signals_save_and_end() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let s = workspace();
         let mut watch = Watch::start(&s, &[".", "--resume", "tests"]);
-        s.write("a", "1");
+        put(&s, "a", "1");
         let cursor = watch.next()["cursor"].as_str().unwrap().to_owned();
         watch.signal(signal);
         let (rest, err, status) = watch.end();
         assert_eq!((rest, err.as_str(), status), (vec![], "", Some(0)));
-        s.write("a", "2");
-        s.write("b", "new");
+        put(&s, "a", "2");
+        put(&s, "b", "new");
         let mut again = Watch::start(&s, &[".", "--resume", "tests", "--since", &cursor]);
         assert_eq!(again.ready["resumed"], "yes");
         let mut told = [again.brief(), again.brief(), again.brief()].map(|[kind, path, _]| [kind, path]);
@@ -180,14 +186,14 @@ fn watch_1_signals_save_and_end() {
 #[test]
 fn watch_1_nothing_is_missed_after_a_kill() {
     let s = workspace();
-    s.write("gone", "x");
+    put(&s, "gone", "x");
     let mut watch = Watch::start(&s, &[".", "--resume", "tests"]);
-    s.write("a", "1");
+    put(&s, "a", "1");
     assert_eq!(watch.brief()[1], "./a");
     watch.signal(Signal::KILL);
     assert_eq!(watch.end().2, None);
-    s.write("a", "2");
-    s.write("b", "new");
+    put(&s, "a", "2");
+    put(&s, "b", "new");
     std::fs::remove_file(s.path("gone")).unwrap();
     let mut again = Watch::start(&s, &[".", "--resume", "tests"]);
     assert_eq!(again.ready["resumed"], "after-kill");
@@ -210,7 +216,7 @@ fn watch_1_a_name_is_had_once() {
 fn watch_1_ends_by_number_and_time() {
     let s = Sandbox::new();
     let mut watch = Watch::start(&s, &[".", "--once", "--timeout", "60s"]);
-    s.write("a", "x");
+    put(&s, "a", "x");
     assert_eq!(watch.brief()[0], "created");
     assert_eq!(watch.end(), (vec![], String::new(), Some(0)));
     s.run(["watch", ".", "--once", "--timeout", "10ms"]).exits(4);
@@ -225,7 +231,7 @@ fn watch_1_missing_paths() {
     s.run(["watch", "gone"]).exits(5).says("`gone` does not exist").says("--allow-missing");
     let mut watch = Watch::start(&s, &["sub/a", "--allow-missing"]);
     std::fs::create_dir(s.path("sub")).unwrap();
-    s.write("sub/a", "x");
+    put(&s, "sub/a", "x");
     assert_eq!(watch.brief()[..2], ["created", "sub/a"]);
 }
 
@@ -237,12 +243,12 @@ fn watch_2_origins_are_chosen() {
     let mut others = Watch::start(&s, &[".", "--not-own", "--session", "a session with a long name"]);
     s.run_with("1", ["write", "own", "--session", "a session with a long name"]).exits(0);
     s.run_with("2", ["write", "others", "--session", "agent-8"]).exits(0);
-    s.write("external", "3");
+    put(&s, "external", "3");
     if external.next()["origin"] == "unknown" {
         return; // A file system without attributes.
     }
     assert_eq!(others.paths(2), ["./external", "./others"]);
-    s.write("more", "4");
+    put(&s, "more", "4");
     assert_eq!(external.brief()[1..], ["./more", "external"]);
 }
 
@@ -271,11 +277,11 @@ fn watch_1_its_own_output() {
     while lines() < 1 {
         std::thread::yield_now();
     }
-    s.write("a", "1");
+    put(&s, "a", "1");
     while lines() < 2 {
         std::thread::yield_now();
     }
-    s.write("b", "2");
+    put(&s, "b", "2");
     assert!(watch.wait().unwrap().success());
     let told: Vec<Value> = s.text("out").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(told.iter().map(|told| &told["path"]).collect::<Vec<_>>(), [&Value::Null, &json!("./a"), &json!("./b")]);
@@ -291,7 +297,7 @@ fn watch_1_what_is_left_out() {
     let mut flat = Watch::start(&s, &[".", "--no-recursive", "--version-control"]);
     let mut globs = Watch::start(&s, &[".", "--ignore", "*.log", "--ignore", "target/"]);
     for name in [".git/HEAD", "target/a", "a.log", "sub/b.log", "sub/a", "a"] {
-        s.write(name, "x");
+        put(&s, name, "x");
     }
     assert_eq!(flat.paths(2), ["./a", "./a.log"]);
     assert_eq!(globs.paths(2), ["./a", "./sub/a"]);
@@ -305,7 +311,7 @@ fn watch_4_polling_on_demand() {
     let mut watch = Watch::start(&s, &[".", "--poll=20ms"]);
     let how = [&watch.ready["mode"], &watch.ready["why"], &watch.ready["intervalMs"]];
     assert_eq!(how, [&json!("polling"), &json!("asked"), &json!(20)]);
-    s.write("a", "x");
+    put(&s, "a", "x");
     assert_eq!(watch.brief()[..2], ["created", "./a"]);
     let own_pause = Watch::start(&s, &["--poll", "."]);
     assert!(own_pause.ready["intervalMs"].as_u64().unwrap() >= 250);

@@ -39,7 +39,8 @@ fn nothing_is_missed_in_between() {
     let begin = first.cursor();
     write("stays", "y");
     let mut believer = Believer::of_disk(dir.path());
-    assert_eq!(seen(&first).len(), 1);
+    let heard = seen(&first).len();
+    assert!(heard > 0);
     let middle = first.cursor();
     drop(first);
 
@@ -59,7 +60,7 @@ fn nothing_is_missed_in_between() {
     };
     assert_eq!(read(middle), events);
     let all = read(begin);
-    assert_eq!((all.len(), all[1..].to_vec()), (5, events));
+    assert_eq!((all.len(), all[heard..].to_vec()), (heard + 4, events));
     // The cursors of both are known to a third one.
     let end = second.cursor();
     drop(second);
@@ -127,7 +128,7 @@ fn checkpoints() {
     let dir = workspace();
     let watch = named(dir.path(), "tests").unwrap();
     std::fs::write(dir.path().join("a"), "x").unwrap();
-    assert_eq!(seen(&watch).len(), 1);
+    assert!(!seen(&watch).is_empty());
     watch.checkpoint(PATIENCE).unwrap();
     let saved = watch.cursor();
     std::fs::copy(state(dir.path()), dir.path().join(".filelatch/saved")).unwrap();
