@@ -328,6 +328,13 @@ impl Tracker {
             Kind::Dir | Kind::Other => return Ok(plain(None)),
         }
         let Some((dir, name)) = &there.place else { return Err(Next::Done) };
+        // Emptied, or new, by somebody who has it open: what it is to hold comes next.
+        if let Some(pending) = self.queue.get(path)
+            && (pending.signs.open && stamp.size == 0 && !force)
+            && self.now < pending.first + self.settle.longest_open
+        {
+            return Err(Next::Later(pending.first + self.settle.longest_open));
+        }
         let workspace = self.root_of(path).and_then(|root| self.roots[root].workspace.clone());
         let patience = self.queue.get(path).map_or(self.now, |pending| pending.first + self.settle.longest);
         match read::read(&self.parts, workspace.as_deref(), &**dir, name, self.hash_limit) {

@@ -21,7 +21,7 @@ const KEPT: usize = 65_536;
 pub struct Settle {
     /// After a file was moved to its name or closed by its writer: it is whole.
     pub whole: Duration,
-    /// After a name has come to be: whoever created it is about to write, and will close it.
+    /// After a name has come to be, and was not moved there whole.
     pub created: Duration,
     /// After a write to a file that is still open, where the system tells when it is closed.
     pub open: Duration,
@@ -31,7 +31,7 @@ pub struct Settle {
     pub gone: Duration,
     /// A file that never comes to rest is looked at so often.
     pub longest: Duration,
-    /// And so often if somebody keeps it open and goes on writing.
+    /// And so often if somebody keeps it open and goes on writing. So long he has, too, to fill what he has created or emptied.
     pub longest_open: Duration,
 }
 

@@ -23,6 +23,8 @@ pub(super) struct Signs {
     pub(super) renamed: bool,
     /// It is looked at because hints may be missing: what the stamp says counts.
     pub(super) blind: bool,
+    /// Somebody created it or has written to it, and has not closed it yet.
+    pub(super) open: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +141,11 @@ impl Queue {
             Happened::Created | Happened::MovedIn => (pending.gone_since, pending.signs.renamed) = (None, true),
             Happened::Written => pending.signs.written = true,
             Happened::Closed | Happened::Other => {}
+        }
+        match heard.what {
+            Happened::Created | Happened::Written => pending.signs.open = heard.tells_close,
+            Happened::Closed | Happened::MovedIn | Happened::Gone => pending.signs.open = false,
+            Happened::Other => {}
         }
         let due = (now + delay).min(pending.first + longest);
         self.reschedule(path, due);
