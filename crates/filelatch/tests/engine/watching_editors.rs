@@ -15,9 +15,10 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use filelatch::Version;
-use filelatch::watch::{ChangeKind, Event, Origin, Watch, WatchOptions};
+use filelatch::watch::{ChangeKind, Event, Origin, Settle, Watch, WatchOptions};
 
 use super::watching::{Believer, engine, seen};
 
@@ -54,7 +55,11 @@ fn saves(name: &str, there: &str, back: &str) -> bool {
     if name.starts_with("git") && !sh(path, git) {
         return false;
     }
-    let watch = engine("watcher").watch([path], &WatchOptions::new()).unwrap();
+    // Nothing is looked at before the program is done, however long that takes on a busy machine: what its calls come to is the question.
+    let long = Duration::from_secs(600);
+    let settle =
+        Settle { whole: long, created: long, open: long, written: long, gone: long, longest: long, longest_open: long };
+    let watch = engine("watcher").watch([path], &WatchOptions::new().settle(settle)).unwrap();
     let mut believer = Believer::of_disk(path);
     for round in 0..6 {
         let (command, content) = if round % 2 == 0 { (there, AFTER) } else { (back, BEFORE) };
