@@ -330,7 +330,7 @@ impl Tracker {
         let Some((dir, name)) = &there.place else { return Err(Next::Done) };
         // Emptied, or new, by somebody who has it open: what it is to hold comes next.
         if let Some(pending) = self.queue.get(path)
-            && (pending.signs.open && stamp.size == 0 && !force)
+            && (pending.open && stamp.size == 0 && !force)
             && self.now < pending.first + self.settle.longest_open
         {
             return Err(Next::Later(pending.first + self.settle.longest_open));

@@ -23,8 +23,6 @@ pub(super) struct Signs {
     pub(super) renamed: bool,
     /// It is looked at because hints may be missing: what the stamp says counts.
     pub(super) blind: bool,
-    /// Somebody created it or has written to it, and has not closed it yet.
-    pub(super) open: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +30,8 @@ pub(super) struct Pending {
     pub(super) first: Duration,
     pub(super) due: Duration,
     pub(super) signs: Signs,
+    /// Somebody created it or has written to it, and has not closed it yet.
+    pub(super) open: bool,
     /// The file that it stood for when it became pending.
     known: Option<FileId>,
     /// Since when it has been known that there is nothing.
@@ -102,7 +102,7 @@ impl Queue {
                 index.entry(id).or_default().push(Arc::clone(path));
             }
             let signs = Signs::default();
-            Pending { first: now, due: Duration::MAX, signs, known, gone_since: None, arrived: None }
+            Pending { first: now, due: Duration::MAX, signs, open: false, known, gone_since: None, arrived: None }
         })
     }
 
@@ -143,8 +143,8 @@ impl Queue {
             Happened::Closed | Happened::Other => {}
         }
         match heard.what {
-            Happened::Created | Happened::Written => pending.signs.open = heard.tells_close,
-            Happened::Closed | Happened::MovedIn | Happened::Gone => pending.signs.open = false,
+            Happened::Created | Happened::Written => pending.open = heard.tells_close,
+            Happened::Closed | Happened::MovedIn | Happened::Gone => pending.open = false,
             Happened::Other => {}
         }
         let due = (now + delay).min(pending.first + longest);
