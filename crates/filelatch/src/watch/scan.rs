@@ -124,11 +124,6 @@ impl Tracker {
                 self.suspect(&below);
                 continue;
             }
-            if entry.kind == Kind::Dir
-                && let Some(real) = self.real(&below)
-            {
-                self.watches.release(&real, Reason::Tree(root));
-            }
             self.queue.given_up(&below, entry.stamp.id, self.now);
         }
         if let Some(real) = self.real(path) {

@@ -141,6 +141,30 @@ fn one_change() {
     }
 }
 
+/// WATCH-1: also by a program that takes its time, and calls fsync. (A backup that is a copy is a file of its own meanwhile.)
+#[test]
+fn one_change_slowly() {
+    for Dance { name, ops, said } in DANCES.iter().filter(|dance| dance.said.len() == 1) {
+        let mut world = world();
+        let mut out = Vec::new();
+        for op in *ops {
+            world.run(std::slice::from_ref(op));
+            let takes = if matches!(op, Op::Write(..)) { 30_000 } else { 700 };
+            for _ in 0..takes / 100 {
+                world.pass(Duration::from_micros(100));
+                let now = world.now();
+                world.tracker.step(now, &mut out);
+            }
+        }
+        world.believe(&out);
+        out.extend(world.settle());
+        let copy = name.contains("backupcopy");
+        let told: Vec<_> = words(&out).into_iter().filter(|word| !copy || !word.ends_with("f~")).collect();
+        assert_eq!(sorted(told), *said, "{name}");
+        world.assert_true(name);
+    }
+}
+
 /// WATCH-1: looked at in the middle, between any two calls, what is said is true at that moment, and the end is right.
 #[test]
 fn looked_at_in_the_middle() {

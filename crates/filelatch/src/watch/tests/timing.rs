@@ -132,13 +132,16 @@ fn no_starvation() {
 /// it has come to rest.
 #[test]
 fn changes_while_it_is_read() {
-    for force in [false, true] {
+    for (force, grows) in [(false, true), (true, true), (false, false), (true, false)] {
         let mut world = World::begun(&[(A, "a")], &[A]);
         world.run(&[Op::Append(A, "x"), Op::Close(A)]);
         let fs = world.fs.clone();
-        fs.observe(|fs: &SimFs, call: &Call| {
-            if call.verb == Verb::ReadAt {
+        fs.observe(move |fs: &SimFs, call: &Call| {
+            if call.verb == Verb::ReadAt && grows {
                 fs.foreign().append(A, b"y").unwrap();
+            } else if call.verb == Verb::ReadAt {
+                fs.host().advance(ms(20));
+                fs.foreign().overwrite(A, b"zz").unwrap();
             }
         });
         let mut out = Vec::new();
@@ -151,7 +154,7 @@ fn changes_while_it_is_read() {
             world.pass(due.saturating_sub(world.now()));
             let now = world.now();
             world.tracker.step(now, &mut out);
-            assert!(now <= began + ms(120), "bounded");
+            assert!(now <= began + ms(400), "bounded");
         }
         let [Report::Change(Seen { version: None, size: Some(_), .. })] = out[..] else { panic!("{out:?}") };
         fs.unhook();
@@ -159,6 +162,6 @@ fn changes_while_it_is_read() {
         let out = world.settle();
         let [Report::Change(Seen { version: Some(version), .. })] = out[..] else { panic!("{out:?}") };
         assert_eq!(version, Version::of(&fs.foreign().read(A).unwrap()));
-        world.assert_true(&force);
+        world.assert_true(&(force, grows));
     }
 }
