@@ -18,7 +18,7 @@ pub enum Event {
     Rescanned {
         /// Comes after all that was reported before, and before all that is reported after.
         cursor: Cursor,
-        /// A file or directory that is watched.
+        /// A file or directory that is watched, or the directory of several such files.
         path: PathBuf,
         /// Why.
         cause: RescanCause,
@@ -79,7 +79,9 @@ pub struct Change {
     pub kind: ChangeKind,
     /// The file: below the path that was asked for, spelled as that was.
     pub path: PathBuf,
-    /// The version that is there now. `None`: there is no file, it can't be read, or it is not a regular file.
+    /// The version that is there now. `None`: there is no file, it is not a regular one, it can't be read, it is larger than
+    /// [`WatchOptions::hash_limit`](crate::watch::WatchOptions::hash_limit), or it was changing whenever it was read; then it is reported again
+    /// with its version when it has come to rest.
     pub version: Option<Version>,
     /// Its length in bytes.
     pub size: Option<u64>,
