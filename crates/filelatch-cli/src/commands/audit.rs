@@ -100,9 +100,13 @@ fn verify(context: &Context, log: &Log, args: &Verify) -> Result<u8, CliError> {
         output::line(&format!("… and {more} more"))?;
     }
     found.notes.iter().for_each(|note| output::note(&printable(note)));
-    let what = if found.is_ok() { "ok".to_owned() } else { format!("{} problems", found.problem_count) };
-    output::line(&format!("{what}: {} records in {} files", found.records, found.files))?;
+    let what = if found.is_ok() { "ok".to_owned() } else { counted(found.problem_count as u64, "problem") };
+    output::line(&format!("{what}: {} in {}", counted(found.records, "record"), counted(found.files, "file")))?;
     Ok(status)
+}
+
+fn counted(n: u64, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 
 fn head(context: &Context, log: &Log) -> Result<(), CliError> {

@@ -48,7 +48,7 @@ fn show() {
 #[test]
 fn verify() {
     let s = written();
-    s.run(["audit", "verify"]).exits(0).shows("ok: 4 records in 1 files");
+    s.run(["audit", "verify"]).exits(0).shows("ok: 4 records in 1 file");
     let head = s.run(["audit", "head"]).exits(0).text();
     let told = s.run(["audit", "head", "--json"]).exits(0).json();
     assert_eq!((told["number"].as_u64(), told["anchor"].as_str()), (Some(4), Some(head.trim_end())));

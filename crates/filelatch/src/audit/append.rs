@@ -104,8 +104,8 @@ impl Log {
             let next = self.body("next").text("file", &name.to_string_lossy());
             Self::write_to(newest, key, &[&next])?
         };
-        // So that only the end of the newest file is ever missing after a power cut. What can't be synced is not lost for that, (But what failed to be synced
-        // may be missing all the same, and then looks like damage.)
+        // So that only the end of the newest file is ever missing after a power cut. (What failed to be synced may be missing all the same, and
+        // then looks like damage.)
         newest.file.sync().ok();
         Ok(Resumed { before: Some(newest.last), log: Some(newest.log), ..Resumed::nothing() })
     }

@@ -20,7 +20,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -123,7 +123,12 @@ impl Log {
 
     /// Writes what is queued, unless another thread is at it: it looks at the queue again when it is done.
     pub(crate) fn flush(&self) {
-        while self.waiting.load(Ordering::Acquire) && self.parts.host.pid() == self.born_in {
+        loop {
+            // Whoever finds the file in use has said before that there is something; whoever lets go of it looks again after.
+            fence(Ordering::SeqCst);
+            if !self.waiting.load(Ordering::Acquire) || self.parts.host.pid() != self.born_in {
+                return;
+            }
             let Ok(mut writer) = self.file.try_lock() else { return };
             if !self.write(&mut writer) {
                 return;

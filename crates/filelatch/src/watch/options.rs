@@ -1,5 +1,4 @@
 //! What a watch is asked for: values, not flags.
-#![allow(dead_code, reason = "until the tracker, which comes next, uses it")]
 
 use std::path::Path;
 use std::time::Duration;
