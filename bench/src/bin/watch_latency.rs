@@ -70,7 +70,12 @@ fn measure(what: &str, watch: &Watch, rounds: usize, dir: &Path, change: impl Fn
     }
     times.sort();
     let at = |part: f64| ms(times[((times.len() - 1) as f64 * part) as usize]);
-    println!("{what} to report: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms ({rounds} rounds)", at(0.5), at(0.99), at(1.0));
+    println!(
+        "{what} to report: p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms ({rounds} rounds)",
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
 }
 
 /// 1,000 changes at once.
