@@ -177,11 +177,13 @@ pub enum Error {
     #[error("{0}")]
     Conflict(Box<Conflict>),
 
-    /// Versions are kept in a workspace only, and the file is in none, or in one that belongs to another user.
-    #[error("no versions of `{}` are kept: it is in no workspace", path.display())]
+    /// What needs memory needs a workspace, and the path is in none, or in one that belongs to another user.
+    #[error("`{}` is in no workspace: {without}", path.display())]
     NoWorkspace {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
+        /// What there is not, without one.
+        without: &'static str,
     },
 
     /// No such version of the file is kept.
@@ -296,13 +298,6 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, with the line where it can be told.
         message: String,
-    },
-
-    /// A watch can be resumed in a workspace only, and the path is in none, or in one that belongs to another user.
-    #[error("a watch of `{}` cannot be resumed: it is in no workspace", path.display())]
-    NoWatchMemory {
-        /// What was to be watched.
-        path: PathBuf,
     },
 
     /// Changes of the path are not told, and looking again and again was not allowed ([`Polling::Never`](crate::watch::Polling::Never)).
@@ -479,7 +474,7 @@ impl Error {
             Error::Forked { .. } => "forked",
             Error::Unrecovered { .. } => "unrecovered",
             Error::Conflict(_) => "conflict",
-            Error::NoWorkspace { .. } | Error::NoWatchMemory { .. } => "no-workspace",
+            Error::NoWorkspace { .. } => "no-workspace",
             Error::NoSuchVersion { .. } => "no-such-version",
             Error::AmbiguousVersion { .. } => "ambiguous-version",
             Error::DamagedVersion { .. } => "damaged-version",
@@ -528,7 +523,7 @@ impl Error {
             | Error::LockLost { path }
             | Error::Forked { path }
             | Error::Unrecovered { path, .. }
-            | Error::NoWorkspace { path }
+            | Error::NoWorkspace { path, .. }
             | Error::NoSuchVersion { path, .. }
             | Error::AmbiguousVersion { path, .. }
             | Error::DamagedVersion { path, .. }
@@ -540,7 +535,6 @@ impl Error {
             | Error::PublishedNotDurable { path, .. }
             | Error::BatchFailed { path, .. }
             | Error::Config { path, .. }
-            | Error::NoWatchMemory { path }
             | Error::NotWatchable { path, .. }
             | Error::NotInSync { path, .. }
             | Error::Internal { path, .. } => path,
@@ -586,7 +580,7 @@ impl Error {
             Error::Unrecovered { .. } => hint("nothing was changed; `filelatch status` shows what is left"),
             Error::Conflict(conflict) => conflict.hints(),
             Error::NoWorkspace { .. } => {
-                hint("`filelatch init` in the project's folder makes a workspace: from then on each write keeps what it replaces")
+                hint("`filelatch init` in the project's folder makes a workspace, which remembers from then on")
             }
             Error::NoSuchVersion { path, .. } => vec![
                 format!("nothing was changed; `filelatch history {}` lists what is kept", path.display()),
@@ -616,9 +610,6 @@ impl Error {
                 "nothing was written; lock the file again and look at what is there now".to_owned(),
                 "a machine that sleeps or is cut off for 30 s loses its fallback locks to others".to_owned(),
             ],
-            Error::NoWatchMemory { .. } => {
-                hint("`filelatch init` in the project's folder makes a workspace, where the state of a watch is kept")
-            }
             Error::NotWatchable { .. } => hint("allow looking again and again: `--poll`, or `Polling::Auto`"),
             Error::NotInSync { .. } => vec![
                 "what was reported is true, and what is missing will still be reported".to_owned(),

@@ -79,7 +79,7 @@ fn refused() {
     assert_eq!(s.text("a.txt"), "five\n");
     let s = Sandbox::new();
     s.write("a.txt", "x");
-    s.run(["history", "a.txt"]).exits(1).says("it is in no workspace").says("filelatch init");
+    s.run(["history", "a.txt"]).exits(1).says("is in no workspace: no versions of it are kept").says("filelatch init");
 }
 
 /// KEEP-1: versions beyond the bounds go, by the policy's or by others; `none` keeps nothing.

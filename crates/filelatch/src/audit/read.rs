@@ -127,7 +127,8 @@ impl Filelatch {
     /// [`Error::NoWorkspace`].
     pub fn audit(&self, dir: impl AsRef<Path>) -> Result<Audit> {
         let workspace = self.find_workspace(dir.as_ref())?;
-        let workspace = workspace.ok_or_else(|| Error::NoWorkspace { path: dir.as_ref().to_owned() })?;
+        let workspace = workspace
+            .ok_or_else(|| Error::NoWorkspace { path: dir.as_ref().to_owned(), without: "there is no audit log" })?;
         Ok(Audit { latch: self.clone(), workspace: Arc::new(workspace) })
     }
 }

@@ -165,7 +165,10 @@ impl KeptVersion {
 }
 
 fn history<'a>(file: &LatchFile, entry: &'a Entry) -> Result<&'a History> {
-    entry.history.as_ref().ok_or_else(|| Error::NoWorkspace { path: file.path().to_owned() })
+    entry
+        .history
+        .as_ref()
+        .ok_or_else(|| Error::NoWorkspace { path: file.path().to_owned(), without: "no versions of it are kept" })
 }
 
 fn unlisted(history: &History, e: std::io::Error) -> Error {

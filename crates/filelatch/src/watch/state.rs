@@ -77,7 +77,10 @@ impl Store {
         }
         let real = parts.fs.canonicalize(beside).map_err(|e| Error::io("find", beside, e))?;
         let workspace = latch.workspace(&real)?.filter(|workspace| workspace.is_trusted);
-        let workspace = workspace.ok_or_else(|| Error::NoWatchMemory { path: beside.to_owned() })?;
+        let workspace = workspace.ok_or_else(|| Error::NoWorkspace {
+            path: beside.to_owned(),
+            without: "a watch of it cannot be resumed",
+        })?;
         let folder = workspace.own_path().join(FOLDER);
         let fail = |e| Error::io("create", &folder, e);
         let dir = workspace.private_folder(parts, &[OsStr::new(FOLDER)], true).map_err(fail)?;
