@@ -96,5 +96,5 @@ fn sync_dir(fs: &dyn Fs, dir: &Path) -> Result<()> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;

@@ -181,7 +181,6 @@ impl FsFile for NotingFile {
 
 /// SERVE-6, L55: every loose object that a commit brought (commit, trees, contents), the ref, and all directories that name them are synced; those of
 /// what was known before are not.
-#[cfg(unix)]
 #[test]
 fn all_that_a_commit_brought() {
     let root = tempfile::tempdir().unwrap();
