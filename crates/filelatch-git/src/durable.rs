@@ -96,5 +96,6 @@ fn sync_dir(fs: &dyn Fs, dir: &Path) -> Result<()> {
     }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests;

@@ -12,11 +12,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use filelatch::{Filelatch, WORKSPACE_DIR, WriteOptions};
+use filelatch::{Filelatch, WORKSPACE_DIR};
 use filelatch_fs::fs::{read_to_end, write_all_at};
 use filelatch_fs::{Access, FileKind, FsDir};
 
 use crate::error::{Error, Result};
+use crate::exclude::exclude;
 use crate::git::Git;
 use crate::record::Records;
 use crate::repo::{Repo, plain};
@@ -60,7 +61,8 @@ impl Place {
         if fs.stat(&worktrees).map_err(Error::io("look at", &worktrees))?.kind != FileKind::Dir {
             return Err(Error::io("use", worktrees)(io::ErrorKind::NotADirectory.into()));
         }
-        records.exclude(&repo.common)
+        // Lock files beside the files of a session would be changes of it.
+        Ok(exclude(records.engine(), &repo.common.join("info").join("exclude"), |_| {})?)
     }
 
     /// The folder of all.
@@ -136,37 +138,5 @@ fn folder(dir: &dyn FsDir, name: &str) -> io::Result<std::sync::Arc<dyn FsDir>> 
     match dir.create_dir(name.as_ref(), 0o777) {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
         _ => dir.open_dir(name.as_ref()),
-    }
-}
-
-const HEADING: &str = "# filelatch: lock and lease files, temporary files, what a workspace remembers";
-/// What does not belong into version control (P16): lines of `info/exclude`.
-pub const EXCLUDED: [&str; 5] = [".*.lock", ".*.lease", ".*.tmp", ".filelatch/*", "!.filelatch/config.toml"];
-
-impl Records {
-    /// Names in `info/exclude`, which is this repository's alone and which no cleaning removes, what does not belong into it: lock files
-    /// beside the files of a session would be changes of it. Answers what had to be added.
-    fn exclude(&self, common: &Path) -> Result<Vec<&'static str>> {
-        let file = self.engine().file_with_dirs(common.join("info").join("exclude"))?;
-        let mut added = Vec::new();
-        file.update_bytes(&WriteOptions::new(), |old| {
-            let old = old.unwrap_or_default();
-            let has =
-                |pattern: &str| old.split(|byte| *byte == b'\n').any(|line| line.trim_ascii() == pattern.as_bytes());
-            added = EXCLUDED.into_iter().filter(|pattern| !has(pattern)).collect();
-            if added.is_empty() {
-                return Ok::<_, filelatch::Error>(None);
-            }
-            let mut new = old.to_vec();
-            if !new.is_empty() && !new.ends_with(b"\n") {
-                new.push(b'\n');
-            }
-            for line in [HEADING].iter().chain(&added) {
-                new.extend_from_slice(line.as_bytes());
-                new.push(b'\n');
-            }
-            Ok(Some(new))
-        })?;
-        Ok(added)
     }
 }

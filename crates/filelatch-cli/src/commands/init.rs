@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use filelatch::{Error, WriteOptions};
-use filelatch_git::EXCLUDED;
+use filelatch::Error;
 use serde_json::json;
 
 use crate::args::Init;
@@ -11,14 +10,12 @@ use crate::context::Context;
 use crate::output;
 use crate::render::CliError;
 
-const HEADING: &str = "# filelatch: lock and lease files, temporary files, what a workspace remembers";
-
 pub(crate) fn init(context: &Context, args: &Init) -> Result<(), CliError> {
     let made = context.latch.init(&args.dir)?;
     let exclude = if args.no_git { None } else { exclude_file(context, &made.dir) };
     let mut added = Vec::new();
     if let Some(exclude) = &exclude {
-        added = exclude_patterns(context, exclude)?;
+        added = filelatch_git::exclude(&context.latch, exclude, |patterns| show(exclude, patterns))?;
     }
     if context.json {
         return output::json(&json!({
@@ -34,34 +31,6 @@ pub(crate) fn init(context: &Context, args: &Init) -> Result<(), CliError> {
     }
     output::data(made.dir.as_os_str().as_encoded_bytes())?;
     output::line("")
-}
-
-/// The patterns that had to be added; shown before they are.
-fn exclude_patterns(context: &Context, exclude: &Path) -> Result<Vec<&'static str>, CliError> {
-    let file = context.latch.file_with_dirs(exclude)?;
-    let mut added = Vec::new();
-    let mut shown = false;
-    file.update_bytes(&WriteOptions::new(), |old| {
-        let old = old.unwrap_or_default();
-        let has = |pattern: &str| old.split(|b| *b == b'\n').any(|line| line.trim_ascii() == pattern.as_bytes());
-        added = EXCLUDED.into_iter().filter(|pattern| !has(pattern)).collect();
-        if added.is_empty() {
-            return Ok::<_, Error>(None);
-        }
-        if !std::mem::replace(&mut shown, true) {
-            show(exclude, &added);
-        }
-        let mut new = old.to_vec();
-        if !new.is_empty() && !new.ends_with(b"\n") {
-            new.push(b'\n');
-        }
-        for line in [HEADING].iter().chain(&added) {
-            new.extend_from_slice(line.as_bytes());
-            new.push(b'\n');
-        }
-        Ok(Some(new))
-    })?;
-    Ok(added)
 }
 
 fn show(exclude: &Path, patterns: &[&str]) {
