@@ -468,16 +468,17 @@ fn first_come_first_served() {
                 let tid = Arc::clone(&asleep);
                 scope.spawn(move || {
                     tid.store(rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned().into(), Ordering::SeqCst);
-                    let guard = here.lock(&LockOptions::new()).unwrap();
+                    let guard = here.lock(&LockOptions::new().wait(Wait::For(PATIENCE))).unwrap();
                     order.lock().unwrap().push(i);
                     drop(guard);
                 });
-                // In the queue: the thread has gone to sleep inside `lock`.
+                // In the queue: the thread has gone to sleep inside `lock`, for a limited time. On its way there it may sleep at a mutex, without one.
                 until("the thread sleeps", || {
                     let tid = asleep.load(Ordering::SeqCst);
-                    tid != 0
-                        && fs::read_to_string(format!("/proc/self/task/{tid}/syscall"))
-                            .is_ok_and(|call| call.starts_with("202 ") || call.starts_with("98 "))
+                    let call = fs::read_to_string(format!("/proc/self/task/{tid}/syscall")).unwrap_or_default();
+                    let words: Vec<_> = call.split(' ').collect();
+                    // `futex` of x86-64 or ARM: address, operation, value, time limit.
+                    tid != 0 && matches!(words[..], ["202" | "98", _, _, _, limit, ..] if limit != "0x0")
                 });
             }
             drop(held);
