@@ -245,6 +245,16 @@ pub fn read_to_end(file: &dyn FsFile, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
+/// The names of all entries, in the system's order (see [`FsDir::list`]).
+pub fn names(dir: &dyn FsDir) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    dir.list(&mut |name| {
+        names.push(name);
+        true
+    })?;
+    Ok(names)
+}
+
 /// Writes all of `buf` at `offset`.
 pub fn write_all_at(file: &dyn FsFile, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
     while !buf.is_empty() {

@@ -65,12 +65,7 @@ fn sync_ref(fs: &dyn Fs, common: &Path, name: &str) -> Result<()> {
 /// Refs in the form of tables, where the repository has them so.
 fn sync_tables(fs: &dyn Fs, dir: &Path) -> Result<()> {
     let Ok(open) = fs.open_dir(dir) else { return Ok(()) };
-    let mut names = Vec::new();
-    let mut each = |name: std::ffi::OsString| {
-        names.push(name);
-        true
-    };
-    open.list(&mut each).map_err(Error::io("list", dir))?;
+    let names = filelatch_fs::fs::names(&*open).map_err(Error::io("list", dir))?;
     for name in names.iter().filter_map(|name| name.to_str()) {
         sync_file(fs, dir, name)?;
     }

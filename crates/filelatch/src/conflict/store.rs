@@ -371,12 +371,7 @@ fn remove(dir: &dyn FsDir, id: &OsStr) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         _ => own.sync()?,
     }
-    let mut names = Vec::new();
-    own.list(&mut |name| {
-        names.push(name);
-        true
-    })?;
-    for name in names {
+    for name in filelatch_fs::fs::names(&*own)? {
         own.remove(&name)?;
     }
     dir.remove_dir(id)

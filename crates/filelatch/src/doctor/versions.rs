@@ -87,11 +87,7 @@ fn limits_of(latch: &Filelatch, document: &Path) -> Option<KeepLimits> {
 }
 
 fn names(dir: &dyn FsDir) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    dir.list(&mut |name| {
-        names.push(name);
-        true
-    })?;
+    let mut names = filelatch_fs::fs::names(dir)?;
     names.sort();
     Ok(names)
 }

@@ -1,12 +1,12 @@
 //! Looking at directories: new ones, replaced ones, all of them.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use filelatch_fs::FsDir;
+use filelatch_fs::fs::names;
 
 use super::event::RescanCause;
 use super::look::{Found, There};
@@ -252,13 +252,4 @@ impl Tracker {
         }
         places
     }
-}
-
-fn names(dir: &dyn FsDir) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    dir.list(&mut |name| {
-        names.push(name);
-        true
-    })?;
-    Ok(names)
 }

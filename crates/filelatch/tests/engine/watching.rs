@@ -258,6 +258,8 @@ fn the_end() {
             }
         }
     });
+    // What the system has not told of by its end, a watch does not tell either.
+    watch.sync(PATIENCE).unwrap();
     drop(watch);
     assert_eq!(waits.join().unwrap(), (1, "cancelled", "cancelled"));
 }
