@@ -100,6 +100,16 @@ pub enum Error {
         holder: Option<Box<Holder>>,
     },
 
+    /// A store refused.
+    #[cfg(feature = "store")]
+    #[error("`{}`: {source}", path.display())]
+    Store {
+        /// The store's file.
+        path: PathBuf,
+        /// Why.
+        source: crate::store::StoreError,
+    },
+
     /// The name of the lease file is taken by something that is none.
     #[error("the lease file `{}` is {what}", path.display())]
     BadLeaseFile {
@@ -465,6 +475,8 @@ impl Error {
             Error::Timeout { .. } => "timeout",
             Error::Leased { .. } => "leased",
             Error::LeaseLost { .. } => "lease-lost",
+            #[cfg(feature = "store")]
+            Error::Store { source, .. } => source.code(),
             Error::BadLeaseFile { .. } => "bad-lease-file",
             Error::Deadlock { .. } => "deadlock",
             Error::Reentrant { .. } | Error::HeldByParent { .. } => "held-by-parent",
@@ -505,6 +517,8 @@ impl Error {
     pub fn path(&self) -> &Path {
         match self {
             Error::Conflict(conflict) => &conflict.path,
+            #[cfg(feature = "store")]
+            Error::Store { path, .. } => path,
             Error::BadGlob { glob, .. } => Path::new(glob),
             Error::Io { path, .. }
             | Error::NotFound { path }
@@ -563,6 +577,8 @@ impl Error {
             Error::LeaseLost { .. } => hint(
                 "nothing was changed; take the lease again, read the file, and apply the change to what is there now",
             ),
+            #[cfg(feature = "store")]
+            Error::Store { source, path } => source.hints(path),
             Error::Deadlock { .. } => vec![
                 "nothing was changed and this owner's wait is over; release what it holds and try again".to_owned(),
                 "lock several files in one call: they are then taken in one order and cannot deadlock".to_owned(),

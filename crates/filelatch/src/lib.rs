@@ -93,6 +93,7 @@
 //! | documents with a draft, that follow the disk (feature `watch`) | `live` |
 //! | tasks instead of threads (feature `tokio`) | `tokio` |
 //! | hearing of changes (feature `watch`) | `watch` |
+//! | ready-made stores: repository, log, queue, tokens, credentials (feature `store`) | `store` |
 //! | policies for the files of a project | [`Policy`] |
 //! | errors: code, path, hints | [`Error`] |
 //!
@@ -125,6 +126,8 @@ mod path;
 mod policy;
 mod record_guard;
 mod snapshot;
+#[cfg(feature = "store")]
+pub mod store;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod update;

@@ -1,0 +1,88 @@
+//! What can go wrong in a store, beside what can go wrong with any file.
+
+use std::path::Path;
+
+/// Why a store refused. Unless a variant says otherwise nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The content is not what the store writes.
+    #[error("{}{problem}", place_of(*line, *offset))]
+    Damaged {
+        /// The line, counted from 1, if the damage is in a line.
+        line: Option<u64>,
+        /// The first byte that is wrong, counted from 0, if one can be named.
+        offset: Option<u64>,
+        /// What is wrong there.
+        problem: String,
+        /// What to do.
+        way_out: String,
+    },
+    /// There is nothing of this name.
+    #[error("there is no {what} `{id}`")]
+    NotFound {
+        /// What was asked for: `command`, `token`…
+        what: &'static str,
+        /// By this name.
+        id: String,
+    },
+    /// The name is taken.
+    #[error("there is a {what} `{id}` already")]
+    Exists {
+        /// What was to be made.
+        what: &'static str,
+        /// Under this name.
+        id: String,
+    },
+    /// What was asked for can't be stored.
+    #[error("{problem}")]
+    Invalid {
+        /// Why not.
+        problem: String,
+        /// What can.
+        hint: String,
+    },
+    /// The store was written by a newer program.
+    #[error("it has version {found} of its form, and this program knows {known}")]
+    Newer {
+        /// The version in the file.
+        found: u64,
+        /// The newest that this program knows.
+        known: u64,
+    },
+}
+
+impl StoreError {
+    /// A stable code for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            StoreError::Damaged { .. } => "damaged",
+            StoreError::NotFound { .. } => "no-such-item",
+            StoreError::Exists { .. } => "exists",
+            StoreError::Invalid { .. } => "invalid",
+            StoreError::Newer { .. } => "newer-form",
+        }
+    }
+
+    /// What to do next.
+    pub(crate) fn hints(&self, path: &Path) -> Vec<String> {
+        match self {
+            StoreError::Damaged { way_out, .. } => {
+                vec![format!("nothing was changed; what is intact is still in `{}`", path.display()), way_out.clone()]
+            }
+            StoreError::NotFound { .. } => vec!["nothing was changed; `list` shows what there is".to_owned()],
+            StoreError::Exists { .. } => vec!["nothing was changed; choose another name".to_owned()],
+            StoreError::Invalid { hint, .. } => vec![format!("nothing was changed; {hint}")],
+            StoreError::Newer { .. } => vec!["nothing was changed; a newer filelatch can read it".to_owned()],
+        }
+    }
+}
+
+fn place_of(line: Option<u64>, offset: Option<u64>) -> String {
+    match (line, offset) {
+        (Some(line), Some(offset)) => format!("line {line} (byte {offset}): "),
+        (Some(line), None) => format!("line {line}: "),
+        (None, Some(offset)) => format!("byte {offset}: "),
+        (None, None) => String::new(),
+    }
+}

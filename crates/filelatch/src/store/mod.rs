@@ -1,0 +1,14 @@
+//! Stores: ready-made files that several programs share (STORE-1 to STORE-9, feature `store`).
+//!
+//! Each is an ordinary file that people can read, beside an ordinary lock file; several programs use it at once through the same locks,
+//! publishes and checks as everything else. A store is opened by path, or by name in a workspace ([`place`]).
+//!
+//! # Promise, for every store
+//! - What was acknowledged is there after a kill and, unless less was asked for, after a power cut.
+//! - What does not look like the store's own writing is an error that names the place and a way out ([`StoreError`]), and is not written over.
+
+mod error;
+pub mod place;
+
+pub use error::StoreError;
+pub use place::{OwnStore, StoreFolder};

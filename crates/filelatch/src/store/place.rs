@@ -1,0 +1,129 @@
+//! Where stores lie: at a path, or under a name in `.filelatch/stores/` of a workspace.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::engine::Filelatch;
+use crate::error::{Error, Result};
+use crate::workspace::WORKSPACE_DIR;
+
+pub(crate) const STORES: &str = "stores";
+/// Longer names are paths.
+const NAME: usize = 100;
+
+/// Stores of a kind that a workspace can have many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFolder {
+    /// Append logs.
+    Logs,
+    /// Command queues.
+    Queues,
+}
+
+impl StoreFolder {
+    fn folder(self) -> &'static str {
+        match self {
+            StoreFolder::Logs => "logs",
+            StoreFolder::Queues => "queues",
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            StoreFolder::Logs => "jsonl",
+            StoreFolder::Queues => "queue",
+        }
+    }
+}
+
+/// Stores of which a workspace has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnStore {
+    /// Hashes of API tokens.
+    Tokens,
+    /// Credentials.
+    Credentials,
+    /// Bookmarks.
+    Bookmarks,
+    /// Groups of sessions.
+    Groups,
+    /// The index of changed files.
+    Changes,
+    /// What was generated for whom.
+    Generated,
+}
+
+impl OwnStore {
+    fn file(self) -> &'static str {
+        match self {
+            OwnStore::Tokens => "tokens.json",
+            OwnStore::Credentials => "credentials.json",
+            OwnStore::Bookmarks => "bookmarks.json",
+            OwnStore::Groups => "groups.json",
+            OwnStore::Changes => "changes.jsonl",
+            OwnStore::Generated => "generated.json",
+        }
+    }
+
+    fn what(self) -> &'static str {
+        match self {
+            OwnStore::Tokens => "tokens",
+            OwnStore::Credentials => "credentials",
+            OwnStore::Bookmarks => "bookmarks",
+            OwnStore::Groups => "groups",
+            OwnStore::Changes => "index of changes",
+            OwnStore::Generated => "list of generated files",
+        }
+    }
+}
+
+impl Filelatch {
+    /// The path of a store that a user names from a directory: a plain word (letters, digits, `-`, `_`) is a store of the directory's
+    /// workspace, unless there is no workspace or a file of that name lies in the directory; everything else is a path.
+    ///
+    /// `create`: the folder is made if it is missing, with mode 0700.
+    pub fn store_path(
+        &self,
+        dir: impl AsRef<Path>,
+        folder: StoreFolder,
+        name: impl AsRef<OsStr>,
+        create: bool,
+    ) -> Result<PathBuf> {
+        let (dir, name) = (dir.as_ref(), name.as_ref());
+        let path = dir.join(name);
+        if !is_word(name) || self.parts().fs.stat(&path).is_ok() {
+            return Ok(path);
+        }
+        let file = format!("{}.{}", name.to_string_lossy(), folder.extension());
+        match self.in_stores(dir, &[folder.folder()], &file, create)? {
+            Some(path) => Ok(path),
+            None => Ok(path),
+        }
+    }
+
+    /// The path of a store of which the workspace of a directory has one. `create`: its folder is made if it is missing, with mode 0700.
+    pub fn own_store(&self, dir: impl AsRef<Path>, store: OwnStore, create: bool) -> Result<PathBuf> {
+        let dir = dir.as_ref();
+        let found = self.in_stores(dir, &[], store.file(), create)?;
+        found.ok_or_else(|| Error::NoWorkspace { path: dir.to_owned(), without: store.what() })
+    }
+
+    fn in_stores(&self, dir: &Path, folders: &[&str], file: &str, create: bool) -> Result<Option<PathBuf>> {
+        let Some(workspace) = self.find_workspace(dir)? else { return Ok(None) };
+        let mut names = vec![OsStr::new(STORES)];
+        names.extend(folders.iter().map(OsStr::new));
+        let mut path = workspace.root.join(WORKSPACE_DIR);
+        path.extend(&names);
+        if create {
+            let made = workspace.private_folder(self.parts(), &names, true);
+            made.map_err(|e| Error::io("create", &path, e))?;
+        }
+        Ok(Some(path.join(file)))
+    }
+}
+
+fn is_word(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    (1..=NAME).contains(&name.len()) && name.iter().all(plain)
+}
