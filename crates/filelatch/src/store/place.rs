@@ -67,12 +67,12 @@ impl OwnStore {
 
     fn what(self) -> &'static str {
         match self {
-            OwnStore::Tokens => "tokens",
-            OwnStore::Credentials => "credentials",
-            OwnStore::Bookmarks => "bookmarks",
-            OwnStore::Groups => "groups",
-            OwnStore::Changes => "index of changes",
-            OwnStore::Generated => "list of generated files",
+            OwnStore::Tokens => "there are no tokens",
+            OwnStore::Credentials => "there are no credentials",
+            OwnStore::Bookmarks => "there are no bookmarks",
+            OwnStore::Groups => "there are no groups",
+            OwnStore::Changes => "there is no index of changes",
+            OwnStore::Generated => "there is no list of generated files",
         }
     }
 }
