@@ -96,6 +96,10 @@ pub trait Host: Debug + Send + Sync + 'static {
         Ok(None)
     }
 
-    /// Random bits that no other process will draw.
+    /// Random bits that no other process will draw. Not for secrets: see [`Host::secret`].
     fn random(&self) -> u64;
+
+    /// Fills the buffer with bytes that nobody can guess, from the system's random source (getrandom(2), getentropy(3),
+    /// `BCryptGenRandom`). Waits where that source is not ready yet, early in a boot. A simulated machine draws them from its seed.
+    fn secret(&self, bytes: &mut [u8]) -> io::Result<()>;
 }

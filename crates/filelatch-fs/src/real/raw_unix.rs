@@ -190,3 +190,15 @@ pub(super) fn boot_id() -> Option<String> {
     let text = std::str::from_utf8(buf.get(..len)?).ok()?.trim_end_matches('\0');
     (status == 0).then(|| text.to_owned())
 }
+
+/// Bytes from the kernel's random source (getentropy(3): at most 256 at a time).
+#[cfg(not(target_os = "linux"))]
+pub(super) fn entropy(bytes: &mut [u8]) -> io::Result<()> {
+    for piece in bytes.chunks_mut(256) {
+        // SAFETY: the buffer is as long as the call is told, and lives through it.
+        if unsafe { libc::getentropy(piece.as_mut_ptr().cast(), piece.len()) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}

@@ -24,6 +24,7 @@ use windows_sys::Win32::Foundation::{
     INVALID_HANDLE_VALUE, NTSTATUS, OBJ_CASE_INSENSITIVE, RtlNtStatusToDosError, STILL_ACTIVE, SetHandleInformation,
     UNICODE_STRING,
 };
+use windows_sys::Win32::Security::Cryptography::{BCRYPT_USE_SYSTEM_PREFERRED_RNG, BCryptGenRandom};
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_ATTRIBUTE_READONLY, FILE_ATTRIBUTE_TAG_INFO,
     FILE_CASE_SENSITIVE_INFO, FILE_DISPOSITION_FLAG_DELETE, FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE,
@@ -434,4 +435,14 @@ pub(super) fn user_name() -> io::Result<String> {
     // SAFETY: the buffer has room for `len` units (`UNLEN` + 1) and lives through the call.
     check(unsafe { GetUserNameW(buf.as_mut_ptr(), &raw mut len) })?;
     Ok(text_of(&buf))
+}
+
+/// Bytes from the system's random source.
+pub(super) fn entropy(bytes: &mut [u8]) -> io::Result<()> {
+    for piece in bytes.chunks_mut(1 << 20) {
+        let len = u32::try_from(piece.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+        // SAFETY: the buffer is `len` bytes long and lives through the call; no algorithm is named, as this flag asks for.
+        check_status(unsafe { BCryptGenRandom(null_mut(), piece.as_mut_ptr(), len, BCRYPT_USE_SYSTEM_PREFERRED_RNG) })?;
+    }
+    Ok(())
 }

@@ -160,6 +160,17 @@ fn process_facts() {
     assert_ne!(RealHost.random(), RealHost.random());
 }
 
+/// STORE-3: secrets come from the system, any number of bytes of them, and no two are alike.
+#[test]
+fn secrets() {
+    for len in [0, 1, 32, 255, 257, 100_000] {
+        let mut drawn = [vec![0; len], vec![0; len]];
+        drawn.iter_mut().for_each(|bytes| RealHost.secret(bytes).unwrap());
+        assert!(len < 16 || drawn[0] != drawn[1]);
+        assert!(len < 1000 || drawn.iter().all(|bytes| (0..=255).all(|byte| bytes.contains(&byte))));
+    }
+}
+
 /// LOCK-20: a directory knows what it is mounted as, also through a link, and by a type that agrees with the number's.
 #[cfg(target_os = "linux")]
 #[test]

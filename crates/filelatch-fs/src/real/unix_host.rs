@@ -103,6 +103,24 @@ impl Host for RealHost {
         hasher.write_u128(self.monotonic().as_nanos());
         hasher.finish()
     }
+
+    #[cfg(target_os = "linux")]
+    fn secret(&self, bytes: &mut [u8]) -> io::Result<()> {
+        let mut left = bytes;
+        while !left.is_empty() {
+            match rustix::rand::getrandom(&mut *left, rustix::rand::GetRandomFlags::empty()) {
+                Ok(n) => left = &mut left[n..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn secret(&self, bytes: &mut [u8]) -> io::Result<()> {
+        super::raw_unix::entropy(bytes)
+    }
 }
 
 fn since(time: rustix::time::Timespec) -> Duration {

@@ -71,4 +71,8 @@ impl Host for RealHost {
         hasher.write_u128(self.monotonic().as_nanos());
         hasher.finish()
     }
+
+    fn secret(&self, bytes: &mut [u8]) -> io::Result<()> {
+        raw_windows::entropy(bytes)
+    }
 }

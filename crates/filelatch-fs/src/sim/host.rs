@@ -287,4 +287,12 @@ impl Host for SimHost {
     fn random(&self) -> u64 {
         self.machine().rng.next()
     }
+
+    fn secret(&self, bytes: &mut [u8]) -> io::Result<()> {
+        let mut machine = self.machine();
+        for piece in bytes.chunks_mut(size_of::<u64>()) {
+            piece.copy_from_slice(&machine.rng.next().to_ne_bytes()[..piece.len()]);
+        }
+        Ok(())
+    }
 }

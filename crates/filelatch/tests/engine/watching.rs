@@ -327,6 +327,10 @@ impl Host for Rests {
         RealHost.start_of(pid)
     }
 
+    fn secret(&self, bytes: &mut [u8]) -> std::io::Result<()> {
+        RealHost.secret(bytes)
+    }
+
     fn random(&self) -> u64 {
         RealHost.random()
     }

@@ -209,6 +209,13 @@ fn the_host_obeys() {
     host.park(Some(Duration::from_millis(1)));
     assert!(host.now() > now);
     assert_eq!(SimHost::new(3).random(), SimHost::new(3).random());
+    let secret = |host: &SimHost| {
+        let mut bytes = [0; 11];
+        host.secret(&mut bytes).unwrap();
+        bytes
+    };
+    assert_eq!(secret(&SimHost::new(3)), secret(&SimHost::new(3)));
+    assert_ne!(secret(&host), secret(&host));
     assert_ne!(host.random(), host.random());
     host.set_start(77, 5);
     assert_eq!(host.start_of(77).unwrap(), Some(5));
