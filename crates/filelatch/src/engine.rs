@@ -1,6 +1,6 @@
 //! The engine: one value, built from its parts, that every face of filelatch uses.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
@@ -27,6 +27,7 @@ use crate::merge::{MergeOptions, Rules};
 use crate::parts::Parts;
 use crate::path::{Dirs, Place, ResourceId};
 use crate::policy::{MergePolicy, Policy};
+use crate::privacy::Privacy;
 use crate::record_guard::RecordGuard;
 use crate::workspace::{self, Initialized, Trusted, Workspace};
 use crate::write::{Leftover, sweep};
@@ -96,6 +97,8 @@ struct Files {
     recent: VecDeque<Arc<Entry>>,
     /// Length of `entries` at which dead ones are cleared out.
     clear_at: usize,
+    /// Files that were private once are so again.
+    private: HashSet<ResourceId>,
     inherited: Vec<Inherited>,
     inherited_leases: Vec<InheritedLease>,
 }
@@ -330,6 +333,21 @@ impl Filelatch {
         Ok(LatchFile::new(self.clone(), place, entry))
     }
 
+    /// A handle on a file with secrets: see [`privacy`](crate::privacy). Symbolic links are refused.
+    #[cfg(feature = "store")]
+    pub(crate) fn private_file(&self, path: &Path) -> Result<LatchFile> {
+        let place = Place::resolve_itself(&*self.inner.parts.fs, &self.life().dirs, path)?;
+        let entry = self.private_entry(place.clone())?;
+        Ok(LatchFile::new(self.clone(), place, entry))
+    }
+
+    pub(crate) fn private_entry(&self, place: Place) -> Result<Arc<Entry>> {
+        let entry = self.entry(place)?;
+        entry.make_private();
+        locked(&self.life().files).private.insert(entry.place().id.clone());
+        Ok(entry)
+    }
+
     /// A handle as from [`Filelatch::file`], for a file whose directories may have to be made first. Each new directory is made
     /// durable, with its parent.
     pub fn file_with_dirs(&self, path: impl AsRef<Path>) -> Result<LatchFile> {
@@ -395,7 +413,11 @@ impl Filelatch {
             let log = (!own).then(|| self.audit_log(workspace, false)).flatten()?;
             Some(Trail::new(log, relative.to_owned()))
         });
-        let entry = Entry::new(resource, policy, merge, workspace, inner.read_limit, trail);
+        let privacy = match files.entries.get(&id).and_then(Weak::upgrade) {
+            Some(other) => other.privacy.clone(),
+            None => Privacy::new(files.private.contains(&id)),
+        };
+        let entry = Entry::new(resource, policy, merge, workspace, inner.read_limit, trail, privacy);
         if !files.inherited.is_empty() {
             let name = id.to_string();
             let mut handed_on = files.inherited.iter().filter(|held| held.resource == name);

@@ -25,6 +25,7 @@ use crate::merge_path::apart;
 use crate::parts::Parts;
 use crate::path::Place;
 use crate::policy::{MergePolicy, Policy};
+use crate::privacy::Privacy;
 use crate::snapshot::{Cache, Content, Snapshot};
 use crate::update::combine::{Combiner, Ended};
 use crate::update::head::{Disk, Head};
@@ -32,7 +33,7 @@ use crate::version::{Expect, Version};
 use crate::workspace::Workspace;
 use crate::write::current::{self, Current};
 use crate::write::publish::{Base, How, Published, Publisher, has_bytes};
-use crate::write::temp::Temp;
+use crate::write::temp::{Readers, Temp};
 use crate::write::{Author, Durability, Notice, sweep};
 
 /// Directory entries a sweep looks at before it gives up: a huge directory must not slow its first writer down.
@@ -51,8 +52,8 @@ pub(crate) struct Entry {
     pub(crate) merge: Arc<MergePolicy>,
     pub(crate) workspace: Option<Arc<Workspace>>,
     pub(crate) read_limit: u64,
-    /// Where its versions are kept; `None`: nowhere.
-    pub(crate) history: Option<History>,
+    pub(crate) privacy: Privacy,
+    history: Option<History>,
     kept: Mutex<Option<Kept>>,
     swept: AtomicBool,
 }
@@ -85,6 +86,7 @@ impl Entry {
         workspace: Option<Arc<Workspace>>,
         read_limit: u64,
         trail: Option<Trail>,
+        privacy: Privacy,
     ) -> Arc<Entry> {
         if let Some(trail) = trail {
             resource.set_trail(trail);
@@ -104,6 +106,7 @@ impl Entry {
             merge,
             workspace,
             read_limit,
+            privacy,
             history,
             kept: Mutex::new(None),
             swept: AtomicBool::new(false),
@@ -131,6 +134,43 @@ impl Entry {
         &self.resource.parts
     }
 
+    /// Where its versions are kept; `None`: nowhere.
+    pub(crate) fn history(&self) -> Option<&History> {
+        self.history.as_ref().filter(|_| !self.privacy.is_on())
+    }
+
+    /// From now on nothing of it is kept, and nothing is known of it any more.
+    pub(crate) fn make_private(&self) {
+        if !self.privacy.is_on() {
+            self.privacy.switch_on();
+            self.forget();
+        }
+    }
+
+    /// Lets go of what is known of its content.
+    pub(crate) fn forget(&self) {
+        self.cache.forget();
+        locked(&self.kept).take();
+    }
+
+    /// Opens the file, if it is one that may be used.
+    pub(crate) fn current(&self) -> Result<Option<Current>> {
+        let current = current::open(self.place())?;
+        if let Some(current) = &current {
+            self.privacy.admits(self.parts(), self.place(), &current.stat)?;
+        }
+        Ok(current)
+    }
+
+    /// Who may open a new version while it is made.
+    pub(crate) fn readers(&self, replaces: bool) -> Readers {
+        match (self.privacy.is_on(), replaces) {
+            (true, _) => Readers::Owner,
+            (false, true) => Readers::OwnerAtFirst,
+            (false, false) => Readers::Usual,
+        }
+    }
+
     /// The lock of a record, where nothing has to be asked for.
     pub(crate) fn without_waiting(self: &Arc<Self>, record: &Arc<str>, owner: Owner) -> Result<Option<RecordTenure>> {
         if self.policy.locks {
@@ -146,7 +186,7 @@ impl Entry {
 
     /// What is on disk, read for a change. Only under the lock.
     pub(crate) fn read_head(&self) -> Result<Head> {
-        let Some(current) = current::open(self.place())? else { return Ok(Head::new(None)) };
+        let Some(current) = self.current()? else { return Ok(Head::new(None)) };
         let fail = |e| Error::io("read", &self.place().spelled, e);
         // Usually nobody else has written since: comparing with what is in memory is cheaper than reading it once more, and
         // its parsed form is still good.
@@ -209,7 +249,7 @@ impl Entry {
 
     fn prepare(&self, content: &Content, replaces: bool) -> Result<Temp> {
         let fail = |e| Error::io("write a new version of", &self.place().spelled, e);
-        let mut temp = Temp::create(self.parts(), self.place(), replaces).map_err(fail)?;
+        let mut temp = Temp::create(self.parts(), self.place(), self.readers(replaces)).map_err(fail)?;
         temp.fill(content).map_err(fail)?;
         Ok(temp)
     }
@@ -223,7 +263,7 @@ impl Entry {
         extra: &Extra<'_>,
     ) -> Result<Published> {
         let Extra { report_displaced, passed, like, passage } = *extra;
-        let history = self.history.as_ref().filter(|history| history.keep != Keep::None);
+        let history = self.history().filter(|history| history.keep != Keep::None);
         let publisher = Publisher {
             parts: self.parts(),
             place: self.place(),
@@ -316,7 +356,7 @@ impl Entry {
     /// A dead writer's file that nobody needs: the version that it had replaced and did not come to keep is kept, anything else is removed.
     pub(crate) fn put_away(&self, name: &OsStr) -> std::io::Result<()> {
         let place = self.place();
-        let history = self.history.as_ref().filter(|history| history.keep != Keep::None);
+        let history = self.history().filter(|history| history.keep != Keep::None);
         if let Some(history) = history
             && history.inherit(self.parts(), place, name)?
         {
@@ -327,7 +367,7 @@ impl Entry {
 
     /// Does anybody want to know what a document was between two changes of one publish?
     pub(crate) fn keeps_every(&self) -> bool {
-        self.history.as_ref().is_some_and(|history| history.keep == Keep::Every)
+        self.history().is_some_and(|history| history.keep == Keep::Every)
     }
 
     /// A foreign program's version that was left beside the file becomes a stored conflict, where there is a place for those. Then the
@@ -385,7 +425,7 @@ impl Entry {
         if let Some(disk) = disk {
             self.resource.retire(disk.current.file);
         }
-        if content.bytes.len() <= KEEP {
+        if content.bytes.len() <= KEEP && !self.privacy.is_on() {
             *locked(&self.kept) = Some(Kept { content, document });
         }
     }
@@ -451,6 +491,9 @@ impl Entry {
         let Some(workspace) = &self.workspace else {
             return Err("there is no workspace to keep conflicts in; `filelatch init` makes one".to_owned());
         };
+        if self.privacy.is_on() {
+            return Err("nothing is kept of files with secrets".to_owned());
+        }
         match &self.history {
             Some(history) if history.keep != Keep::None => Ok(Store { parts: self.parts(), root: &workspace.root }),
             Some(_) => Err("by its policy nothing of this file is kept (`keep = \"none\"`)".to_owned()),
@@ -490,7 +533,7 @@ impl Entry {
         // A program that writes in place may be at work: a file that changes while it is read is read again, a few times.
         for attempt in 0.. {
             let read_at = parts.host.now();
-            let Some(current) = current::open(place)? else { return Ok(None) };
+            let Some(current) = self.current()? else { return Ok(None) };
             let bytes = current.read(place, self.read_limit)?;
             let after = current.file.stat().map_err(fail)?;
             let quiet =

@@ -141,7 +141,12 @@ impl LatchFile {
     /// In a forked child the handle begins afresh.
     pub(crate) fn entry(&self) -> Result<Arc<Entry>> {
         if self.entry.resource.is_foreign_process() {
-            return self.engine.entry(self.place.clone());
+            let place = self.place.clone();
+            return if self.entry.privacy.is_on() {
+                self.engine.private_entry(place)
+            } else {
+                self.engine.entry(place)
+            };
         }
         Ok(Arc::clone(&self.entry))
     }
@@ -194,8 +199,9 @@ impl LatchFile {
 
     /// Makes durable what is there, then reads it: what this returns survives a power cut.
     pub fn read_durable(&self) -> Result<Snapshot> {
+        let entry = self.entry()?;
         loop {
-            let Some(before) = current::open(&self.place)? else {
+            let Some(before) = entry.current()? else {
                 return Err(Error::NotFound { path: self.place.spelled.clone() });
             };
             make_durable(&self.place, &before, Durability::Full)?;

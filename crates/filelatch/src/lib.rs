@@ -124,6 +124,7 @@ mod merge_path;
 mod parts;
 mod path;
 mod policy;
+mod privacy;
 mod record_guard;
 mod snapshot;
 #[cfg(feature = "store")]

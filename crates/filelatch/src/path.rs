@@ -104,6 +104,16 @@ impl Dirs {
 impl Place {
     /// Resolves a path. Nothing is created.
     pub(crate) fn resolve(fs: &dyn Fs, dirs: &Dirs, spelled: &Path) -> Result<Place> {
+        Place::find(fs, dirs, spelled, true)
+    }
+
+    /// Resolves the path of what must be the file itself, not a link to it.
+    #[cfg(feature = "store")]
+    pub(crate) fn resolve_itself(fs: &dyn Fs, dirs: &Dirs, spelled: &Path) -> Result<Place> {
+        Place::find(fs, dirs, spelled, false)
+    }
+
+    fn find(fs: &dyn Fs, dirs: &Dirs, spelled: &Path, follow: bool) -> Result<Place> {
         let fail = |source| match source {
             e if io::Error::kind(&e) == io::ErrorKind::NotFound => Error::NotFound { path: spelled.to_owned() },
             e => Error::io("resolve", spelled, e),
@@ -124,6 +134,9 @@ impl Place {
             };
             let full = dir.path().join(&name);
             match dir.stat(&name) {
+                Ok(stat) if stat.kind == FileKind::Symlink && !follow => {
+                    return Err(Error::NotAFile { path: spelled.to_owned(), what: "a symbolic link" });
+                }
                 Ok(stat) if stat.kind == FileKind::Symlink => {
                     let target = fs.read_link(&full).map_err(fail)?;
                     path = dir.path().join(target);

@@ -14,9 +14,9 @@ use crate::policy::Strategy;
 use crate::snapshot::Content;
 use crate::update::combine::Ended;
 use crate::version::{Expect, Version};
+use crate::write::Durability;
 use crate::write::publish::Base;
 use crate::write::temp::Temp;
-use crate::write::{Durability, current};
 use crate::write_path::Written;
 
 /// Collects content in a temporary file beside the target. Dropped without [`FileWriter::commit`], it leaves no trace.
@@ -51,8 +51,8 @@ impl From<CommitError> for Error {
 
 impl FileWriter {
     pub(crate) fn new(file: LatchFile, entry: Arc<Entry>, options: &WriteOptions<'_>) -> Result<FileWriter> {
-        let replaces = current::open(entry.place())?.is_some();
-        let temp = Temp::create(entry.parts(), entry.place(), replaces)
+        let replaces = entry.current()?.is_some();
+        let temp = Temp::create(entry.parts(), entry.place(), entry.readers(replaces))
             .map_err(|e| Error::io("write a new version of", &entry.place().spelled, e))?;
         let durability = options.durability.unwrap_or(entry.policy.durability);
         let strategy = options.strategy.unwrap_or(entry.policy.strategy);
@@ -102,7 +102,7 @@ impl FileWriter {
     fn commit_under(self, guard: &Guard) -> Result<Written, CommitError> {
         let place = self.entry.place();
         let back = |writer: FileWriter, error| CommitError { error, writer: Some(Box::new(writer)) };
-        let old = match current::open(place) {
+        let old = match self.entry.current() {
             Ok(old) => old,
             Err(error) => return Err(back(self, error)),
         };

@@ -47,7 +47,7 @@ impl fmt::Display for Looked {
 /// Looks everywhere for a version that `wanted` admits. The places, if it is nowhere.
 pub(crate) fn find(entry: &Entry, wanted: &Expect) -> Result<Vec<u8>, Vec<Looked>> {
     let mut looked = Vec::new();
-    if entry.history.is_some() {
+    if entry.history().is_some() {
         match keep::find(entry, wanted) {
             Some(bytes) if wanted.admits(Some(&Version::of(&bytes))) => return Ok(bytes),
             _ => looked.push(Looked { place: "the kept versions".to_owned(), problem: None }),

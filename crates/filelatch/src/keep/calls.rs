@@ -36,7 +36,7 @@ pub struct KeptVersion {
 
 /// The bytes of a kept version of the file, if they are still what they were. For the search of a merge base.
 pub(crate) fn find(entry: &Entry, wanted: &Expect) -> Option<Vec<u8>> {
-    let history = entry.history.as_ref()?;
+    let history = entry.history()?;
     let version = match wanted {
         Expect::Any | Expect::Absent => return None,
         Expect::Version(version) => *version,
@@ -166,8 +166,7 @@ impl KeptVersion {
 
 fn history<'a>(file: &LatchFile, entry: &'a Entry) -> Result<&'a History> {
     entry
-        .history
-        .as_ref()
+        .history()
         .ok_or_else(|| Error::NoWorkspace { path: file.path().to_owned(), without: "no versions of it are kept" })
 }
 

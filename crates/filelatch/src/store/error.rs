@@ -42,6 +42,14 @@ pub enum StoreError {
         /// What can.
         hint: String,
     },
+    /// Others may open a file that is to hold secrets, or it is another user's.
+    #[error("{problem}")]
+    NotPrivate {
+        /// What is wrong.
+        problem: String,
+        /// What to do.
+        way_out: String,
+    },
     /// The store was written by a newer program.
     #[error("it has version {found} of its form, and this program knows {known}")]
     Newer {
@@ -60,6 +68,7 @@ impl StoreError {
             StoreError::NotFound { .. } => "no-such-item",
             StoreError::Exists { .. } => "exists",
             StoreError::Invalid { .. } => "invalid",
+            StoreError::NotPrivate { .. } => "not-private",
             StoreError::Newer { .. } => "newer-form",
         }
     }
@@ -73,6 +82,7 @@ impl StoreError {
             StoreError::NotFound { .. } => vec!["nothing was changed; `list` shows what there is".to_owned()],
             StoreError::Exists { .. } => vec!["nothing was changed; choose another name".to_owned()],
             StoreError::Invalid { hint, .. } => vec![format!("nothing was changed; {hint}")],
+            StoreError::NotPrivate { way_out, .. } => vec![format!("nothing was changed; {way_out}")],
             StoreError::Newer { .. } => vec!["nothing was changed; a newer filelatch can read it".to_owned()],
         }
     }

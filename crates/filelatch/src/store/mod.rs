@@ -9,6 +9,11 @@
 
 mod error;
 pub mod place;
+pub mod secret;
+mod sheet;
+pub mod tokens;
 
 pub use error::StoreError;
 pub use place::{OwnStore, StoreFolder};
+pub use secret::Secret;
+pub use tokens::{NewToken, Scope, TokenInfo, TokenState, Tokens, Verified};

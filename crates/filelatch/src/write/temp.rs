@@ -20,6 +20,7 @@ use super::options::Notice;
 use crate::keep::publish::New;
 use crate::parts::Parts;
 use crate::path::{Place, temp_name};
+use crate::privacy;
 use crate::snapshot::Content;
 use crate::version::Version;
 
@@ -42,13 +43,25 @@ pub(crate) struct Temp {
     /// Who wrote it, when it is dressed.
     attribution: Option<Attribution>,
     made_by: u32,
+    readers: Readers,
+}
+
+/// Who may open a temporary file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Whoever the umask admits: there is no file that it could be more open than.
+    Usual,
+    /// Its owner, until it gets the mode of the version that it replaces.
+    OwnerAtFirst,
+    /// Its owner, whatever the umask, the directory and the replaced version say (P16).
+    Owner,
 }
 
 impl Temp {
-    /// Creates the file. `private`: nobody else may read it until its final mode is set.
-    pub(crate) fn create(parts: &Arc<Parts>, place: &Place, private: bool) -> io::Result<Temp> {
+    /// Creates the file.
+    pub(crate) fn create(parts: &Arc<Parts>, place: &Place, readers: Readers) -> io::Result<Temp> {
         for _ in 0..TRIES {
-            if let Some(temp) = Temp::try_create(parts, place, private)? {
+            if let Some(temp) = Temp::try_create(parts, place, readers)? {
                 return Ok(temp);
             }
         }
@@ -57,10 +70,10 @@ impl Temp {
 
     /// `None`: between its creation and its lock somebody took the file for a dead writer's. That can only happen to a writer that
     /// does not hold the lock of the data file, but asking costs little.
-    fn try_create(parts: &Arc<Parts>, place: &Place, private: bool) -> io::Result<Option<Temp>> {
+    fn try_create(parts: &Arc<Parts>, place: &Place, readers: Readers) -> io::Result<Option<Temp>> {
         let made_by = parts.host.pid();
         let name = temp_name(&place.name, made_by, parts.host.random());
-        let file = place.dir.create_new(&name, if private { 0o600 } else { 0o666 })?;
+        let file = place.dir.create_new(&name, if readers == Readers::Usual { 0o666 } else { 0o600 })?;
         let mut temp = Temp {
             parts: Arc::clone(parts),
             dir: Arc::clone(&place.dir),
@@ -73,11 +86,15 @@ impl Temp {
             marks: false,
             attribution: None,
             made_by,
+            readers,
         };
         // A sign of life for the sweep. Where files can't be locked, the sweep can't prove death and leaves everything.
         let looked_at = matches!(file.try_lock(LockKind::Exclusive), Ok(false));
         if looked_at || file.stat()?.nlink == 0 {
             return Ok(None);
+        }
+        if readers == Readers::Owner {
+            privacy::close(parts, &*file)?;
         }
         temp.marks = attribution::mark_preparing(&*file)?;
         temp.file = Some(file);
@@ -125,7 +142,8 @@ impl Temp {
     ) -> io::Result<Option<Notice>> {
         let file = self.file()?;
         let mut not_copied = Vec::new();
-        if let Some(old) = old {
+        // A private file has no metadata but its mode, and that is known.
+        if let Some(old) = old.filter(|_| self.readers != Readers::Owner) {
             copy_metadata(&*old.file, &old.stat, file, &mut not_copied)?;
         }
         let previous = old.and_then(|old| old.attribution.as_ref());

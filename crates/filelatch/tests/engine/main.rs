@@ -68,6 +68,12 @@ mod schedules;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]
+#[cfg(feature = "store")]
+mod store_private;
+#[cfg(test)]
+#[cfg(feature = "store")]
+mod store_tokens;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod updates;

@@ -285,6 +285,8 @@ fn worker() {
         ["watch-named", dir, name] => super::watching_again::watch_named(Path::new(dir), name),
         #[cfg(feature = "watch")]
         ["live-count", path, key, times] => super::live::count_field(path, key, times),
+        #[cfg(feature = "store")]
+        ["make-tokens", path, count] => super::store_tokens::makes(path, count),
         ["lease", path, hold] => super::leases::holder(path, hold),
         ["lease-race", path, rounds] => super::leases::racer(path, rounds),
         #[cfg(target_os = "linux")]
