@@ -7,6 +7,7 @@
 //! It prints nothing and reads no environment; git itself does.
 
 mod base;
+mod changes;
 mod contention;
 mod durable;
 mod error;
@@ -29,6 +30,7 @@ mod status;
 mod unmerged;
 
 pub use base::GitHistory;
+pub use changes::{ChangedFile, ChangesOptions, CommittedChanges, FileFate};
 pub use contention::GitLock;
 pub use error::{Error, Result};
 pub use exclude::exclude;

@@ -89,6 +89,10 @@ pub struct MergedSession {
     pub outcome: MergeOutcome,
     /// Where that branch stands.
     pub commit: String,
+    /// Where it stood before.
+    pub before: String,
+    /// The last commit of the session.
+    pub tip: String,
     /// The commit of what was not committed.
     pub committed: Option<String>,
 }
@@ -125,10 +129,12 @@ impl Sessions {
                 into: target.into.clone(),
                 outcome,
                 commit,
+                before: ours.clone(),
+                tip: theirs.clone(),
                 committed: committed.clone(),
             };
             if self.repo.is_ancestor(&theirs, &ours)? {
-                return Ok(done(MergeOutcome::UpToDate, ours));
+                return Ok(done(MergeOutcome::UpToDate, ours.clone()));
             }
             let (outcome, new) = if options.message.is_none() && self.repo.is_ancestor(&ours, &theirs)? {
                 (MergeOutcome::FastForward, theirs.clone())

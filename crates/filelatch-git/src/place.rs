@@ -65,6 +65,16 @@ impl Place {
         Ok(exclude(records.engine(), &repo.common.join("info").join("exclude"), |_| {})?)
     }
 
+    /// The workspace.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// From the workspace to the main working tree.
+    pub(crate) fn between(&self) -> &Path {
+        &self.between
+    }
+
     /// The folder of all.
     pub(crate) fn worktrees(&self) -> PathBuf {
         self.root.join(WORKSPACE_DIR).join(WORKTREES)

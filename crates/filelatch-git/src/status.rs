@@ -1,10 +1,13 @@
 //! What is in a worktree that is not committed.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use filelatch_fs::FileKind;
 
+use crate::changes::{ChangedFile, FileFate};
 use crate::error::Result;
 use crate::git::{Git, path_of};
 use crate::include;
@@ -80,6 +83,55 @@ fn parse(told: &[u8]) -> Status {
         }
     }
     status
+}
+
+/// What became of each file since the last commit, by path. Times are not looked at.
+pub(crate) fn against_last_commit(git: &Git) -> Result<Vec<ChangedFile>> {
+    let words = ["status", "--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames"];
+    let mut files = parse_fates(&git.ask(words)?.out);
+    let listed: BTreeSet<_> = files.iter().map(|file| file.path.clone()).collect();
+    let hidden = hidden(git)?.into_iter().filter(|path| !listed.contains(path));
+    files.extend(hidden.map(|path| changed(path, FileFate::Changed, None)));
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+fn changed(path: PathBuf, fate: FileFate, before: Option<String>) -> ChangedFile {
+    ChangedFile { path, fate, at: SystemTime::UNIX_EPOCH, before, after: None }
+}
+
+/// `git status --porcelain=v2 -z`, as it is against HEAD.
+fn parse_fates(told: &[u8]) -> Vec<ChangedFile> {
+    let mut files = Vec::new();
+    for line in told.split(|&byte| byte == 0) {
+        let (kind, rest) = line.split_at(line.len().min(2));
+        let words: Vec<_> = match kind {
+            // `XY SUB MODE-HEAD MODE-INDEX MODE-FILE ID-HEAD ID-INDEX PATH`
+            b"1 " => rest.splitn(8, |&byte| byte == b' ').collect(),
+            // `XY SUB MODE MODE MODE MODE-FILE ID ID ID PATH`
+            b"u " => rest.splitn(10, |&byte| byte == b' ').collect(),
+            b"? " => {
+                let path = rest.strip_suffix(b"/").unwrap_or(rest);
+                files.push(changed(path_of(path), FileFate::Created, None));
+                continue;
+            }
+            _ => continue,
+        };
+        match words[..] {
+            [_, _, b"000000", _, b"000000", _, _, _] => {}
+            [_, _, b"000000", _, _, _, _, path] => files.push(changed(path_of(path), FileFate::Created, None)),
+            [_, _, _, _, file, id, _, path] => {
+                let fate = if file == b"000000" { FileFate::Deleted } else { FileFate::Changed };
+                files.push(changed(path_of(path), fate, Some(String::from_utf8_lossy(id).into_owned())));
+            }
+            [_, _, _, _, _, file, _, _, _, path] => {
+                let fate = if file == b"000000" { FileFate::Deleted } else { FileFate::Changed };
+                files.push(changed(path_of(path), fate, None));
+            }
+            _ => {}
+        }
+    }
+    files
 }
 
 /// Files that differ although git was told not to look at them (`git update-index --assume-unchanged`, `--skip-worktree`).
@@ -178,5 +230,34 @@ mod tests {
         assert_eq!(names(&status.nested), ["repo"]);
         assert_eq!(names(&status.changed()), ["a b", "c", "d", "f", "g h"]);
         assert_eq!(parse(b""), Status::default());
+    }
+
+    /// STORE-5: what became of each file since the last commit: staged or not, added and removed again, not merged, not known.
+    #[test]
+    fn fates() {
+        use FileFate::{Changed, Created, Deleted};
+        let told = b"# branch.oid 1\0\
+            1 M. N... 100644 100644 100644 a1 a2 a b\0\
+            1 A. N... 000000 100644 100644 00 2 new\0\
+            1 AD N... 000000 100644 000000 00 2 fleeting\0\
+            1 .D N... 100644 100644 000000 c1 c1 gone\0\
+            1 D. N... 100644 000000 000000 d1 00 staged\0\
+            u UU N... 100644 100644 100644 100644 1 2 3 both\0\
+            u DU N... 100644 000000 100644 000000 1 2 3 half gone\0\
+            ? e f\0? repo/\0";
+        let told = parse_fates(told);
+        let told: Vec<_> =
+            told.iter().map(|file| (file.path.to_str().unwrap(), file.fate, file.before.as_deref())).collect();
+        let expected = [
+            ("a b", Changed, Some("a1")),
+            ("new", Created, None),
+            ("gone", Deleted, Some("c1")),
+            ("staged", Deleted, Some("d1")),
+            ("both", Changed, None),
+            ("half gone", Deleted, None),
+            ("e f", Created, None),
+            ("repo", Created, None),
+        ];
+        assert_eq!(told, expected);
     }
 }
