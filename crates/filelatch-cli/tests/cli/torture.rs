@@ -156,6 +156,12 @@ fn workers(s: &Sandbox) -> Vec<u32> {
     found
 }
 
+/// Stopped, or killed by its run meanwhile. proc(5), the third field of `stat`: behind the name, which is in brackets.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.rsplit_once(')').unwrap().1.starts_with(" T"))
+}
+
 /// A run that works.
 fn begin(s: &Sandbox) -> Child {
     // A session of its own, as from a terminal.
@@ -198,6 +204,10 @@ fn a_killed_run_leaves_no_processes() {
     let mut run = begin(&s);
     let pids = workers(&s);
     kill_process(Pid::from_raw(i32::try_from(pids[0]).unwrap()).unwrap(), Signal::STOP).unwrap();
+    // The system continues and ends it only if it stands by then.
+    while !is_stopped(pids[0]) {
+        std::thread::yield_now();
+    }
     run.kill().unwrap();
     run.wait().unwrap();
     // Ends only if they do; a hanging test is how this complains.
