@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::delta::{self, Delta, Op};
-use super::splice::{BOM, Splices};
+use super::splice::{BOM, Position, Splices};
 use super::syntax::{self, Shape, Syntax};
 use super::{DocError, Format, change, diff, patch, pointer, typed};
 use crate::bytes::Bytes;
@@ -102,6 +102,43 @@ impl Document {
         }
     }
 
+    /// Is it a new document, that nobody has parsed from a file?
+    #[cfg_attr(not(feature = "store"), expect(dead_code, reason = "for stores"))]
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Is there an object at a pointer, changes included?
+    #[cfg_attr(not(feature = "store"), expect(dead_code, reason = "for stores"))]
+    pub(crate) fn is_object(&self, pointer: &str) -> Result<bool, DocError> {
+        Ok(self.shape(pointer)? == Some(Shape::Object))
+    }
+
+    /// The keys of the object at a pointer in the order of the text, one that stands twice twice; changes are not looked at. `None`: there
+    /// is no object.
+    #[cfg_attr(not(feature = "store"), expect(dead_code, reason = "for stores"))]
+    pub(crate) fn keys(&self, pointer: &str) -> Result<Option<Vec<String>>, DocError> {
+        match delta::find(self.syntax.as_ref(), None, &pointer::parse(pointer)?)? {
+            Some(delta::Found::Old(node, _)) if self.syntax.shape(node) == Shape::Object => {
+                self.syntax.keys(node).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The line, counted from 1, where the node at a pointer begins, or the innermost one on the way to it that is there. Changes are not
+    /// looked at.
+    #[cfg_attr(not(feature = "store"), expect(dead_code, reason = "for stores"))]
+    pub(crate) fn line_of(&self, pointer: &str) -> Option<u64> {
+        let path = pointer::parse(pointer).ok()?;
+        let inner =
+            (0..=path.len()).rev().find_map(|steps| match delta::find(self.syntax.as_ref(), None, &path[..steps]) {
+                Ok(Some(delta::Found::Old(node, _))) => Some(node),
+                _ => None,
+            });
+        u64::try_from(Position::of(self.syntax.text(), self.syntax.start(inner?)).line).ok()
+    }
+
     /// What stands at a pointer, without building its value.
     pub(super) fn shape(&self, pointer: &str) -> Result<Option<Shape>, DocError> {
         let path = pointer::parse(pointer)?;
@@ -173,16 +210,7 @@ impl Document {
     ///
     /// To write a value whose type cannot read the document, use [`replace`](Self::replace).
     pub fn write<T: Serialize + DeserializeOwned>(&mut self, new: &T) -> Result<(), DocError> {
-        let before = typed::to_value(&self.read::<T>()?)?;
-        let after = typed::to_value(new)?;
-        let current = self.value()?.clone();
-        let wanted = typed::overlay(current, &before, after.clone());
-        // Renamed or aliased fields could make the overlay mean something else; the type itself is asked.
-        let read_back = typed::to_value(&typed::read::<T>(&wanted)?)?;
-        if !super::number::same_value(&read_back, &after) {
-            let message = "the value does not survive being written and read again".to_owned();
-            return Err(DocError::TypeMismatch { pointer: String::new(), message });
-        }
+        let wanted = typed::laid_over(Some(self.value()?), new, self.format)?;
         self.replace(wanted)
     }
 

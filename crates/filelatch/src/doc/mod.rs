@@ -61,3 +61,5 @@ pub use error::DocError;
 pub use format::{Format, UnknownFormat};
 pub use syntax::MAX_DEPTH;
 pub(crate) use toml::string_value as toml_string;
+#[cfg(feature = "store")]
+pub(crate) use typed::{laid_over, read as from_value};

@@ -36,6 +36,12 @@ pub(super) trait Syntax: std::fmt::Debug + Send + Sync {
     /// The value under a key. A key that stands twice is an error.
     fn field(&self, object: NodeId, key: &str) -> Result<Option<NodeId>, DocError>;
 
+    /// The keys of an object in the order of the text, one that stands twice twice.
+    fn keys(&self, object: NodeId) -> Result<Vec<String>, DocError>;
+
+    /// Where the text of the node begins.
+    fn start(&self, node: NodeId) -> usize;
+
     /// The element at an index.
     fn item(&self, array: NodeId, index: usize) -> Option<NodeId>;
 

@@ -38,6 +38,14 @@ impl Syntax for TextSyntax {
         Ok(None)
     }
 
+    fn keys(&self, _: NodeId) -> Result<Vec<String>, DocError> {
+        Ok(Vec::new())
+    }
+
+    fn start(&self, _: NodeId) -> usize {
+        0
+    }
+
     fn item(&self, _: NodeId, _: usize) -> Option<NodeId> {
         None
     }

@@ -7,13 +7,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use serde_path_to_error::Segment;
 
-use super::DocError;
 use super::diff::{self, Step};
 use super::number::same_value;
 use super::pointer;
+use super::{DocError, Format};
 
 /// Reads a value into a type.
-pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, DocError> {
+pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, DocError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let steps = error.path().iter().filter_map(|segment| match segment {
             Segment::Seq { index } => Some(Cow::Owned(index.to_string())),
@@ -31,9 +31,43 @@ pub(super) fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, DocErr
         .map_err(|error| DocError::TypeMismatch { pointer: String::new(), message: error.to_string() })
 }
 
+/// What is to be written so that `new` is read: what is there now with the changes of the program, or all of `new`.
+pub(crate) fn laid_over<T: Serialize + DeserializeOwned>(
+    current: Option<&Value>,
+    new: &T,
+    format: Format,
+) -> Result<Value, DocError> {
+    let after = to_value(new)?;
+    let mut wanted = match current {
+        Some(current) => overlay(current.clone(), &to_value(&read::<T>(current)?)?, after.clone()),
+        None => after.clone(),
+    };
+    if format == Format::Toml {
+        without_nulls(&mut wanted);
+    }
+    // Renamed or aliased fields could make the overlay mean something else; the type itself is asked.
+    if !same_value(&to_value(&read::<T>(&wanted)?)?, &after) {
+        let message = "the value does not survive being written and read again".to_owned();
+        return Err(DocError::TypeMismatch { pointer: String::new(), message });
+    }
+    Ok(wanted)
+}
+
+/// TOML says that there is nothing by leaving the field out.
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|_, value| !value.is_null());
+            fields.values_mut().for_each(without_nulls);
+        }
+        Value::Array(items) => items.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
 /// `document` with the changes that lead from `before` to `after`, both as the program sees them. What the program's type
 /// does not know (fields it ignores, numbers it rounds) stays as it is in the document.
-pub(super) fn overlay(document: Value, before: &Value, after: Value) -> Value {
+fn overlay(document: Value, before: &Value, after: Value) -> Value {
     if same_value(before, &after) {
         return document;
     }

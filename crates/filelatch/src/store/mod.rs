@@ -7,13 +7,21 @@
 //! - What was acknowledged is there after a kill and, unless less was asked for, after a power cut.
 //! - What does not look like the store's own writing is an error that names the place and a way out ([`StoreError`]), and is not written over.
 
+pub mod bookmarks;
 mod error;
+pub mod groups;
+mod own;
 pub mod place;
+pub mod repository;
 pub mod secret;
 mod sheet;
+mod stamp;
 pub mod tokens;
 
+pub use bookmarks::{Bookmark, Bookmarks, NewBookmark};
 pub use error::StoreError;
+pub use groups::{Group, Groups, Member};
 pub use place::{OwnStore, StoreFolder};
+pub use repository::{Layout, Record, RecordLock, Repository, RepositoryOptions, Survey, Transaction};
 pub use secret::Secret;
 pub use tokens::{NewToken, Scope, TokenInfo, TokenState, Tokens, Verified};

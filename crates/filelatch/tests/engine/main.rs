@@ -72,6 +72,9 @@ mod simulated;
 mod store_private;
 #[cfg(test)]
 #[cfg(feature = "store")]
+mod store_repository;
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod store_tokens;
 #[cfg(test)]
 mod support;

@@ -136,6 +136,14 @@ impl Syntax for JsonSyntax {
         Ok(found.map(|(_, value)| value))
     }
 
+    fn keys(&self, object: NodeId) -> Result<Vec<String>, DocError> {
+        self.members(object).map(|(key, _)| self.string(key).map(Cow::into_owned)).collect()
+    }
+
+    fn start(&self, node: NodeId) -> usize {
+        self.range(node).start
+    }
+
     fn item(&self, array: NodeId, index: usize) -> Option<NodeId> {
         self.elements(array).nth(index)
     }

@@ -219,6 +219,26 @@ impl Syntax for TomlSyntax {
         Ok(self.child(object, key))
     }
 
+    fn keys(&self, object: NodeId) -> Result<Vec<String>, DocError> {
+        Ok(self.nodes[object].fields.iter().map(|(name, _)| name.clone()).collect())
+    }
+
+    fn start(&self, mut node: NodeId) -> usize {
+        // What has no text of its own begins with what is in it.
+        loop {
+            let Node { range, statement, fields, items, .. } = &self.nodes[node];
+            if !range.is_empty() {
+                return range.start;
+            }
+            let inner = fields.first().map(|&(_, field)| field).or(items.first().copied());
+            match (statement.and_then(|index| self.statements.get(index)), inner) {
+                (Some(statement), _) => return statement.range().start,
+                (None, Some(inner)) => node = inner,
+                (None, None) => return 0,
+            }
+        }
+    }
+
     fn item(&self, array: NodeId, index: usize) -> Option<NodeId> {
         self.nodes[array].items.get(index).copied()
     }

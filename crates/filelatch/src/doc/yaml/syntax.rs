@@ -242,6 +242,26 @@ impl Syntax for YamlSyntax {
         Ok(self.find(object, key)?.map(|field| field.value))
     }
 
+    fn keys(&self, object: NodeId) -> Result<Vec<String>, DocError> {
+        let object = self.target(object);
+        let name = |key| self.key(key).map(str::to_owned).ok_or_else(|| self.error(key, "a key that is no scalar"));
+        let mut keys: Vec<_> = self.written(object).map(|entry| name(entry.key)).collect::<Result<_, _>>()?;
+        let mut known: std::collections::HashSet<_> = keys.iter().cloned().collect();
+        for merge in self.merges(object) {
+            for field in self.fields(merge)? {
+                let name = name(field.key)?;
+                if known.insert(name.clone()) {
+                    keys.push(name);
+                }
+            }
+        }
+        Ok(keys)
+    }
+
+    fn start(&self, node: NodeId) -> usize {
+        self.node(node).start
+    }
+
     fn item(&self, array: NodeId, index: usize) -> Option<NodeId> {
         match &self.node(self.target(array)).kind {
             Kind::Sequence { items, .. } => items.get(index).map(|item| item.value),
