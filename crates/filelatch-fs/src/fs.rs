@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::events::{Events, Tell};
-use crate::types::{Access, Caps, FileId, LockKind, LockTable, Mount, RangeKind, Stat, WriterProbe};
+use crate::types::{Access, Appended, Caps, FileId, LockKind, LockTable, Mount, RangeKind, Stat, WriterProbe};
 
 /// A file system.
 pub trait Fs: Debug + Send + Sync + 'static {
@@ -148,12 +148,24 @@ pub trait FsFile: Debug + Send + Sync + 'static {
     /// Writes at an offset; may be short (L36), never 0 for a non-empty buffer without an error.
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize>;
 
+    /// Writes behind the end of a file opened with [`Access::Append`], by one call of the system: on local file systems no other append
+    /// comes in between, whichever process makes it (L37; `O_APPEND`, `FILE_APPEND_DATA`). May be short, never 0 for a non-empty buffer
+    /// without an error. One call at a time on one open file: the place is told by its position.
+    ///
+    /// A file opened so takes no [`FsFile::write_at`] and no [`FsFile::set_len`].
+    fn append(&self, buf: &[u8]) -> io::Result<Appended>;
+
     /// Sets the length.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
     /// Makes bytes and metadata durable (fsync(2); `F_FULLFSYNC` on macOS, L28). After an error nothing may be assumed of the
     /// bytes since the last success, and a retry proves nothing (L26).
     fn sync(&self) -> io::Result<()>;
+
+    /// Makes bytes and length durable, not times (fdatasync(2)); [`FsFile::sync`] where there is no such call. Errors as there.
+    fn sync_data(&self) -> io::Result<()> {
+        self.sync()
+    }
 
     /// Sets the permission bits.
     fn set_mode(&self, mode: u32) -> io::Result<()>;

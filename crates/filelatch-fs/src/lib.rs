@@ -29,6 +29,6 @@ pub use fs::{Fs, FsDir, FsFile};
 pub use host::{Host, ProcessFacts, ProcessIn};
 pub use real::{RealFs, RealHost};
 pub use types::{
-    Access, Caps, FileId, FileKind, FsKind, LockEntry, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp,
-    WriterProbe,
+    Access, Appended, Caps, FileId, FileKind, FsKind, LockEntry, LockKind, LockTable, Mount, RangeKind, Stat,
+    Timestamp, WriterProbe,
 };

@@ -87,6 +87,17 @@ pub enum Access {
     Read,
     /// Reading and writing; the file must exist.
     ReadWrite,
+    /// Reading, and writing behind the end only ([`FsFile::append`](crate::FsFile::append)); the file must exist.
+    Append,
+}
+
+/// What an append has written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// Where it begins: the length of the file just before.
+    pub at: u64,
+    /// So many bytes; fewer than were given when the disk is full, or the process was being killed (L36).
+    pub len: usize,
 }
 
 /// Kind of a whole-file lock.

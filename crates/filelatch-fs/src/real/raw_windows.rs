@@ -30,10 +30,10 @@ use windows_sys::Win32::Storage::FileSystem::{
     FILE_CASE_SENSITIVE_INFO, FILE_DISPOSITION_FLAG_DELETE, FILE_DISPOSITION_FLAG_IGNORE_READONLY_ATTRIBUTE,
     FILE_DISPOSITION_FLAG_POSIX_SEMANTICS, FILE_DISPOSITION_INFO, FILE_DISPOSITION_INFO_EX, FILE_GENERIC_READ,
     FILE_GENERIC_WRITE, FILE_INFO_BY_HANDLE_CLASS, FILE_READ_ATTRIBUTES, FILE_RENAME_INFO, FILE_SHARE_DELETE,
-    FILE_SHARE_READ, FILE_SHARE_WRITE, FileAttributeTagInfo, FileCaseSensitiveInfo, FileDispositionInfo,
-    FileDispositionInfoEx, FileRenameInfo, FileRenameInfoEx, GetFileInformationByHandle, GetFileInformationByHandleEx,
-    GetFinalPathNameByHandleW, GetVolumeInformationByHandleW, LOCKFILE_EXCLUSIVE_LOCK, LOCKFILE_FAIL_IMMEDIATELY,
-    LockFileEx, ReOpenFile, SYNCHRONIZE, SetFileInformationByHandle, UnlockFileEx,
+    FILE_SHARE_READ, FILE_SHARE_WRITE, FILE_WRITE_DATA, FileAttributeTagInfo, FileCaseSensitiveInfo,
+    FileDispositionInfo, FileDispositionInfoEx, FileRenameInfo, FileRenameInfoEx, GetFileInformationByHandle,
+    GetFileInformationByHandleEx, GetFinalPathNameByHandleW, GetVolumeInformationByHandleW, LOCKFILE_EXCLUSIVE_LOCK,
+    LOCKFILE_FAIL_IMMEDIATELY, LockFileEx, ReOpenFile, SYNCHRONIZE, SetFileInformationByHandle, UnlockFileEx,
 };
 use windows_sys::Win32::System::IO::{IO_STATUS_BLOCK, OVERLAPPED};
 use windows_sys::Win32::System::Performance::{QueryPerformanceCounter, QueryPerformanceFrequency};
@@ -51,6 +51,8 @@ const SHARE_ALL: u32 = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
 pub(super) enum Purpose {
     Read,
     ReadWrite,
+    /// Reading, and writing behind the end (`FILE_APPEND_DATA` without `FILE_WRITE_DATA`).
+    Append,
     /// A new file, for reading and writing.
     Create {
         readonly: bool,
@@ -96,6 +98,7 @@ pub(super) fn open_at(dir: &File, name: &[u16], purpose: Purpose, follow: bool) 
     let access = match purpose {
         Purpose::Read => FILE_GENERIC_READ,
         Purpose::ReadWrite | Purpose::Create { .. } => FILE_GENERIC_READ | FILE_GENERIC_WRITE,
+        Purpose::Append => FILE_GENERIC_READ | (FILE_GENERIC_WRITE & !FILE_WRITE_DATA),
         Purpose::Look => FILE_READ_ATTRIBUTES | SYNCHRONIZE,
         Purpose::Rename | Purpose::Remove => DELETE | FILE_READ_ATTRIBUTES | SYNCHRONIZE,
     };

@@ -21,7 +21,8 @@ use rustix::io::{Errno, FdFlags};
 
 use crate::fs::{Fs, FsDir, FsFile};
 use crate::types::{
-    Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp, WriterProbe,
+    Access, Appended, Caps, FileId, FileKind, FsKind, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp,
+    WriterProbe,
 };
 
 /// Where the holder record starts in a lock file (P1; on Windows byte 0 is the locked byte and can't be read).
@@ -42,6 +43,8 @@ struct Dir {
 #[derive(Debug)]
 struct File {
     fd: OwnedFd,
+    /// Opened for appending: the kernel would append whatever place `pwrite` names (pwrite(2), "BUGS").
+    appends: bool,
     /// Its facts may come from a cache of this machine's, and others change the file. Only Linux can be made to ask the server.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing to ask with"))]
     cached: bool,
@@ -133,7 +136,7 @@ impl Fs for RealFs {
     }
 
     fn inherited(&self, number: u64) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(File { fd: super::raw_unix::duplicate(number)?, cached: false }))
+        Ok(Box::new(File { fd: super::raw_unix::duplicate(number)?, appends: false, cached: false }))
     }
 
     #[cfg(target_os = "linux")]
@@ -188,13 +191,14 @@ impl FsDir for Dir {
     }
 
     fn open(&self, name: &OsStr, access: Access) -> io::Result<Box<dyn FsFile>> {
-        let access = match access {
+        let flags = match access {
             Access::Read => OFlags::RDONLY,
             Access::ReadWrite => OFlags::RDWR,
+            Access::Append => OFlags::RDWR | OFlags::APPEND,
         };
-        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty()))?;
-        Ok(Box::new(File { fd, cached: self.is_cached() }))
+        Ok(Box::new(File { fd, appends: access == Access::Append, cached: self.is_cached() }))
     }
 
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>> {
@@ -202,7 +206,7 @@ impl FsDir for Dir {
         #[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "mode_t differs between systems"))]
         let mode = Mode::from_raw_mode(mode.try_into().unwrap_or_default());
         let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
-        Ok(Box::new(File { fd, cached: self.is_cached() }))
+        Ok(Box::new(File { fd, appends: false, cached: self.is_cached() }))
     }
 
     fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>> {
@@ -345,10 +349,29 @@ impl FsFile for File {
     }
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        if self.appends {
+            return Err(Errno::BADF.into());
+        }
         retry(|| rustix::io::pwrite(&self.fd, buf, offset))
     }
 
+    fn append(&self, buf: &[u8]) -> io::Result<Appended> {
+        if !self.appends {
+            return Err(Errno::BADF.into());
+        }
+        let len = retry(|| rustix::io::write(&self.fd, buf))?;
+        if len == 0 {
+            return Ok(Appended { at: self.stat()?.size, len });
+        }
+        // The write has left the position behind what it wrote.
+        let end = retry(|| rustix::fs::tell(&self.fd))?;
+        Ok(Appended { at: end - len as u64, len })
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
+        if self.appends {
+            return Err(Errno::INVAL.into());
+        }
         retry(|| rustix::fs::ftruncate(&self.fd, len))
     }
 
@@ -360,6 +383,11 @@ impl FsFile for File {
     #[cfg(target_vendor = "apple")]
     fn sync(&self) -> io::Result<()> {
         super::raw_unix::full_sync(self.fd.as_fd())
+    }
+
+    #[cfg(any(target_os = "linux", target_os = "freebsd", target_os = "netbsd", target_os = "openbsd"))]
+    fn sync_data(&self) -> io::Result<()> {
+        retry(|| rustix::fs::fdatasync(&self.fd))
     }
 
     fn set_mode(&self, mode: u32) -> io::Result<()> {

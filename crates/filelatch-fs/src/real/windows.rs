@@ -39,7 +39,8 @@ use windows_sys::Win32::Storage::FileSystem::{
 use super::raw_windows::{self, Purpose};
 use crate::fs::{Fs, FsDir, FsFile};
 use crate::types::{
-    Access, Caps, FileId, FileKind, FsKind, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp, WriterProbe,
+    Access, Appended, Caps, FileId, FileKind, FsKind, LockKind, LockTable, Mount, RangeKind, Stat, Timestamp,
+    WriterProbe,
 };
 
 /// Where the holder record starts in a lock file (P1): byte 0 is the locked byte and can't be read.
@@ -272,13 +273,14 @@ impl FsDir for Dir {
         let purpose = match access {
             Access::Read => Purpose::Read,
             Access::ReadWrite => Purpose::ReadWrite,
+            Access::Append => Purpose::Append,
         };
         let mut handle = self.open_entry(name, purpose)?;
         let info = raw_windows::information(&handle)?;
         let not_followed = || io::Error::from_raw_os_error(ERROR_CANT_RESOLVE_FILENAME.cast_signed());
         match kind_of(info.dwFileAttributes, || raw_windows::reparse_tag(&handle))? {
             FileKind::Symlink => return Err(not_followed()),
-            FileKind::Dir if access == Access::ReadWrite => return Err(io::ErrorKind::IsADirectory.into()),
+            FileKind::Dir if access != Access::Read => return Err(io::ErrorKind::IsADirectory.into()),
             // A file whose bytes are kept elsewhere (deduplicated, in a cloud): opened as itself it would read as if empty.
             FileKind::File if info.dwFileAttributes & FILE_ATTRIBUTE_REPARSE_POINT != 0 => {
                 handle = raw_windows::open_at(&self.handle, &units(name)?, purpose, true)?;
@@ -288,7 +290,7 @@ impl FsDir for Dir {
             }
             _ => {}
         }
-        Ok(Box::new(File::new(handle, access == Access::ReadWrite)))
+        Ok(Box::new(File::new(handle, access != Access::Read)))
     }
 
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>> {
@@ -458,6 +460,17 @@ impl FsFile for File {
 
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         self.handle.seek_write(buf, offset)
+    }
+
+    fn append(&self, buf: &[u8]) -> io::Result<Appended> {
+        use std::io::{Seek, Write};
+        // The right to append is all that this handle has: the system itself finds the end, and leaves the position behind the write.
+        let mut handle = &self.handle;
+        let len = handle.write(buf)?;
+        if len == 0 {
+            return Ok(Appended { at: self.stat()?.size, len });
+        }
+        Ok(Appended { at: handle.stream_position()? - len as u64, len })
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -51,9 +51,11 @@ pub enum Verb {
     StatFile,
     ReadAt,
     WriteAt,
+    Append,
     SetLen,
     /// `FsFile::sync`
     SyncFile,
+    SyncData,
     SetMode,
     SetOwner,
     ListXattrs,
@@ -84,6 +86,7 @@ impl Verb {
                     | Verb::RemoveDir
                     | Verb::Symlink
                     | Verb::WriteAt
+                    | Verb::Append
                     | Verb::SetLen
                     | Verb::SetMode
                     | Verb::SetOwner
@@ -94,7 +97,7 @@ impl Verb {
 
     /// Does the call make something durable?
     pub fn syncs(self) -> bool {
-        matches!(self, Verb::SyncFile | Verb::SyncDir)
+        matches!(self, Verb::SyncFile | Verb::SyncData | Verb::SyncDir)
     }
 
     /// Does the call give an existing file another name?

@@ -68,14 +68,14 @@ impl FsDir for SimDir {
     fn open(&self, name: &OsStr, access: Access) -> io::Result<Box<dyn FsFile>> {
         self.enter(Verb::Open, &[name])?.run(|state| {
             let ino = state.store.lookup(self.ino, name)?;
-            let writable = access == Access::ReadWrite;
+            let writable = access != Access::Read;
             match &state.store.inode(ino).node {
                 Node::Symlink(_) => return Err(errors::link_loop()),
                 Node::Dir if writable => return Err(errors::os(ErrorKind::IsADirectory)),
                 _ => {}
             }
             let by = state.store.way(self.ino, name)?;
-            let handle = state.open(self.fs.process, ino, by, writable);
+            let handle = state.open(self.fs.process, ino, by, access);
             Ok(self.file(name, handle))
         })
     }
@@ -84,7 +84,7 @@ impl FsDir for SimDir {
         self.enter(Verb::CreateNew, &[name])?.run(|state| {
             let ino = state.store.create(self.ino, name, Node::File, mode)?;
             let by = state.store.way(self.ino, name)?;
-            let handle = state.open(self.fs.process, ino, by, true);
+            let handle = state.open(self.fs.process, ino, by, Access::ReadWrite);
             Ok(self.file(name, handle))
         })
     }

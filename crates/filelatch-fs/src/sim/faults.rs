@@ -26,7 +26,7 @@ impl Fault {
         match self {
             Fault::Error(kind) => verb.may_fail_with(kind),
             Fault::Late(kind) => (verb.renames() || verb == Verb::Remove) && verb.may_fail_with(kind),
-            Fault::Short(_) => matches!(verb, Verb::ReadAt | Verb::WriteAt),
+            Fault::Short(_) => matches!(verb, Verb::ReadAt | Verb::WriteAt | Verb::Append),
         }
     }
 }

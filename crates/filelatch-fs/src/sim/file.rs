@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::events::Happened;
 use crate::fs::FsFile;
-use crate::types::{LockKind, RangeKind, Stat, WriterProbe};
+use crate::types::{Access, Appended, LockKind, RangeKind, Stat, WriterProbe};
 
 use super::call::Verb;
 use super::errors;
@@ -39,9 +39,26 @@ impl SimFile {
         Ok(state.opened(self.handle)?.ino)
     }
 
-    fn writable(&self, state: &State) -> io::Result<Ino> {
+    fn opened_for(&self, access: Access, state: &State) -> io::Result<Ino> {
         let open = state.opened(self.handle)?;
-        if open.writable { Ok(open.ino) } else { Err(errors::bad_descriptor()) }
+        if open.access == access { Ok(open.ino) } else { Err(errors::bad_descriptor()) }
+    }
+
+    fn writable(&self, state: &State) -> io::Result<Ino> {
+        self.opened_for(Access::ReadWrite, state)
+    }
+
+    fn make_durable(&self, verb: Verb) -> io::Result<()> {
+        let mut turn = self.enter(verb, String::new())?;
+        if let (Verdict::Fail(_), Ok(ino)) = (&turn.verdict, self.ino(&turn.state)) {
+            turn.state.store.inode_mut(ino).sync_failed();
+        }
+        turn.run(|state| {
+            let ino = self.ino(state)?;
+            state.store.inode_mut(ino).sync();
+            state.store.sync_dir(ino); // fsync(2) does not ask how a directory was opened
+            Ok(())
+        })
     }
 
     fn change(&self, verb: Verb, change: Change) -> io::Result<()> {
@@ -110,6 +127,25 @@ impl FsFile for SimFile {
         })
     }
 
+    fn append(&self, buf: &[u8]) -> io::Result<Appended> {
+        let turn = self.enter(Verb::Append, buf.len().to_string())?;
+        let most = if let Verdict::AtMost(most) = turn.verdict { most } else { usize::MAX };
+        turn.run(|state| {
+            let ino = self.opened_for(Access::Append, state)?;
+            let offset = state.store.bytes(ino)?.len();
+            if buf.is_empty() {
+                return Ok(Appended { at: offset as u64, len: 0 });
+            }
+            let len = state.store.room(ino, offset, buf.len()).min(most);
+            if len == 0 {
+                return Err(errors::os(ErrorKind::StorageFull));
+            }
+            state.store.change(ino, Change::Write { offset, data: buf[..len].into() });
+            state.note_open(self.handle, Happened::Written);
+            Ok(Appended { at: offset as u64, len })
+        })
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.enter(Verb::SetLen, len.to_string())?.run(|state| {
             // ftruncate(2) answers otherwise than write(2) here.
@@ -121,16 +157,12 @@ impl FsFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut turn = self.enter(Verb::SyncFile, String::new())?;
-        if let (Verdict::Fail(_), Ok(ino)) = (&turn.verdict, self.ino(&turn.state)) {
-            turn.state.store.inode_mut(ino).sync_failed();
-        }
-        turn.run(|state| {
-            let ino = self.ino(state)?;
-            state.store.inode_mut(ino).sync();
-            state.store.sync_dir(ino); // fsync(2) does not ask how a directory was opened
-            Ok(())
-        })
+        self.make_durable(Verb::SyncFile)
+    }
+
+    /// Like a whole sync: a simulated disk has no times that could be left out.
+    fn sync_data(&self) -> io::Result<()> {
+        self.make_durable(Verb::SyncData)
     }
 
     fn set_mode(&self, mode: u32) -> io::Result<()> {
@@ -218,7 +250,7 @@ impl FsFile for SimFile {
             if !state.store.dials.leases {
                 return Ok(WriterProbe::Unknown);
             }
-            let written = state.opens.values().any(|open| open.ino == ino && open.writable);
+            let written = state.opens.values().any(|open| open.ino == ino && open.writable());
             Ok(if written { WriterProbe::Some } else { WriterProbe::None })
         })
     }

@@ -67,7 +67,7 @@ impl State {
             Wish::Range { .. } if !self.store.dials.range_locks => return Err(io::ErrorKind::Unsupported.into()),
             Wish::Range { .. } => true,
         };
-        if wish.kind() == LockKind::Exclusive && needs_writable && !open.writable {
+        if wish.kind() == LockKind::Exclusive && needs_writable && !open.writable() {
             return Err(errors::bad_descriptor());
         }
         Ok(open.ino)

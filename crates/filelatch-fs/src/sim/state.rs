@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::ThreadId;
 
 use crate::events::Happened;
-use crate::types::{LockKind, Timestamp};
+use crate::types::{Access, LockKind, Timestamp};
 
 use super::call::Call;
 use super::errors;
@@ -41,10 +41,16 @@ pub(super) struct Process {
 pub(super) struct Open {
     pub(super) ino: Ino,
     pub(super) process: ProcessId,
-    pub(super) writable: bool,
+    pub(super) access: Access,
     /// The name that it was opened by.
     pub(super) by: Way,
     pub(super) lock: Option<LockKind>,
+}
+
+impl Open {
+    pub(super) fn writable(&self) -> bool {
+        self.access != Access::Read
+    }
 }
 
 pub(super) struct State {
@@ -156,16 +162,16 @@ impl State {
     }
 
     /// Opens what has a name, for somebody.
-    pub(super) fn open(&mut self, process: ProcessId, ino: Ino, by: Way, writable: bool) -> Handle {
+    pub(super) fn open(&mut self, process: ProcessId, ino: Ino, by: Way, access: Access) -> Handle {
         let handle = self.next_handle;
         self.next_handle += 1;
         self.store.inode_mut(ino).opens += 1;
-        self.opens.insert(handle, Open { ino, process, writable, by, lock: None });
+        self.opens.insert(handle, Open { ino, process, access, by, lock: None });
         handle
     }
 
     pub(super) fn close(&mut self, handle: Handle) {
-        if self.opens.get(&handle).is_some_and(|open| open.writable) {
+        if self.opens.get(&handle).is_some_and(Open::writable) {
             self.note_open(handle, Happened::Closed);
         }
         if let Some(open) = self.opens.remove(&handle) {

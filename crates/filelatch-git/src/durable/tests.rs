@@ -122,6 +122,9 @@ impl FsFile for NotingFile {
     fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
         self.0.write_at(buf, offset)
     }
+    fn append(&self, buf: &[u8]) -> io::Result<Appended> {
+        self.0.append(buf)
+    }
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.0.set_len(len)
     }

@@ -94,7 +94,7 @@ impl Duel {
                 (format!("create_new {here} {}", a.display()), self.keep(files))
             }
             _ => {
-                let access = if self.rng.coin() { Access::Read } else { Access::ReadWrite };
+                let access = [Access::Read, Access::ReadWrite, Access::Append][self.rng.below(3)];
                 let files = (real.open(a, access), sim.open(a, access));
                 (format!("open {here} {} {access:?}", a.display()), self.keep(files))
             }
@@ -111,7 +111,7 @@ impl Duel {
             self.files.swap_remove(at);
             return ("close".into(), Default::default());
         }
-        let choice = self.rng.below(10);
+        let choice = self.rng.below(12);
         let (real, sim) = &self.files[at];
         let both =
             |name: &str, call: &dyn Fn(&dyn FsFile) -> String| (format!("{name} {at}"), (call(&**real), call(&**sim)));
@@ -127,6 +127,8 @@ impl Duel {
             5 => both("unlock", &|file| answer(file.unlock())),
             6 => both("try_lock_range", &|file| answer(file.try_lock_range(start, bytes, kind))),
             7 => both("unlock_range", &|file| answer(file.unlock_range(start, bytes))),
+            9 => both("append", &|file| answer(file.append(&vec![b'a'; len]))),
+            10 => both("sync_data", &|file| answer(file.sync_data())),
             8 => both("range_is_locked", &|file| answer(file.range_is_locked(start, bytes))),
             _ => both("probe_writers", &|file| {
                 let regular = file.stat().unwrap().is_file();
@@ -185,7 +187,7 @@ fn the_kernel_answers_alike() {
             assert_eq!(real, sim, "seed {seed}: kernel and simulation differ after {last:#?}");
         }
     }
-    assert_eq!(succeeded.len(), 20, "every verb also came out well: {succeeded:?}");
+    assert_eq!(succeeded.len(), 22, "every verb also came out well: {succeeded:?}");
 }
 
 /// TEST-3: directories and links that are removed and made, where the kernel would and would not.
