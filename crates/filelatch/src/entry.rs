@@ -54,6 +54,9 @@ pub(crate) struct Entry {
     pub(crate) read_limit: u64,
     pub(crate) privacy: Privacy,
     history: Option<History>,
+    /// What the process shares about it as a log.
+    #[cfg(feature = "store")]
+    pub(crate) log: std::sync::OnceLock<crate::store::log::core::Core>,
     kept: Mutex<Option<Kept>>,
     swept: AtomicBool,
 }
@@ -108,6 +111,8 @@ impl Entry {
             read_limit,
             privacy,
             history,
+            #[cfg(feature = "store")]
+            log: std::sync::OnceLock::new(),
             kept: Mutex::new(None),
             swept: AtomicBool::new(false),
         })

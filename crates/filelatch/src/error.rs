@@ -452,6 +452,8 @@ impl Error {
                 let (path, holder) = (path.clone(), holder.clone());
                 Error::LeaseLost { path, token: *token, current: *current, holder }
             }
+            #[cfg(feature = "store")]
+            Error::Store { path, source } => Error::Store { path: path.clone(), source: source.clone() },
             other => {
                 let message = other.to_string();
                 Error::BatchFailed { path: other.path().to_owned(), message, code: other.code() }

@@ -409,6 +409,19 @@ impl LatchFile {
         }
     }
 
+    /// Takes a lock for appending to a store; unlike a publish it is no business of the audit log. While somebody else has a lease it fails at
+    /// once.
+    #[cfg(feature = "store")]
+    pub(crate) fn hold_to_append(&self, kind: LockKind, options: &LockOptions<'_>) -> Result<Held> {
+        if kind == LockKind::Exclusive {
+            return self.hold_to_write(options);
+        }
+        let owner = options.scope.as_ref().map_or_else(Owner::current, crate::lock::LockScope::owner);
+        let held = self.hold(kind, options)?;
+        held.may_write(Some(owner))?;
+        Ok(held)
+    }
+
     pub(crate) fn keeper(&self) -> &Arc<Keeper> {
         self.engine.keeper()
     }

@@ -247,6 +247,12 @@ pub(crate) fn leased_by(entry: &OsStr) -> Option<OsString> {
     (!name.is_empty()).then(|| cut(entry, 1, name.len()))
 }
 
+/// The name of the file that says how much of a log is durable: `.name.sync`.
+#[cfg(feature = "store")]
+pub(crate) fn sync_name(name: &OsStr) -> OsString {
+    around(".", name, ".sync")
+}
+
 /// A name for a temporary file beside `name`: `.name.<pid>-<random>.tmp` (ATOM-6: a pid alone is not unique among
 /// threads, containers and hosts).
 pub(crate) fn temp_name(name: &OsStr, pid: u32, random: u64) -> OsString {

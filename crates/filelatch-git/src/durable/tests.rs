@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use filelatch_fs::types::WriterProbe;
-use filelatch_fs::{Caps, FileId, FsDir, FsFile, LockKind, LockTable, Mount, RangeKind, RealFs, Stat};
+use filelatch_fs::{Appended, Caps, FileId, FsDir, FsFile, LockKind, LockTable, Mount, RangeKind, RealFs, Stat};
 
 use super::*;
 

@@ -58,6 +58,12 @@ pub enum StoreError {
         /// The newest that this program knows.
         known: u64,
     },
+    /// What was written could not be made durable.
+    #[error("it was written, but it may not be durable: {problem}")]
+    NotDurable {
+        /// Why not.
+        problem: String,
+    },
 }
 
 impl StoreError {
@@ -70,6 +76,7 @@ impl StoreError {
             StoreError::Invalid { .. } => "invalid",
             StoreError::NotPrivate { .. } => "not-private",
             StoreError::Newer { .. } => "newer-form",
+            StoreError::NotDurable { .. } => "not-durable",
         }
     }
 
@@ -83,6 +90,10 @@ impl StoreError {
             StoreError::Exists { .. } => vec!["nothing was changed; choose another name".to_owned()],
             StoreError::Invalid { hint, .. } => vec![format!("nothing was changed; {hint}")],
             StoreError::NotPrivate { way_out, .. } => vec![format!("nothing was changed; {way_out}")],
+            StoreError::NotDurable { .. } => vec![
+                "what was to be added may or may not be there, now and after a power cut: read before adding it again"
+                    .to_owned(),
+            ],
             StoreError::Newer { .. } => vec!["nothing was changed; a newer filelatch can read it".to_owned()],
         }
     }

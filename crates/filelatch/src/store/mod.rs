@@ -11,6 +11,7 @@ pub mod bookmarks;
 mod error;
 pub mod groups;
 mod own;
+pub mod log;
 pub mod place;
 pub mod repository;
 pub mod secret;

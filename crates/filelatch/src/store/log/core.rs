@@ -1,0 +1,353 @@
+//! Appending: what one process shares about one log.
+//!
+//! # Order of operations
+//! 1. Callers queue; the first takes the log's lock, shared with other appenders, and then the bytes of all who stand behind it.
+//! 2. Does the name still stand for the open inode, and does the file end with a line? Else 1 with the exclusive lock, and it is put right
+//!    (`repair`).
+//! 3. One write for all. A short one: what is incomplete is cut off again under the exclusive lock, if nobody has written behind it.
+//! 4. The lock is released, the next caller leads, and this one joins a sync (`sync`). Then all are answered.
+//!
+//! # Invariants
+//! - A line that is whole is never cut off: a sync may have covered it, and other processes know of that sync.
+//! - On network file systems appending is not atomic (L37): there 1 takes the exclusive lock.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread::Thread;
+
+use filelatch_fs::{Access, FsKind};
+
+use super::repair::Put;
+use super::segment::{Segment, beside, refuse};
+use super::sync::Syncer;
+use crate::error::{Error, Result};
+use crate::file::LatchFile;
+use crate::lock::resource::locked;
+use crate::lock::{LockKind, LockOptions, Wait};
+use crate::parts::Parts;
+use crate::path::Place;
+use crate::store::StoreError;
+
+/// What one write takes from the queue.
+const BATCH: usize = 1 << 20;
+/// How often the file may change under us while it is opened.
+const TRIES: u32 = 100;
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(super) parts: Arc<Parts>,
+    pub(super) place: Place,
+    pub(super) sync: Syncer,
+    disk: Mutex<Disk>,
+    line: Mutex<Line>,
+}
+
+/// The file that is appended to.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    segment: Option<Arc<Segment>>,
+    /// How long it was when this process left it, with a line at its end.
+    left: u64,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    queue: VecDeque<Arc<Slot>>,
+    led: bool,
+}
+
+#[derive(Debug)]
+struct Slot {
+    bytes: Vec<u8>,
+    durable: bool,
+    thread: Thread,
+    message: Mutex<Message>,
+}
+
+#[derive(Debug)]
+enum Message {
+    None,
+    Lead,
+    Done(Result<u64>),
+}
+
+/// Lines that were written: from offset to offset.
+#[derive(Clone, Debug)]
+pub(super) struct Written {
+    pub(super) segment: Arc<Segment>,
+    pub(super) from: u64,
+    /// Behind the last line that is whole.
+    pub(super) upto: u64,
+    /// Why not all was written.
+    pub(super) short: bool,
+}
+
+impl Core {
+    pub(crate) fn new(parts: Arc<Parts>, place: Place) -> Core {
+        let sync = Syncer::new(Arc::clone(&parts), place.clone());
+        Core { parts, place, sync, disk: Mutex::default(), line: Mutex::default() }
+    }
+
+    pub(super) fn io(&self, action: &'static str) -> impl Fn(io::Error) -> Error + '_ {
+        move |e| Error::io(action, &self.place.spelled, e)
+    }
+
+    /// Appends whole lines; answers the offset of the first.
+    pub(super) fn append(
+        &self,
+        file: &LatchFile,
+        lock: &LockOptions<'_>,
+        bytes: Vec<u8>,
+        durable: bool,
+    ) -> Result<u64> {
+        let slot =
+            Arc::new(Slot { bytes, durable, thread: std::thread::current(), message: Mutex::new(Message::None) });
+        // Whoever has wishes about the wait waits on its own.
+        if lock.scope.is_some() || lock.cancel.is_some() || lock.on_wait.is_some() {
+            return self.alone(file, lock, &slot);
+        }
+        {
+            let mut line = locked(&self.line);
+            if line.led {
+                line.queue.push_back(Arc::clone(&slot));
+            } else {
+                line.led = true;
+                drop(line);
+                return self.lead(file, lock, &slot);
+            }
+        }
+        let host = &self.parts.host;
+        let limit = lock.wait.unwrap_or(file.policy().wait).limit();
+        let began = host.monotonic();
+        loop {
+            match std::mem::replace(&mut *locked(&slot.message), Message::None) {
+                Message::Done(answer) => return answer,
+                Message::Lead => return self.lead(file, lock, &slot),
+                Message::None => {}
+            }
+            let left = limit.map(|limit| limit.saturating_sub(host.monotonic().saturating_sub(began)));
+            if left.is_some_and(|left| left.is_zero()) && self.leave(&slot) {
+                return self.alone(file, &lock.clone().wait(Wait::No), &slot);
+            }
+            host.park(left.filter(|left| !left.is_zero()));
+        }
+    }
+
+    /// Leaves the queue; false: its bytes have been taken already, or it is to lead.
+    fn leave(&self, slot: &Arc<Slot>) -> bool {
+        let mut line = locked(&self.line);
+        let before = line.queue.len();
+        line.queue.retain(|other| !Arc::ptr_eq(other, slot));
+        line.queue.len() < before
+    }
+
+    fn alone(&self, file: &LatchFile, lock: &LockOptions<'_>, slot: &Slot) -> Result<u64> {
+        let written = self.write(file, lock, &mut || slot.bytes.clone())?;
+        self.answer(&written, written.from + slot.bytes.len() as u64)?;
+        if slot.durable {
+            self.sync.join(&written.segment, written.from, written.upto)?;
+        }
+        Ok(written.from)
+    }
+
+    fn lead(&self, file: &LatchFile, lock: &LockOptions<'_>, own: &Arc<Slot>) -> Result<u64> {
+        let mut members = vec![Arc::clone(own)];
+        let written = self.write(file, lock, &mut || {
+            let mut bytes = own.bytes.clone();
+            let mut line = locked(&self.line);
+            while let Some(next) = line.queue.front()
+                && bytes.len() + next.bytes.len() <= BATCH.max(own.bytes.len())
+            {
+                bytes.extend_from_slice(&next.bytes);
+                members.extend(line.queue.pop_front());
+            }
+            bytes
+        });
+        {
+            let mut line = locked(&self.line);
+            match line.queue.pop_front() {
+                Some(next) => self.tell(&next, Message::Lead),
+                None => line.led = false,
+            }
+        }
+        let written = match written {
+            Ok(written) => written,
+            Err(e) => {
+                members.iter().skip(1).for_each(|slot| self.tell(slot, Message::Done(Err(e.share()))));
+                return Err(e);
+            }
+        };
+        let durable = members.iter().any(|slot| slot.durable);
+        let mut from = written.from;
+        let mut answers = Vec::with_capacity(members.len());
+        for slot in members {
+            let upto = from + slot.bytes.len() as u64;
+            answers.push((slot, self.answer(&written, upto).map(|()| from)));
+            from = upto;
+        }
+        let synced = if durable { self.sync.join(&written.segment, written.from, written.upto) } else { Ok(()) };
+        let mut own = None;
+        for (at, (slot, answer)) in answers.into_iter().enumerate() {
+            let answer = match &synced {
+                Err(e) if slot.durable => answer.and(Err(e.share())),
+                _ => answer,
+            };
+            if at == 0 {
+                own = Some(answer);
+            } else {
+                self.tell(&slot, Message::Done(answer));
+            }
+        }
+        own.unwrap_or_else(|| Err(file.unanswered()))
+    }
+
+    fn tell(&self, slot: &Slot, message: Message) {
+        *locked(&slot.message) = message;
+        self.parts.host.unpark(&slot.thread);
+    }
+
+    /// Were the lines up to here written?
+    fn answer(&self, written: &Written, upto: u64) -> Result<()> {
+        if written.short && upto > written.upto {
+            return Err(self.io("append to")(io::ErrorKind::StorageFull.into()));
+        }
+        Ok(())
+    }
+
+    /// Locks and writes. The bytes are asked for when the lock is had.
+    fn write(&self, file: &LatchFile, lock: &LockOptions<'_>, bytes: &mut dyn FnMut() -> Vec<u8>) -> Result<Written> {
+        let mut taken = None;
+        if self.place.dir.caps().kind == FsKind::Local {
+            let held = file.hold_to_append(LockKind::Shared, lock)?;
+            let enforced = held.tenure.as_ref().is_none_or(|tenure| tenure.enforced);
+            let mut disk = locked(&self.disk);
+            if enforced && let Some(segment) = self.bring_up(&mut disk, false)? {
+                let bytes = taken.insert(bytes());
+                let mut written = self.write_to(&mut disk, &segment, bytes)?;
+                drop(disk);
+                drop(held);
+                if written.short {
+                    let again = file.hold_to_append(LockKind::Exclusive, lock);
+                    self.cut_short(&mut written, again.is_ok());
+                }
+                return Ok(written);
+            }
+        }
+        let held = file.hold_to_append(LockKind::Exclusive, lock)?;
+        let mut disk = locked(&self.disk);
+        let Some(segment) = self.bring_up(&mut disk, true)? else { return Err(file.unanswered()) };
+        let mut written = self.write_to(&mut disk, &segment, taken.get_or_insert_with(bytes))?;
+        self.cut_short(&mut written, true);
+        drop(held);
+        Ok(written)
+    }
+
+    fn write_to(&self, disk: &mut Disk, segment: &Arc<Segment>, bytes: &[u8]) -> Result<Written> {
+        let done = segment.file.append(bytes).map_err(self.io("append to"))?;
+        let whole = bytes[..done.len].iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let short = done.len < bytes.len();
+        disk.left = if short { u64::MAX } else { done.at + done.len as u64 };
+        let from = segment.offset(done.at);
+        Ok(Written { segment: Arc::clone(segment), from, upto: from + whole as u64, short })
+    }
+
+    /// Cuts off what of a write is incomplete. What can't be cut off is found by the next one who appends.
+    fn cut_short(&self, written: &mut Written, alone: bool) {
+        if !(written.short && alone) {
+            return;
+        }
+        let segment = &written.segment;
+        let cut = || {
+            let file = self.place.dir.open(&self.place.name, Access::ReadWrite)?;
+            let stat = file.stat()?;
+            let at = segment.place(written.upto);
+            let mut rest =
+                vec![0; usize::try_from(stat.size.saturating_sub(at)).unwrap_or(0).min(super::line::LINE_LIMIT)];
+            let read = file.read_at(&mut rest, at)?;
+            // Nobody has written behind it.
+            if stat.id == segment.id && at + read as u64 == stat.size && super::line::are_pieces(&rest[..read]) {
+                file.set_len(at)?;
+            }
+            Ok::<_, io::Error>(())
+        };
+        cut().ok();
+    }
+
+    /// The segment to write to, with a line at its end. `None`: for that one must be alone.
+    pub(super) fn bring_up(&self, disk: &mut Disk, alone: bool) -> Result<Option<Arc<Segment>>> {
+        let dir = &self.place.dir;
+        for _ in 0..TRIES {
+            let stat = match dir.stat(&self.place.name) {
+                Ok(stat) => stat,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    self.create()?;
+                    continue;
+                }
+                Err(e) => return Err(self.io("examine")(e)),
+            };
+            let known = disk.segment.as_ref().filter(|segment| segment.id == stat.id).cloned();
+            let fresh = known.is_none();
+            let segment = match known {
+                Some(segment) => segment,
+                None => {
+                    let Some(segment) = Segment::open(&self.place, Access::Append)? else { continue };
+                    if segment.id != stat.id {
+                        continue;
+                    }
+                    disk.left = u64::MAX;
+                    Arc::new(segment)
+                }
+            };
+            let wrong = self.sync.has_failed(segment.id)
+                || (fresh && stat.size > segment.start && !self.sync.knows(segment.id))
+                || !self.ends_with_line(&segment, stat.size, disk.left)?;
+            if wrong && !alone {
+                return Ok(None);
+            }
+            if wrong {
+                disk.segment = None;
+                if self.put_right(&segment)? == Put::Moved {
+                    continue;
+                }
+            }
+            disk.segment = Some(Arc::clone(&segment));
+            return Ok(Some(segment));
+        }
+        Err(self.io("open")(io::Error::other("it is replaced again and again by somebody who does not lock it")))
+    }
+
+    fn ends_with_line(&self, segment: &Segment, size: u64, left: u64) -> Result<bool> {
+        if size == left || size <= segment.start {
+            return Ok(size >= segment.start);
+        }
+        let mut last = [0];
+        let read = segment.file.read_at(&mut last, size - 1).map_err(self.io("read"))?;
+        Ok(read == 1 && last[0] == b'\n' && (left == u64::MAX || size > left))
+    }
+
+    fn create(&self) -> Result<()> {
+        let snapshot = beside(&self.place, super::SNAPSHOT);
+        if self.place.dir.stat(&snapshot).is_ok() {
+            let problem = format!("the log is missing, but not its snapshot `{}`", snapshot.display());
+            let way_out = "bring the log back, or move the snapshot away to begin anew".to_owned();
+            return Err(refuse(&self.place, StoreError::Damaged { line: None, offset: None, problem, way_out }));
+        }
+        match self.place.dir.create_new(&self.place.name, 0o666) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(self.io("create")(e)),
+            _ => Ok(()),
+        }
+    }
+
+    /// For whoever holds the exclusive lock.
+    pub(super) fn disk(&self) -> std::sync::MutexGuard<'_, Disk> {
+        locked(&self.disk)
+    }
+
+    /// Writes under the exclusive lock.
+    pub(super) fn write_alone(&self, disk: &mut Disk, segment: &Arc<Segment>, bytes: &[u8]) -> Result<Written> {
+        let mut written = self.write_to(disk, segment, bytes)?;
+        self.cut_short(&mut written, true);
+        Ok(written)
+    }
+}

@@ -1,0 +1,162 @@
+//! What is known to be durable: one line in `.FILE.sync`, written over in place by whoever has just synced.
+//!
+//! # Promise
+//! A mark is believed only as it was written (it carries a hash), only in the boot it was written in, and a `failed` one only of its own
+//! inode. Of another boot it still proves one thing: so much had been durable, so if it is missing, it is damage and not a power cut.
+
+use std::io;
+
+use filelatch_fs::fs::{read_to_end, write_all_at};
+use filelatch_fs::{Access, FileId, FsFile};
+use serde::{Deserialize, Serialize};
+
+use super::line;
+use crate::lock::sidecar::share_with_writers_of;
+use crate::path::{Place, sync_name};
+
+/// The mark always has this length: writing it needs no new space.
+const LEN: usize = 384;
+const OPENING: &[u8] = b"{\"sum\":\"";
+/// Longer names of boots are cut.
+const BOOT: usize = 64;
+
+/// Positions are offsets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mark {
+    v: u64,
+    boot: String,
+    dev: u64,
+    ino: u64,
+    /// From here to `upto` everything is durable, names and all that.
+    pub(super) from: u64,
+    pub(super) upto: u64,
+    /// A sync of this inode has failed: nobody may acknowledge anything in it any more (L26).
+    pub(super) failed: bool,
+}
+
+impl Mark {
+    pub(super) fn new(boot: &str, id: FileId, from: u64, upto: u64) -> Mark {
+        let boot = boot.chars().take(BOOT).collect();
+        Mark { v: 1, boot, dev: id.dev, ino: id.ino, from, upto, failed: false }
+    }
+
+    pub(super) fn failed(boot: &str, id: FileId) -> Mark {
+        Mark { failed: true, ..Mark::new(boot, id, 0, 0) }
+    }
+
+    pub(super) fn is_of_boot(&self, boot: &str) -> bool {
+        !boot.is_empty() && self.boot.chars().eq(boot.chars().take(BOOT))
+    }
+
+    pub(super) fn is_of(&self, id: FileId) -> bool {
+        (self.dev, self.ino) == (id.dev, id.ino)
+    }
+
+    /// Is everything between these offsets durable? Also if it was written to an earlier inode: what moves records to a new one makes them
+    /// durable before.
+    pub(super) fn covers(&self, boot: &str, from: u64, upto: u64) -> bool {
+        !self.failed && self.is_of_boot(boot) && self.from <= from && upto <= self.upto
+    }
+
+    fn render(&self) -> io::Result<Vec<u8>> {
+        let body = serde_json::to_string(self)?;
+        let sum = line::sum(&[body.as_bytes()]);
+        let mut text = [OPENING, &sum[..], b"\",\"mark\":", body.as_bytes(), b"}"].concat();
+        if text.len() >= LEN {
+            return Err(io::Error::other("the mark is too long"));
+        }
+        text.resize(LEN - 1, b' ');
+        text.push(b'\n');
+        Ok(text)
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Mark> {
+        let rest = bytes.strip_prefix(OPENING)?;
+        let (sum, rest) = rest.split_at_checked(16)?;
+        let body = rest.strip_prefix(b"\",\"mark\":")?.trim_ascii_end().strip_suffix(b"}")?;
+        if line::sum(&[body]) != sum {
+            return None;
+        }
+        serde_json::from_slice(body).ok().filter(|mark: &Mark| mark.v == 1)
+    }
+}
+
+/// An open `.FILE.sync`.
+#[derive(Debug)]
+pub(super) struct MarkFile(pub(super) Box<dyn FsFile>);
+
+impl MarkFile {
+    /// Opens or makes it; `None`: there is none to be had, and everybody syncs alone. What is not ours is left alone.
+    pub(super) fn open(place: &Place) -> Option<MarkFile> {
+        let name = sync_name(&place.name);
+        let file = match place.dir.open(&name, Access::ReadWrite) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => match place.dir.create_new(&name, 0o600) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => place.dir.open(&name, Access::ReadWrite).ok()?,
+                made => {
+                    let made = made.ok()?;
+                    // Others than the owner then sync alone.
+                    share_with_writers_of(place.dir.stat(&place.name).ok(), &*made).ok();
+                    made
+                }
+            },
+            opened => opened.ok()?,
+        };
+        let stat = file.stat().ok()?;
+        let file = MarkFile(file);
+        let is_ours = stat.is_file() && stat.nlink == 1 && stat.size <= LEN as u64;
+        (is_ours && (stat.size < LEN as u64 || file.begins_as_ours())).then_some(file)
+    }
+
+    /// Only to look.
+    pub(super) fn look(place: &Place) -> Evidence {
+        match place.dir.open(&sync_name(&place.name), Access::Read) {
+            Ok(file) => MarkFile(file).read().map_or(Evidence::Unreadable, Evidence::Mark),
+            Err(_) => Evidence::None,
+        }
+    }
+
+    fn begins_as_ours(&self) -> bool {
+        let mut begin = [0; OPENING.len()];
+        let read = self.0.read_at(&mut begin, 0);
+        matches!(read, Ok(OPENING_LEN)) && (begin == OPENING || begin == [0; OPENING.len()])
+    }
+
+    pub(super) fn read(&self) -> Option<Mark> {
+        Mark::parse(&read_to_end(&*self.0, LEN as u64).ok()?)
+    }
+
+    pub(super) fn write(&self, mark: &Mark) -> io::Result<()> {
+        write_all_at(&*self.0, &mark.render()?, 0)
+    }
+}
+
+const OPENING_LEN: usize = OPENING.len();
+
+/// What a mark tells of a log in which something is irregular.
+#[derive(Debug)]
+pub(super) enum Evidence {
+    /// There is no mark: nothing is known.
+    None,
+    /// There is one, and a power cut may have made it unreadable.
+    Unreadable,
+    Mark(Mark),
+}
+
+impl Evidence {
+    /// From which offset on something may be missing because of a power cut; `None`: nowhere.
+    pub(super) fn open_from(&self, id: FileId) -> Option<u64> {
+        match self {
+            Evidence::None => None,
+            Evidence::Mark(mark) if mark.is_of(id) => Some(mark.upto),
+            Evidence::Unreadable | Evidence::Mark(_) => Some(0),
+        }
+    }
+
+    /// How long the log was at least.
+    pub(super) fn least(&self, id: FileId) -> u64 {
+        match self {
+            Evidence::Mark(mark) if mark.is_of(id) => mark.upto,
+            _ => 0,
+        }
+    }
+}

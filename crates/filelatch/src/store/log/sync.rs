@@ -1,0 +1,247 @@
+//! Making records durable, one sync for all who wait: threads of this process, and other processes.
+//!
+//! # Promise
+//! [`Syncer::join`] returns without an error only when everything between two offsets, and all that the log had before, has been covered by
+//! a sync that began after it was written, through a file that was opened before (P13).
+//!
+//! # How
+//! One thread of each process asks for the rest ([`State::busy`]). Among processes whoever gets the lock of the mark file leads: it notes
+//! the length of the log, syncs, writes the mark, lets go. The others look at the mark until it covers their records, or they get the
+//! lock, or the leader has taken [`PATIENCE`] (it may be stopped): then they sync without it. A sync needs no right, only the mark does.
+//!
+//! # Failures
+//! A sync that failed is noted in the mark, and nobody acknowledges anything of this inode from then on (L26): see `repair`.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread::Thread;
+use std::time::Duration;
+
+use filelatch_fs::{Access, FileId, LockKind};
+
+use super::mark::{Mark, MarkFile};
+use super::segment::{Segment, refuse};
+use crate::error::{Error, Result};
+use crate::lock::resource::locked;
+use crate::parts::Parts;
+use crate::path::Place;
+use crate::store::StoreError;
+
+/// A leader that takes longer is not waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at the mark, at first and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(1));
+
+#[derive(Debug)]
+pub(super) struct Syncer {
+    parts: Arc<Parts>,
+    place: Place,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// A thread of this process is at it.
+    busy: bool,
+    waiting: Vec<Thread>,
+    file: Option<Arc<MarkFile>>,
+    /// The last that this process knows.
+    known: Option<Mark>,
+    failed: Option<FileId>,
+}
+
+impl Syncer {
+    pub(super) fn new(parts: Arc<Parts>, place: Place) -> Syncer {
+        Syncer { parts, place, state: Mutex::default() }
+    }
+
+    fn boot(&self) -> String {
+        self.parts.facts().boot
+    }
+
+    /// Has a sync of this inode failed, as far as anybody has noted?
+    pub(super) fn has_failed(&self, id: FileId) -> bool {
+        if locked(&self.state).failed == Some(id) {
+            return true;
+        }
+        let Some(mark) = self.file().and_then(|file| file.read()) else { return false };
+        mark.failed && mark.is_of(id) && mark.is_of_boot(&self.boot())
+    }
+
+    /// Is there a mark of this inode from this boot? Otherwise nobody has looked at its end since the machine was started.
+    pub(super) fn knows(&self, id: FileId) -> bool {
+        let mark = self.file().and_then(|file| file.read());
+        mark.is_some_and(|mark| mark.is_of(id) && mark.is_of_boot(&self.boot()))
+    }
+
+    fn file(&self) -> Option<Arc<MarkFile>> {
+        let mut state = locked(&self.state);
+        if state.file.is_none() {
+            state.file = MarkFile::open(&self.place).map(Arc::new);
+        }
+        state.file.clone()
+    }
+
+    /// See the head of this module.
+    pub(super) fn join(&self, segment: &Segment, from: u64, upto: u64) -> Result<()> {
+        let boot = self.boot();
+        let mut state = locked(&self.state);
+        loop {
+            if state.known.as_ref().is_some_and(|known| known.covers(&boot, from, upto)) {
+                return Ok(());
+            }
+            if state.failed == Some(segment.id) {
+                return Err(self.unsure("a sync of the log has failed"));
+            }
+            if !state.busy {
+                break;
+            }
+            let me = std::thread::current();
+            if !state.waiting.iter().any(|thread| thread.id() == me.id()) {
+                state.waiting.push(me);
+            }
+            drop(state);
+            self.parts.host.park(None);
+            state = locked(&self.state);
+        }
+        state.busy = true;
+        drop(state);
+        let file = self.file();
+        let ended = self.share(file.as_deref(), segment, &boot, from, upto);
+        let mut state = locked(&self.state);
+        state.busy = false;
+        let answer = match ended {
+            Ok(Some(mark)) => {
+                state.known = Some(mark);
+                Ok(())
+            }
+            Ok(None) => Ok(()),
+            Err(Trouble::Failed(problem)) => {
+                state.failed = Some(segment.id);
+                state.known = None;
+                Err(self.unsure(&problem))
+            }
+            Err(Trouble::Unsure(problem)) => Err(self.unsure(&problem)),
+        };
+        for thread in std::mem::take(&mut state.waiting) {
+            self.parts.host.unpark(&thread);
+        }
+        answer
+    }
+
+    fn unsure(&self, problem: &str) -> Error {
+        refuse(&self.place, StoreError::NotDurable { problem: problem.to_owned() })
+    }
+
+    /// Among processes. `None`: the records have moved to another inode, durably.
+    fn share(
+        &self,
+        file: Option<&MarkFile>,
+        segment: &Segment,
+        boot: &str,
+        from: u64,
+        upto: u64,
+    ) -> Result<Option<Mark>, Trouble> {
+        let host = &self.parts.host;
+        let Some(file) = file else { return self.sync(None, segment, boot, upto) };
+        let began = host.monotonic();
+        let mut pause = PAUSES.0;
+        loop {
+            match file.0.try_lock(LockKind::Exclusive) {
+                Ok(true) => {
+                    let ended = match file.read() {
+                        Some(mark) if mark.covers(boot, from, upto) => Ok(Some(mark)),
+                        mark => self.sync(Some((file, mark)), segment, boot, upto),
+                    };
+                    // What can't be given back is given back by closing.
+                    if file.0.unlock().is_err() {
+                        locked(&self.state).file = None;
+                    }
+                    return ended;
+                }
+                Ok(false) => {}
+                Err(_) => return self.sync(None, segment, boot, upto),
+            }
+            if let Some(mark) = file.read() {
+                if mark.covers(boot, from, upto) {
+                    return Ok(Some(mark));
+                }
+                if mark.failed && mark.is_of(segment.id) && mark.is_of_boot(boot) {
+                    return Err(Trouble::Failed("a sync of the log has failed in another process".to_owned()));
+                }
+            }
+            if host.monotonic().saturating_sub(began) >= PATIENCE {
+                return self.sync(None, segment, boot, upto);
+            }
+            host.sleep(pause);
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Syncs, and writes the mark if there is one to be written.
+    fn sync(
+        &self,
+        file: Option<(&MarkFile, Option<Mark>)>,
+        segment: &Segment,
+        boot: &str,
+        upto: u64,
+    ) -> Result<Option<Mark>, Trouble> {
+        let (file, before) = file.unzip();
+        let before = before.flatten().filter(|mark| mark.is_of(segment.id) && mark.is_of_boot(boot));
+        if before.as_ref().is_some_and(|mark| mark.failed) {
+            return Err(Trouble::Failed("a sync of the log has failed in another process".to_owned()));
+        }
+        let dir = &self.place.dir;
+        let stat = |e: io::Error| Trouble::Unsure(format!("it cannot be examined: {e}"));
+        if dir.stat(&self.place.name).map_err(stat)?.id != segment.id {
+            return self.moved(upto);
+        }
+        let end = Self::boundary(segment, upto.max(before.as_ref().map_or(0, |mark| mark.upto))).map_err(stat)?;
+        // Nobody of this boot has synced the name yet, if there is no mark.
+        let synced = segment.file.sync_data();
+        if let Err(e) = synced.and_then(|()| if before.is_none() { dir.sync() } else { Ok(()) }) {
+            if let Some(file) = file {
+                let mark = Mark::failed(boot, segment.id);
+                // Who opens the file from now on would not be told; who has it open is, by its own sync.
+                file.write(&mark).ok();
+            }
+            return Err(Trouble::Failed(e.to_string()));
+        }
+        let from = match &before {
+            Some(before) if before.from <= segment.opened_at && segment.opened_at <= before.upto => before.from,
+            _ => segment.opened_at,
+        };
+        let mark = Mark::new(boot, segment.id, from, end);
+        if let Some(file) = file {
+            // Without it others sync again; no more than that.
+            file.write(&mark).ok();
+        }
+        Ok(Some(mark))
+    }
+
+    /// The end of the log if a line ends there; else another is being written, or will be cut off, and so far is known: `least`.
+    fn boundary(segment: &Segment, least: u64) -> io::Result<u64> {
+        let size = segment.file.stat()?.size;
+        let mut last = [0];
+        let whole = size <= segment.start || (segment.file.read_at(&mut last, size - 1)? == 1 && last[0] == b'\n');
+        Ok(if whole { segment.offset(size).max(least) } else { least })
+    }
+
+    /// The name stands for another inode by now. If it is a later segment, it holds what this one held, durably; its name may not be yet.
+    fn moved(&self, upto: u64) -> Result<Option<Mark>, Trouble> {
+        let later = Segment::open(&self.place, Access::Read).ok().flatten().filter(|later| later.start > 0);
+        match later.map(|later| later.end()) {
+            Some(Ok(end)) if upto <= end => {
+                let synced = self.place.dir.sync();
+                synced.map(|()| None).map_err(|e| Trouble::Unsure(format!("its directory cannot be made durable: {e}")))
+            }
+            _ => Err(Trouble::Unsure("the file was replaced by another one meanwhile".to_owned())),
+        }
+    }
+}
+
+enum Trouble {
+    /// The inode must not be trusted any more.
+    Failed(String),
+    Unsure(String),
+}
