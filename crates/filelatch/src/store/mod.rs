@@ -10,8 +10,8 @@
 pub mod bookmarks;
 mod error;
 pub mod groups;
-mod own;
 pub mod log;
+mod own;
 pub mod place;
 pub mod repository;
 pub mod secret;

@@ -288,16 +288,15 @@ impl Core {
             };
             let known = disk.segment.as_ref().filter(|segment| segment.id == stat.id).cloned();
             let fresh = known.is_none();
-            let segment = match known {
-                Some(segment) => segment,
-                None => {
-                    let Some(segment) = Segment::open(&self.place, Access::Append)? else { continue };
-                    if segment.id != stat.id {
-                        continue;
-                    }
-                    disk.left = u64::MAX;
-                    Arc::new(segment)
+            let segment = if let Some(segment) = known {
+                segment
+            } else {
+                let Some(segment) = Segment::open(&self.place, Access::Append)? else { continue };
+                if segment.id != stat.id {
+                    continue;
                 }
+                disk.left = u64::MAX;
+                Arc::new(segment)
             };
             let wrong = self.sync.has_failed(segment.id)
                 || (fresh && stat.size > segment.start && !self.sync.knows(segment.id))

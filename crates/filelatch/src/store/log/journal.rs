@@ -5,8 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 use filelatch_fs::Access;
 
 use super::core::{Core, Written};
+use super::handle::Log;
 use super::line;
-use super::log::Log;
 use super::mark::MarkFile;
 use super::repair::may_be_lost;
 use super::scan::{Found, Scanner};
@@ -103,7 +103,7 @@ impl Journal {
         let mut disk = core.disk();
         let Some(segment) = core.bring_up(&mut disk, true)? else { return Err(self.log.file.unanswered().into()) };
         let mut cursor = locked(&self.cursor);
-        self.catch_up(core, &mut cursor, fold)?;
+        Self::catch_up(core, &mut cursor, fold)?;
         let mut records = Vec::new();
         let answer = decide(fold, &mut records)?;
         let mut bytes = Vec::new();
@@ -136,7 +136,7 @@ impl Journal {
     pub(crate) fn refresh<F: Fold>(&self, fold: &mut F) -> Result<()> {
         let entry = self.log.entry()?;
         let mut cursor = locked(&self.cursor);
-        self.catch_up(Log::core(&entry), &mut cursor, fold)
+        Self::catch_up(Log::core(&entry), &mut cursor, fold)
     }
 
     /// What is woken by appends of any process.
@@ -144,7 +144,7 @@ impl Journal {
         LogWaiter::new(&self.log)
     }
 
-    fn catch_up<F: Fold>(&self, core: &Core, cursor: &mut MutexGuard<'_, Cursor>, fold: &mut F) -> Result<()> {
+    fn catch_up<F: Fold>(core: &Core, cursor: &mut MutexGuard<'_, Cursor>, fold: &mut F) -> Result<()> {
         let place = &core.place;
         let now = match place.dir.stat(&place.name) {
             Ok(stat) => Some(stat.id),
@@ -153,7 +153,7 @@ impl Journal {
         };
         if cursor.segment.as_ref().map(|segment| segment.id) != now || now.is_none() {
             let segment = Segment::open(place, Access::Read)?;
-            self.enter(cursor, segment, fold);
+            Self::enter(cursor, segment, fold);
         }
         let cursor = &mut **cursor;
         let Some(segment) = &cursor.segment else { return Ok(()) };
@@ -185,7 +185,7 @@ impl Journal {
     }
 
     /// Another inode has the name.
-    fn enter<F: Fold>(&self, cursor: &mut Cursor, segment: Option<Segment>, fold: &mut F) {
+    fn enter<F: Fold>(cursor: &mut Cursor, segment: Option<Segment>, fold: &mut F) {
         let goes_on = segment.as_ref().is_some_and(|new| {
             let first = cursor.segment.is_none() && !cursor.begun && new.base == 0;
             first || (new.start > 0 && cursor.begun && new.base <= cursor.next)

@@ -18,9 +18,9 @@
 #![allow(dead_code, reason = "what the queue calls; it is not there yet")]
 
 pub(crate) mod core;
+mod handle;
 pub(crate) mod journal;
 mod line;
-pub(crate) mod log;
 mod mark;
 mod repair;
 mod scan;
@@ -28,7 +28,7 @@ mod segment;
 mod sync;
 pub(crate) mod wait;
 
-pub use log::{Log, LogOptions, Triggers};
+pub use handle::{Log, LogOptions, Triggers};
 
 /// What a snapshot's name has behind the log's.
 const SNAPSHOT: &str = ".snapshot";

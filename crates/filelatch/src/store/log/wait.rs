@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use filelatch_fs::{Events, FileId, Hint, Host};
 
-use super::log::Log;
+use super::handle::Log;
 use crate::error::Result;
 use crate::path::Place;
 
