@@ -398,6 +398,7 @@ impl Filelatch {
         let mut files = locked(&life.files);
         if let Some(entry) = files.entries.get(&place.id).and_then(Weak::upgrade)
             && (entry.policy == policy && entry.merge == merge)
+            && entry.workspace.as_ref().map(|known| &known.root) == workspace.as_ref().map(|found| &found.root)
         {
             files.touch(&entry);
             return Ok(entry);

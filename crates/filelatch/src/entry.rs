@@ -20,6 +20,7 @@ use crate::lease::desk::LeaseDesk;
 use crate::lock::owner::Owner;
 use crate::lock::records::{RecordTenure, Records};
 use crate::lock::resource::{Resource, Tenure, locked};
+use crate::many::Several;
 use crate::merge::MergeOptions;
 use crate::merge_path::apart;
 use crate::parts::Parts;
@@ -79,6 +80,8 @@ pub(crate) struct Extra<'a> {
     pub(crate) like: Option<&'a Current>,
     /// What became of it on the way.
     pub(crate) passage: Option<&'a Passage>,
+    /// It is a part of a write of several files, which syncs the directories, or completes them.
+    pub(crate) several: Option<&'a Several<'a>>,
 }
 
 impl Entry {
@@ -239,7 +242,8 @@ impl Entry {
         let mut passed: Vec<_> = passed.iter().filter(|content| content.bytes[..] != new.bytes[..]).cloned().collect();
         passed.dedup_by(|a, b| a.bytes[..] == b.bytes[..]);
         let passage = std::mem::take(&mut head.passage);
-        let extra = Extra { report_displaced, passed: &passed, like: like.as_deref(), passage: Some(&passage) };
+        let extra =
+            Extra { report_displaced, passed: &passed, like: like.as_deref(), passage: Some(&passage), several: None };
         let published = self.publish(tenure, temp, &base, durability, &extra)?;
         self.keep(new, head);
         Ok(Ended {
@@ -252,24 +256,22 @@ impl Entry {
         })
     }
 
-    fn prepare(&self, content: &Content, replaces: bool) -> Result<Temp> {
+    pub(crate) fn prepare(&self, content: &Content, replaces: bool) -> Result<Temp> {
         let fail = |e| Error::io("write a new version of", &self.place().spelled, e);
         let mut temp = Temp::create(self.parts(), self.place(), self.readers(replaces)).map_err(fail)?;
         temp.fill(content).map_err(fail)?;
         Ok(temp)
     }
 
-    pub(crate) fn publish(
-        &self,
-        tenure: Option<&Tenure>,
-        temp: Temp,
-        base: &Base<'_>,
-        durability: Durability,
-        extra: &Extra<'_>,
-    ) -> Result<Published> {
-        let Extra { report_displaced, passed, like, passage } = *extra;
+    fn publisher<'a>(&'a self, tenure: Option<&'a Tenure>, durability: Durability, extra: &Extra<'a>) -> Publisher<'a> {
+        let Extra { report_displaced, passed, like, several, .. } = *extra;
+        self.cache.forget();
+        if let Some(workspace) = &self.workspace {
+            // A name that can't be noted is shown as its id.
+            workspace.register_session(self.parts(), &self.parts().session).ok();
+        }
         let history = self.history().filter(|history| history.keep != Keep::None);
-        let publisher = Publisher {
+        Publisher {
             parts: self.parts(),
             place: self.place(),
             resource: tenure.map(|tenure| &*tenure.resource),
@@ -284,12 +286,54 @@ impl Entry {
                 trail: self.trail(),
             }),
             fence: tenure.and_then(|tenure| tenure.fence).map(|token| (&self.leases, token)),
-        };
-        self.cache.forget();
-        if let Some(workspace) = &self.workspace {
-            // A name that can't be noted is shown as its id.
-            workspace.register_session(self.parts(), &self.parts().session).ok();
+            several,
         }
+    }
+
+    /// Removes the file, if it is still this version. What was there is kept as any replaced version.
+    pub(crate) fn remove(
+        &self,
+        tenure: Option<&Tenure>,
+        old: &Current,
+        content: &Content,
+        durability: Durability,
+        several: Option<&Several<'_>>,
+    ) -> Result<Vec<Notice>> {
+        let extra = Extra { several, ..Extra::default() };
+        let removed = self.publisher(tenure, durability, &extra).remove(old, content);
+        match removed {
+            Ok(mut notices) => {
+                if let Some(trail) = self.trail() {
+                    trail.removed(&content.version(), several.map(|several| several.id));
+                }
+                self.rescue_noticed(&mut notices);
+                Ok(notices)
+            }
+            Err(Error::Conflict(mut conflict)) => {
+                if let Some(kept) = &mut conflict.kept {
+                    self.rescue_to(kept);
+                }
+                if let Some(trail) = self.trail() {
+                    trail.foreign(conflict.kept.as_deref(), "at-publish");
+                }
+                Err(Error::Conflict(conflict))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(crate) fn publish(
+        &self,
+        tenure: Option<&Tenure>,
+        temp: Temp,
+        base: &Base<'_>,
+        durability: Durability,
+        extra: &Extra<'_>,
+    ) -> Result<Published> {
+        let Extra { passage, several, .. } = *extra;
+        let publisher = self.publisher(tenure, durability, extra);
+        // What completes it syncs the directories before it answers.
+        let durability = several.map_or(durability, |_| Durability::Full);
         let sweeper = tenure.filter(|_| !self.swept.swap(true, Ordering::Relaxed));
         let ours = sweeper.and_then(|_| temp.file().and_then(FsFile::stat).ok()).map(|stat| stat.id);
         let (generation, version) = (publisher.generation_on(base), temp.version());
@@ -307,6 +351,7 @@ impl Entry {
                 token: tenure.and_then(|tenure| tenure.fence),
                 waited: tenure.filter(|tenure| tenure.kept.is_none()).and_then(|tenure| tenure.waited),
                 passage: passage.unwrap_or(&nothing),
+                intent: several.map(|several| several.id),
             };
             match &published {
                 Ok(done) => trail.published(&publish(done.displaced, done.notices.contains(&Notice::InPlace), false)),
@@ -331,7 +376,23 @@ impl Entry {
             }
             Err(e) => return Err(e),
         };
-        for notice in &mut published.notices {
+        self.rescue_noticed(&mut published.notices);
+        if let Some(tenure) = sweeper {
+            let place = self.place();
+            let in_place = published.notices.contains(&Notice::InPlace);
+            let shown = || place.dir.stat(&place.name).ok().map(|stat| stat.id);
+            let is_alone = || tenure.resource.stands() && (in_place || shown() == ours);
+            // Tidying up after the dead must not make a write of the living fail.
+            let rescue = |name: &OsStr| self.rescue(name).is_some();
+            let put_away = |name: &OsStr| self.put_away(name);
+            sweep::sweep(place, &self.resource.lock, SWEEP_LIMIT, &is_alone, &put_away, &rescue).ok();
+        }
+        Ok(published)
+    }
+
+    /// Foreign versions that a publish left beside the file are stored as conflicts where that is possible.
+    fn rescue_noticed(&self, notices: &mut [Notice]) {
+        for notice in notices {
             match notice {
                 Notice::ForeignKept { kept } => {
                     self.rescue_to(kept);
@@ -345,17 +406,6 @@ impl Entry {
                 _ => {}
             }
         }
-        if let Some(tenure) = sweeper {
-            let place = self.place();
-            let in_place = published.notices.contains(&Notice::InPlace);
-            let shown = || place.dir.stat(&place.name).ok().map(|stat| stat.id);
-            let is_alone = || tenure.resource.stands() && (in_place || shown() == ours);
-            // Tidying up after the dead must not make a write of the living fail.
-            let rescue = |name: &OsStr| self.rescue(name).is_some();
-            let put_away = |name: &OsStr| self.put_away(name);
-            sweep::sweep(place, &self.resource.lock, SWEEP_LIMIT, &is_alone, &put_away, &rescue).ok();
-        }
-        Ok(published)
     }
 
     /// A dead writer's file that nobody needs: the version that it had replaced and did not come to keep is kept, anything else is removed.
@@ -399,6 +449,10 @@ impl Entry {
         let theirs = read_to_end(&*file, self.read_limit).ok()?;
         let shown = current::open(place).ok()?;
         let ours = shown.as_ref().map(|shown| shown.read(place, self.read_limit)).transpose().ok()?;
+        if ours.as_ref() == Some(&theirs) {
+            // The same bytes are in place: nobody could miss these.
+            return Some(place.path.clone());
+        }
         let ours = ours.zip(shown).map(|(bytes, shown)| (Version::of(&bytes), bytes, shown));
         let merged = ours.as_ref().map(|(_, bytes, _)| apart(bytes, &theirs));
         let stored = self.store_conflict(&NewConflict {
@@ -479,7 +533,7 @@ impl Entry {
         }))
     }
 
-    fn resolve(&self, author: Author) -> Author {
+    pub(crate) fn resolve(&self, author: Author) -> Author {
         match &self.workspace {
             Some(workspace) => workspace.resolve(self.parts(), author),
             None => author,

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::conflict::{Cause, HowResolved, Looked};
 use crate::doc::DocError;
 use crate::lock::Holder;
+use crate::many::FileOutcome;
 use crate::version::{Expect, Version};
 use crate::write::Author;
 
@@ -182,6 +183,22 @@ pub enum Error {
         /// What is missing.
         problem: String,
     },
+
+    /// A write of several files could not be brought to its end. It is not taken back: whoever locks one of the files next writes what is missing
+    /// of it; or drops the whole, if it was never decided.
+    #[error("the write of several files {intent} is not finished: {source}")]
+    Unfinished {
+        /// The file that is in the way.
+        path: PathBuf,
+        /// Its intent.
+        intent: String,
+        /// What went wrong.
+        source: Box<Error>,
+    },
+
+    /// A program that ignores locks changed some of several files while they were written: its versions stay, the other files are written.
+    #[error("{}", partly(_0))]
+    Partial(Box<crate::many::Applied>),
 
     /// The file is not what the writer expected; nothing was written.
     #[error("{0}")]
@@ -487,6 +504,8 @@ impl Error {
             Error::LockLost { .. } => "lock-lost",
             Error::Forked { .. } => "forked",
             Error::Unrecovered { .. } => "unrecovered",
+            Error::Unfinished { .. } => "unfinished",
+            Error::Partial(_) => "partial",
             Error::Conflict(_) => "conflict",
             Error::NoWorkspace { .. } => "no-workspace",
             Error::NoSuchVersion { .. } => "no-such-version",
@@ -519,6 +538,7 @@ impl Error {
     pub fn path(&self) -> &Path {
         match self {
             Error::Conflict(conflict) => &conflict.path,
+            Error::Partial(applied) => applied.conflict().map_or(Path::new(""), |file| &file.path),
             #[cfg(feature = "store")]
             Error::Store { path, .. } => path,
             Error::BadGlob { glob, .. } => Path::new(glob),
@@ -539,6 +559,7 @@ impl Error {
             | Error::LockLost { path }
             | Error::Forked { path }
             | Error::Unrecovered { path, .. }
+            | Error::Unfinished { path, .. }
             | Error::NoWorkspace { path, .. }
             | Error::NoSuchVersion { path, .. }
             | Error::AmbiguousVersion { path, .. }
@@ -595,7 +616,21 @@ impl Error {
             Error::BadLockFile { path, .. } | Error::BadLeaseFile { path, .. } => {
                 vec![format!("nothing was changed; look at `{}` and move it away if it is not needed", path.display())]
             }
-            Error::Unrecovered { .. } => hint("nothing was changed; `filelatch status` shows what is left"),
+            Error::Unrecovered { .. } => vec![
+                "nothing was changed; `filelatch doctor` shows what is left".to_owned(),
+                "`filelatch doctor --fix` completes what can be completed, and says what to do about the rest".to_owned(),
+            ],
+            Error::Unfinished { source, .. } => {
+                let mut hints = vec![
+                    "some of the files may have their new content; do not write the others yourself".to_owned(),
+                    "whoever locks one of them next goes on with it; `filelatch doctor --fix` does so now".to_owned(),
+                ];
+                // What they say was not changed may have been.
+                let unsaid = |hint: String| hint.strip_prefix("nothing was changed; ").map(str::to_owned).unwrap_or(hint);
+                hints.extend(source.hints().into_iter().map(unsaid));
+                hints
+            }
+            Error::Partial(applied) => applied.hints(),
             Error::Conflict(conflict) => conflict.hints(),
             Error::NoWorkspace { .. } => {
                 hint("`filelatch init` in the project's folder makes a workspace, which remembers from then on")
@@ -721,6 +756,13 @@ fn overtaken(current: Option<u64>, token: u64, holder: Option<&Holder>) -> Strin
         (Some(current), None) if current != token => format!(": there was a later one (number {current})"),
         _ => ": its time is over, or it was given back".to_owned(),
     }
+}
+
+fn partly(applied: &crate::many::Applied) -> String {
+    let left = applied.files.iter().filter(|file| matches!(file.outcome, FileOutcome::Conflict { .. }));
+    let names: Vec<_> = left.map(|file| format!("`{}`", file.path.display())).collect();
+    let names = names.join(", ");
+    format!("another program has changed {names} meanwhile, which was left as it is; the other files are written")
 }
 
 fn several(matches: usize) -> String {

@@ -366,7 +366,7 @@ impl LatchFile {
         let wait = options.wait.unwrap_or(entry.policy.wait);
         let turn = acquire(&wanted, &self.request(owner, wait, options, &held))?;
         let turn = turn.ok_or_else(|| self.unanswered())?;
-        records::complete(&turn)?;
+        records::complete(entry, &turn)?;
         Ok(turn)
     }
 
@@ -381,7 +381,7 @@ impl LatchFile {
         Ok(held)
     }
 
-    fn hold(&self, kind: LockKind, options: &LockOptions<'_>) -> Result<Held> {
+    pub(crate) fn hold(&self, kind: LockKind, options: &LockOptions<'_>) -> Result<Held> {
         let entry = self.entry()?;
         if !entry.policy.locks {
             return Ok(Held::off(entry));
@@ -450,11 +450,11 @@ impl LatchFile {
                 return Ok(tenure);
             }
             if kind == LockKind::Exclusive {
-                return tenure.recovered();
+                return entry.recovered(tenure);
             }
             // A reader has to let go first: converting could silently drop its lock.
             drop(tenure);
-            drop(take(LockKind::Exclusive)?.recovered()?);
+            drop(entry.recovered(take(LockKind::Exclusive)?)?);
         }
     }
 

@@ -119,6 +119,7 @@ pub mod lease;
 #[cfg(feature = "watch")]
 pub mod live;
 pub mod lock;
+pub mod many;
 pub mod merge;
 mod merge_path;
 mod parts;
@@ -152,6 +153,7 @@ pub use lock::{
     CancelToken, HeldLock, Holder, IfUnavailable, LockKind, LockMode, LockOptions, LockScope, LockService, Recovered,
     Wait, Waiting,
 };
+pub use many::{Applied, AppliedFile, FileChange, FileContent, ManyOptions};
 pub use path::{LockFileName, ResourceId};
 pub use policy::{Period, Policy, Strategy};
 pub use record_guard::RecordGuard;

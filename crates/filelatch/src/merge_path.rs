@@ -263,7 +263,7 @@ pub(crate) fn apart(ours: &[u8], theirs: &[u8]) -> Merged {
 }
 
 /// Merges with the file's rules. No base: there was no file.
-fn together(entry: &Entry, base: Option<&Arc<Content>>, ours: &Content, theirs: &Content) -> Result<Merged> {
+pub(crate) fn together(entry: &Entry, base: Option<&Arc<Content>>, ours: &Content, theirs: &Content) -> Result<Merged> {
     let longest = [base.map_or(0, |base| base.bytes.len()), ours.bytes.len(), theirs.bytes.len()];
     if longest.into_iter().any(|len| len as u64 > MERGE_LIMIT) {
         return Err(Error::TooLarge { path: entry.place().spelled.clone(), limit: MERGE_LIMIT });

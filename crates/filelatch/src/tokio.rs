@@ -183,7 +183,8 @@ impl AsyncFile {
                 drop(tenure);
                 acquire(&entry.resource, &request(LockKind::Exclusive)).await?
             };
-            let exclusive = self.run(move |_| exclusive.recovered()).await?;
+            let of = Arc::clone(entry);
+            let exclusive = self.run(move |_| of.recovered(exclusive)).await?;
             if kind == LockKind::Exclusive {
                 return Ok(exclusive);
             }

@@ -57,6 +57,8 @@ pub(crate) struct Publish<'a> {
     /// How long its lock was waited for.
     pub(crate) waited: Option<Duration>,
     pub(crate) passage: &'a Passage,
+    /// The write of several files that it is a part of.
+    pub(crate) intent: Option<&'a str>,
 }
 
 impl Trail {
@@ -104,6 +106,9 @@ impl Trail {
         if !passage.passed.is_empty() {
             body = body.texts("passed", passage.passed.iter().map(Version::to_string));
         }
+        if let Some(intent) = publish.intent {
+            body = body.text("intent", intent);
+        }
         if let Some(token) = publish.token {
             body = body.number("token", token);
         }
@@ -111,6 +116,25 @@ impl Trail {
             body = body.number("waited_ms", millis(waited));
         }
         self.log.note(body);
+    }
+
+    /// The file was removed. `before`: what it was.
+    pub(crate) fn removed(&self, before: &Version, intent: Option<&str>) {
+        let body = self.body("remove").hash("before", before);
+        self.log.note(match intent {
+            Some(intent) => body.text("intent", intent),
+            None => body,
+        });
+    }
+
+    /// A dead holder's part in a write of several files was settled: it was published, it was in place already, it met a foreign change, or
+    /// the whole was dropped before anything of it was published.
+    pub(crate) fn settled(&self, intent: &str, by: Option<&str>, how: &str) {
+        let body = self.body("rolled-forward").text("intent", intent).text("outcome", how);
+        self.log.note(match by {
+            Some(by) => body.text("by", by),
+            None => body,
+        });
     }
 
     /// A lock that a caller held; told when it is released. `waited`: if it was waited for.

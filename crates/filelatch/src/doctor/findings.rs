@@ -9,8 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use filelatch_fs::real::LOCK_RECORD_OFFSET;
-use filelatch_fs::{Access, FileKind, FsDir, Stat};
+use filelatch_fs::{FileKind, FsDir, Stat};
 
 use super::report::{Finding, Fix, Kind};
 use super::{Case, DoctorOptions, Spot, scratch, versions};
@@ -20,9 +19,10 @@ use crate::lease::desk::{LeaseDesk, Look};
 use crate::lease::file::LeaseFile;
 use crate::lock::held;
 use crate::lock::holder::{LockState, lock_state};
-use crate::lock::record::{Found, NEWEST, RECORD_LIMIT, Record};
+use crate::lock::record::{Found, NEWEST, Record};
 use crate::lock::sidecar::{LockPath, is_unfinished};
 use crate::lock::stale::Verdict as Death;
+use crate::many::intent::read_found;
 use crate::path::{Dirs, LockFileName, Place, cut, leased_by, locked_by, temp_base};
 use crate::workspace::WORKSPACE_DIR;
 use crate::write::sweep;
@@ -532,20 +532,6 @@ fn is_shortened(base: &OsStr) -> bool {
 }
 
 /// What is at a lock file's name. Reads no more than a record has.
-fn read_found(dir: &dyn FsDir, name: &OsStr) -> io::Result<Found> {
-    let file = dir.open(name, Access::Read)?;
-    let size = file.stat()?.size;
-    let mut head = [0; RECORD_LIMIT];
-    let mut len = 0;
-    while len < RECORD_LIMIT {
-        match file.read_at(&mut head[len..], LOCK_RECORD_OFFSET + len as u64)? {
-            0 => break,
-            n => len += n,
-        }
-    }
-    Ok(Record::find(&head[..len], size))
-}
-
 /// Does the lock file let in exactly those who may write the data file (P1)? Modes say nothing on Windows.
 fn wrong_mode(lock: &Stat, data: &Stat, path: PathBuf) -> Option<Finding> {
     if !cfg!(unix) || !data.is_file() {

@@ -50,15 +50,19 @@ pub(crate) struct Record {
     pub(crate) intent: Option<Intent>,
 }
 
-/// An unfinished in-place write that the next holder has to complete (P5.9, P9).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// An unfinished write that the next holder has to complete (P5.9, P9).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Intent {
-    /// Always `in-place` so far; another kind is one that only a newer filelatch understands.
+    /// `in-place` or `several`; another kind is one that only a newer filelatch understands.
     pub(crate) kind: String,
-    /// Name of the journal beside the file.
+    /// Name of the journal beside the file; of several files: the id of the intent in their workspace.
     pub(crate) journal: String,
-    /// Hash of the journal's bytes: what the file is to hold.
+    /// Hash of what the file is to hold; of several files also `absent`.
     pub(crate) hash: String,
+    /// Of several files: which of them this is.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) part: u64,
 }
 
 /// The beginning of a text that is too long.

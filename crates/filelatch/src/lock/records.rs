@@ -43,10 +43,10 @@ use super::options::LockMode;
 use super::owner::Owner;
 use super::resource::{Begin, Resource, Tenure, Ticket, locked};
 use super::slots::{ByteTenure, Slots, Wanted, path_of};
+use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::guard::Held;
 use crate::version::Version;
-use crate::write::in_place;
 
 /// The byte of the first record.
 pub(crate) const FIRST: u64 = 1 << 62;
@@ -259,10 +259,9 @@ impl Records {
 }
 
 /// What a dead holder left unfinished is completed before anybody builds on it. Only with the byte [`PUBLISH`].
-pub(crate) fn complete(turn: &ByteTenure) -> Result<()> {
-    let resource = &turn.shared().resource;
-    match resource.look_for_intent()? {
-        Some(intent) => in_place::recover(resource, &intent),
+pub(crate) fn complete(entry: &Entry, turn: &ByteTenure) -> Result<()> {
+    match turn.shared().resource.look_for_intent()? {
+        Some(intent) => entry.complete(turn.shared(), &intent),
         None => Ok(()),
     }
 }

@@ -522,19 +522,31 @@ impl Resource {
         self.helpers.close(file);
     }
 
-    /// Records an unfinished in-place write, durably, before it begins; `None` takes the note back after it.
-    pub(crate) fn set_intent(&self, intent: Option<Intent>) -> Result<()> {
-        let mut state = locked(&self.state);
+    /// Could an unfinished write be recorded? Only in a lock file of our own.
+    pub(crate) fn can_be_noted(&self) -> Result<()> {
+        self.noted_in(locked(&self.state).sidecar.as_ref()).map(drop)
+    }
+
+    /// The lock file that an unfinished write is recorded in, and how much of it there is.
+    fn noted_in(&self, sidecar: Option<&Arc<Sidecar>>) -> Result<(Arc<Sidecar>, usize)> {
         let fail = |action, e| Error::io(action, &self.lock.path, e);
-        let Some(sidecar) = state.sidecar.clone() else {
+        let Some(sidecar) = sidecar else {
             return Err(fail("write", std::io::ErrorKind::NotConnected.into()));
         };
         let (bytes, len) = sidecar.read_head().map_err(|e| fail("read", e))?;
         let foreign = Record::find(&bytes[..len], len as u64) == Found::Foreign;
         if foreign || !sidecar.is_writable() {
             let problem = "the lock file is not filelatch's, so an interrupted write could not be recovered";
-            return Err(fail("write in place: sign", std::io::Error::other(problem)));
+            return Err(fail("note an unfinished write in", std::io::Error::other(problem)));
         }
+        Ok((Arc::clone(sidecar), len))
+    }
+
+    /// Records an unfinished write, durably, before it begins; `None` takes the note back after it.
+    pub(crate) fn set_intent(&self, intent: Option<Intent>) -> Result<()> {
+        let mut state = locked(&self.state);
+        let fail = |action, e| Error::io(action, &self.lock.path, e);
+        let (sidecar, len) = self.noted_in(state.sidecar.as_ref())?;
         let record = Record { intent: intent.clone(), ..self.record() };
         let line = record.line(len);
         state.signature = None;

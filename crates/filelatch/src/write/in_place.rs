@@ -29,7 +29,8 @@ use super::publish::{Base, Publisher, has_bytes};
 use super::temp::Temp;
 use crate::error::{Error, Result};
 use crate::lock::record::Intent;
-use crate::lock::resource::{Resource, Tenure};
+use crate::lock::resource::Resource;
+use crate::many::Several;
 use crate::parts::Parts;
 use crate::path::Place;
 use crate::version::Version;
@@ -81,7 +82,10 @@ pub(crate) fn write(
     if let Some(old) = base.current() {
         publisher.keep_copy(old, Some(&before), &temp, notices);
     }
-    let intent = Intent { kind: KIND.to_owned(), journal: journal.to_owned(), hash: version.to_string() };
+    if let Some(several) = publisher.several {
+        return part_of_several(publisher, several, &mut temp, version, base, &before, notices);
+    }
+    let intent = Intent { kind: KIND.to_owned(), journal: journal.to_owned(), hash: version.to_string(), part: 0 };
     publisher.check_fence()?;
     // From here on the journal must outlive us: the note may be there whatever the system answers, and a note without its journal
     // would keep everybody out.
@@ -128,6 +132,47 @@ pub(crate) fn write(
     Ok(Outcome::Written)
 }
 
+/// The record names the intent already, which has the new bytes; it must not name anything else until all of them are in.
+fn part_of_several(
+    publisher: &Publisher<'_>,
+    several: &Several<'_>,
+    temp: &mut Temp,
+    version: &Version,
+    base: &Base<'_>,
+    before: &[u8],
+    notices: &mut Vec<Notice>,
+) -> Result<Outcome> {
+    let place = publisher.place;
+    let fail = |e| Error::io("write in place", &place.spelled, e);
+    publisher.check_fence()?;
+    let bytes = temp.file().and_then(|file| read_to_end(file, temp.len())).map_err(fail)?;
+    several.begin_in_place().map_err(fail)?;
+    #[cfg(feature = "watch")]
+    let publishing = publisher.parts.own_writes.begin(&place.id, *version, false);
+    let generation = publisher.least_generation(base.current());
+    let written = overwrite(publisher.parts, place, &bytes, version, generation).and_then(|(file, _)| file.sync());
+    if let Err(e) = written {
+        // Whoever locks the file next completes it; until then readers without a lock are better off with the old bytes.
+        restore(place, before).ok();
+        return Err(fail(e));
+    }
+    #[cfg(feature = "watch")]
+    publishing.done();
+    publisher.keep_new(temp, version, notices);
+    temp.remove_name().ok();
+    Ok(Outcome::Written)
+}
+
+/// Completes a part of a write of several files that was being written in place.
+pub(crate) fn complete_part(resource: &Resource, bytes: &[u8], version: &Version) -> Result<()> {
+    let place = &resource.place;
+    let completed = overwrite(&resource.parts, place, bytes, version, 0).and_then(|(file, generation)| {
+        resource.trail().inspect(|trail| trail.completed(version, generation));
+        file.sync()
+    });
+    completed.map_err(|e| Error::io("complete a write of", &place.spelled, e))
+}
+
 /// The journal is not needed any more. Best effort: one that keeps its mark is listed as a leftover.
 fn done(journal: io::Result<&dyn FsFile>) {
     journal.and_then(attribution::mark_preparing).ok();
@@ -159,16 +204,6 @@ fn overwrite(
         _ => {}
     }
     Ok((file, attribution.generation))
-}
-
-impl Tenure {
-    /// Completes what an earlier holder left unfinished. Only for an exclusive lock, before anybody looks at the file.
-    pub(crate) fn recovered(mut self) -> Result<Tenure> {
-        if let Some(intent) = self.intent.take() {
-            recover(&self.resource, &intent)?;
-        }
-        Ok(self)
-    }
 }
 
 /// Only while nobody else may write.

@@ -21,6 +21,7 @@ pub(crate) mod current;
 pub(crate) mod in_place;
 pub(crate) mod options;
 pub(crate) mod publish;
+mod remove;
 pub(crate) mod sweep;
 pub(crate) mod temp;
 

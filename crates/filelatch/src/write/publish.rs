@@ -36,6 +36,7 @@ use crate::error::{Conflict, Error, Result};
 use crate::keep::publish::{Keeping, Moved, not_kept};
 use crate::lease::desk::LeaseDesk;
 use crate::lock::resource::Resource;
+use crate::many::Several;
 use crate::parts::Parts;
 use crate::path::Place;
 use crate::snapshot::Content;
@@ -99,6 +100,8 @@ pub(crate) struct Publisher<'a> {
     pub(crate) like: Option<&'a Current>,
     /// The lease that is written under.
     pub(crate) fence: Option<(&'a LeaseDesk, u64)>,
+    /// It is a part of a write of several files, whose intent is its journal.
+    pub(crate) several: Option<&'a Several<'a>>,
 }
 
 impl Publisher<'_> {
@@ -156,7 +159,7 @@ impl Publisher<'_> {
     }
 
     /// As late as possible: a fallback lock may have been taken over while this machine was silent (L8, L10).
-    fn still_locked(&self) -> Result<()> {
+    pub(super) fn still_locked(&self) -> Result<()> {
         match self.resource {
             Some(resource) if !resource.is_still_held()? => Err(Error::LockLost { path: self.place.spelled.clone() }),
             _ => Ok(()),
@@ -313,7 +316,7 @@ impl Publisher<'_> {
     }
 
     /// Is the displaced file what was compared, and finished?
-    fn examine(&self, displaced: FileId, old: &Current, bytes: &[u8]) -> io::Result<Displaced> {
+    pub(super) fn examine(&self, displaced: FileId, old: &Current, bytes: &[u8]) -> io::Result<Displaced> {
         if displaced != old.stat.id {
             return Ok(Displaced::Foreign);
         }
@@ -448,7 +451,7 @@ impl Publisher<'_> {
     }
 
     /// The error for "not what was compared", with what is there now.
-    fn conflict(&self, base: &Base<'_>, kept: Option<PathBuf>) -> Result<Error> {
+    pub(super) fn conflict(&self, base: &Base<'_>, kept: Option<PathBuf>) -> Result<Error> {
         let expected = match base {
             Base::Bytes(_, content) => Expect::Version(content.version()),
             Base::Absent => Expect::Absent,
@@ -484,7 +487,7 @@ enum Stop {
     },
 }
 
-enum Displaced {
+pub(super) enum Displaced {
     AsCompared,
     LateWriter,
     Foreign,

@@ -42,6 +42,8 @@ pub(crate) struct Temp {
     marks: bool,
     /// Who wrote it, when it is dressed.
     attribution: Option<Attribution>,
+    /// Whose bytes they are, if not this engine's session's.
+    session: Option<String>,
     made_by: u32,
     readers: Readers,
 }
@@ -85,6 +87,7 @@ impl Temp {
             armed: true,
             marks: false,
             attribution: None,
+            session: None,
             made_by,
             readers,
         };
@@ -114,6 +117,11 @@ impl Temp {
         self.len = content.bytes.len() as u64;
         self.known = Some(content.version());
         Ok(())
+    }
+
+    /// The bytes are those of a session that did not come to publish them.
+    pub(crate) fn written_by(&mut self, session: &str) {
+        self.session = Some(session.to_owned());
     }
 
     /// Version of what was written so far.
@@ -148,7 +156,8 @@ impl Temp {
         }
         let previous = old.and_then(|old| old.attribution.as_ref());
         let now = self.parts.host.now();
-        let attribution = Attribution::new(previous, version, now, &self.parts.session).at_least(generation);
+        let session = self.session.as_deref().unwrap_or(&self.parts.session);
+        let attribution = Attribution::new(previous, version, now, session).at_least(generation);
         if self.marks {
             attribution.write(file)?;
         }

@@ -47,6 +47,10 @@ mod lock_files;
 #[cfg(test)]
 mod locks;
 #[cfg(test)]
+mod many;
+#[cfg(test)]
+mod many_sweeps;
+#[cfg(test)]
 mod merge_schedules;
 #[cfg(test)]
 mod merging;
