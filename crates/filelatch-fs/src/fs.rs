@@ -14,6 +14,7 @@ use std::fmt::Debug;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::events::{Events, Tell};
 use crate::types::{Access, Appended, Caps, FileId, LockKind, LockTable, Mount, RangeKind, Stat, WriterProbe};
@@ -165,6 +166,22 @@ pub trait FsFile: Debug + Send + Sync + 'static {
     /// Makes bytes and length durable, not times (fdatasync(2)); [`FsFile::sync`] where there is no such call. Errors as there.
     fn sync_data(&self) -> io::Result<()> {
         self.sync()
+    }
+
+    /// Sleeps until somebody, in whichever process of this machine, [rings](FsFile::ring) at the four bytes at `offset`, at most so long; not at all
+    /// if they are not what was `seen`. May also return early for no reason. `offset` is a multiple of 4, below 4096.
+    ///
+    /// Nobody who dies rings: what is waited for must be looked at again when the time is over. [`io::ErrorKind::Unsupported`] where the
+    /// system has no such thing (all but Linux, futex(2)): then sleeping is all there is.
+    fn wait_at(&self, offset: u64, seen: [u8; 4], time: Duration) -> io::Result<()> {
+        let _ = (offset, seen, time);
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Wakes all who wait at this place of the file ([`FsFile::wait_at`]), after its four bytes were changed.
+    fn ring(&self, offset: u64) -> io::Result<()> {
+        let _ = offset;
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Sets the permission bits.

@@ -1,6 +1,6 @@
 //! The real systems: one file each, the same types in all of them.
 //!
-//! `unix.rs` serves Linux (which is run and tested), macOS and the BSDs; `raw_unix.rs` holds the few calls that need unsafe
+//! `unix.rs` serves Linux (which is run and tested), macOS and the BSDs; `raw_unix.rs` and `raw_bell.rs` hold the few calls that need unsafe
 //! code; `linux.rs` and `linux_mount.rs` read `/proc`; `inotify.rs`, `fsevents.rs` and `windows_events.rs` are what
 //! the systems tell of changes. `windows.rs` and `windows_host.rs` are Windows, `raw_windows.rs` and
 //! `raw_windows_events.rs` hold its unsafe code.
@@ -13,6 +13,8 @@ mod inotify;
 mod linux;
 #[cfg(target_os = "linux")]
 mod linux_mount;
+#[cfg(target_os = "linux")]
+mod raw_bell;
 #[cfg(unix)]
 mod raw_unix;
 #[cfg(windows)]

@@ -171,6 +171,35 @@ fn secrets() {
     }
 }
 
+/// STORE-8 (P13): whoever waits at a place of a file is woken by a ring through another open file, does not sleep when the place has changed,
+/// and is not harmed when the file has been cut off.
+#[cfg(target_os = "linux")]
+#[test]
+fn bells() {
+    use std::time::Duration;
+    let long = Duration::from_secs(600);
+    let scratch = tempfile::tempdir().unwrap();
+    let dir = RealFs.open_dir(scratch.path()).unwrap();
+    let file = dir.create_new("bell".as_ref(), 0o600).unwrap();
+    // Nothing there yet.
+    assert!(file.wait_at(8, *b"aaaa", Duration::ZERO).is_err());
+    write_all_at(&*file, b"........aaaa", 0).unwrap();
+    file.wait_at(8, *b"bbbb", long).unwrap();
+    file.wait_at(8, *b"aaaa", Duration::from_micros(1)).unwrap();
+    assert!(file.wait_at(7, *b"aaaa", long).is_err() && file.wait_at(4096, *b"aaaa", long).is_err());
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| file.wait_at(8, *b"aaaa", long).unwrap());
+        let other = dir.open("bell".as_ref(), Access::ReadWrite).unwrap();
+        while !waiter.is_finished() {
+            other.ring(8).unwrap();
+            std::thread::yield_now();
+        }
+    });
+    file.set_len(0).unwrap();
+    assert!(file.wait_at(8, *b"aaaa", long).is_err());
+    file.ring(8).ok();
+}
+
 /// LOCK-20: a directory knows what it is mounted as, also through a link, and by a type that agrees with the number's.
 #[cfg(target_os = "linux")]
 #[test]

@@ -48,6 +48,29 @@ struct File {
     /// Its facts may come from a cache of this machine's, and others change the file. Only Linux can be made to ask the server.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "nothing to ask with"))]
     cached: bool,
+    #[cfg(target_os = "linux")]
+    bell: std::sync::OnceLock<super::raw_bell::Bell>,
+}
+
+impl File {
+    fn new(fd: OwnedFd, appends: bool, cached: bool) -> File {
+        File {
+            fd,
+            appends,
+            cached,
+            #[cfg(target_os = "linux")]
+            bell: std::sync::OnceLock::new(),
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn bell(&self) -> io::Result<&super::raw_bell::Bell> {
+        if let Some(bell) = self.bell.get() {
+            return Ok(bell);
+        }
+        let bell = super::raw_bell::Bell::map(self.fd.as_fd())?;
+        Ok(self.bell.get_or_init(|| bell))
+    }
 }
 
 pub(super) fn retry<T>(mut call: impl FnMut() -> rustix::io::Result<T>) -> io::Result<T> {
@@ -136,7 +159,7 @@ impl Fs for RealFs {
     }
 
     fn inherited(&self, number: u64) -> io::Result<Box<dyn FsFile>> {
-        Ok(Box::new(File { fd: super::raw_unix::duplicate(number)?, appends: false, cached: false }))
+        Ok(Box::new(File::new(super::raw_unix::duplicate(number)?, false, false)))
     }
 
     #[cfg(target_os = "linux")]
@@ -198,7 +221,7 @@ impl FsDir for Dir {
         };
         let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, Mode::empty()))?;
-        Ok(Box::new(File { fd, appends: access == Access::Append, cached: self.is_cached() }))
+        Ok(Box::new(File::new(fd, access == Access::Append, self.is_cached())))
     }
 
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>> {
@@ -206,7 +229,7 @@ impl FsDir for Dir {
         #[cfg_attr(target_os = "linux", expect(clippy::useless_conversion, reason = "mode_t differs between systems"))]
         let mode = Mode::from_raw_mode(mode.try_into().unwrap_or_default());
         let fd = retry(|| rustix::fs::openat(&self.fd, name, flags, mode))?;
-        Ok(Box::new(File { fd, appends: false, cached: self.is_cached() }))
+        Ok(Box::new(File::new(fd, false, self.is_cached())))
     }
 
     fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>> {
@@ -366,6 +389,16 @@ impl FsFile for File {
         // The write has left the position behind what it wrote.
         let end = retry(|| rustix::fs::tell(&self.fd))?;
         Ok(Appended { at: end - len as u64, len })
+    }
+
+    #[cfg(target_os = "linux")]
+    fn wait_at(&self, offset: u64, seen: [u8; 4], time: std::time::Duration) -> io::Result<()> {
+        self.bell()?.wait(offset, seen, time)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn ring(&self, offset: u64) -> io::Result<()> {
+        self.bell()?.ring(offset)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
