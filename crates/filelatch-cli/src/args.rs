@@ -13,6 +13,7 @@ use crate::args_audit::Audit;
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
+use crate::args_secrets::{Credential, Token};
 use crate::args_session::Session;
 use crate::args_watch::Watch;
 
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Conflicts(Conflicts),
     Session(Session),
     Audit(Audit),
+    Token(Token),
+    Credential(Credential),
     Status(Status),
     Watch(Watch),
     Torture(Torture),
@@ -449,6 +452,8 @@ pub(crate) enum Page {
     Conflicts,
     Session,
     Audit,
+    Token,
+    Credential,
     Status,
     Watch,
     Torture,

@@ -5,6 +5,8 @@
 //! | `FILELATCH_SESSION` | who writes, unless `--session` says so |
 //! | `FILELATCH_TRUSTED` | folders whose workspace is obeyed whoever owns it, separated as in `PATH` |
 //! | `FILELATCH_AUDIT_KEY` | a file with the key of the workspace's audit log, outside the workspace |
+//! | `FILELATCH_PASSPHRASE` | of an encrypted file of credentials, unless `--passphrase-file` gives it; kept from the command of `credential refresh` |
+//! | `FILELATCH_NEW_PASSPHRASE` | the one that `credential encrypt` gives the file, unless `--new-passphrase-file` does |
 //! | `FILELATCH_HELD` | set by `filelatch run` for the command: the locks it holds (see `held`) |
 //! | `FILELATCH_TORTURE_SABOTAGE` | for the tests of `filelatch torture`: what its processes do wrong on purpose |
 //! | `FILELATCH_LEASE` | set by `filelatch run --max-hold` for the command: the leases it writes under (see `leases`) |
@@ -20,6 +22,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use filelatch::store::Secret;
 
 use crate::args::Sabotage;
 use crate::render::CliError;
@@ -63,6 +66,38 @@ pub(crate) fn trusted() -> Vec<PathBuf> {
 /// The file with the key of audit logs.
 pub(crate) fn audit_key() -> Option<PathBuf> {
     value("FILELATCH_AUDIT_KEY").map(PathBuf::from)
+}
+
+/// Names of the variables with passphrases.
+pub(crate) const PASSPHRASES: [&str; 2] = ["FILELATCH_PASSPHRASE", "FILELATCH_NEW_PASSPHRASE"];
+
+/// The passphrase of an encrypted file of credentials.
+pub(crate) fn passphrase() -> Result<Option<Secret>, CliError> {
+    secret(PASSPHRASES[0])
+}
+
+/// The passphrase that it is to have.
+pub(crate) fn new_passphrase() -> Result<Option<Secret>, CliError> {
+    secret(PASSPHRASES[1])
+}
+
+fn secret(name: &str) -> Result<Option<Secret>, CliError> {
+    let wrong = |_| CliError::own("usage", format!("the value of {name} is not text")).hint("nothing was changed");
+    value(name).map(|value| value.into_string().map(Secret::new).map_err(wrong)).transpose()
+}
+
+/// Opens a file with a passphrase. One that other users may read is refused; pipes are their owner's business.
+pub(crate) fn open(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    let file = std::fs::File::open(path)?;
+    #[cfg(unix)]
+    {
+        let found = file.metadata()?;
+        if found.is_file() && std::os::unix::fs::MetadataExt::mode(&found) & 0o077 != 0 {
+            let problem = "other users may read it; `chmod 600` closes it";
+            return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, problem));
+        }
+    }
+    Ok(file)
 }
 
 /// What the processes of `torture` do wrong on purpose. A word that says nothing is an error: a run would be sound and seem not to find it.

@@ -8,6 +8,7 @@ mod args_audit;
 mod args_conflicts;
 mod args_keep;
 mod args_merge;
+mod args_secrets;
 mod args_session;
 mod args_watch;
 mod commands;
@@ -20,6 +21,7 @@ mod jq_assign;
 mod leases;
 mod output;
 mod render;
+mod secrets;
 #[cfg(unix)]
 mod signals;
 mod waiting;

@@ -3,6 +3,7 @@
 mod audit;
 mod completions;
 mod conflicts;
+mod credential;
 mod diff;
 mod doctor;
 mod edit;
@@ -19,6 +20,7 @@ mod run;
 mod run_leased;
 mod session;
 mod status;
+mod token;
 mod torture;
 mod update;
 mod watch;
@@ -57,6 +59,8 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),
         Command::Session(args) => session::session(&context("filelatch session"), &args),
         Command::Audit(args) => return audit::audit(&context("filelatch audit"), &args),
+        Command::Token(args) => return token::token(&context("filelatch token"), &args),
+        Command::Credential(args) => credential::credential(&context("filelatch credential"), &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Watch(args) => return watch::watch(&context("filelatch watch"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),

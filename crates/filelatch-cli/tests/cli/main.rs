@@ -34,6 +34,7 @@ mod merging;
 #[cfg(unix)]
 mod run;
 mod sandbox;
+mod secrets;
 #[cfg(unix)]
 mod session;
 #[cfg(unix)]

@@ -50,6 +50,15 @@ pub enum StoreError {
         /// What to do.
         way_out: String,
     },
+    /// The file is encrypted, and there is no passphrase.
+    #[error("it is encrypted")]
+    Encrypted {
+        /// Could it be decrypted with one? Else this program was built without the feature `encryption`.
+        can: bool,
+    },
+    /// The file does not open with this passphrase.
+    #[error("the passphrase is wrong, or the head of the encrypted file is damaged")]
+    WrongPassphrase,
     /// The store was written by a newer program.
     #[error("it has version {found} of its form, and this program knows {known}")]
     Newer {
@@ -75,6 +84,8 @@ impl StoreError {
             StoreError::Exists { .. } => "exists",
             StoreError::Invalid { .. } => "invalid",
             StoreError::NotPrivate { .. } => "not-private",
+            StoreError::Encrypted { .. } => "encrypted",
+            StoreError::WrongPassphrase => "wrong-passphrase",
             StoreError::Newer { .. } => "newer-form",
             StoreError::NotDurable { .. } => "not-durable",
         }
@@ -94,6 +105,16 @@ impl StoreError {
                 "what was to be added may or may not be there, now and after a power cut: read before adding it again"
                     .to_owned(),
             ],
+            StoreError::Encrypted { can: true } => vec!["nothing was changed; give its passphrase".to_owned()],
+            StoreError::Encrypted { can: false } => {
+                vec!["nothing was changed; this program was built without encryption".to_owned()]
+            }
+            StoreError::WrongPassphrase => {
+                vec![
+                    "nothing was changed; try again, or restore the file from a backup if you are sure of it"
+                        .to_owned(),
+                ]
+            }
             StoreError::Newer { .. } => vec!["nothing was changed; a newer filelatch can read it".to_owned()],
         }
     }

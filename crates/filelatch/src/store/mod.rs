@@ -8,6 +8,7 @@
 //! - What does not look like the store's own writing is an error that names the place and a way out ([`StoreError`]), and is not written over.
 
 pub mod bookmarks;
+pub mod credentials;
 mod error;
 pub mod groups;
 pub mod log;
@@ -20,6 +21,9 @@ mod stamp;
 pub mod tokens;
 
 pub use bookmarks::{Bookmark, Bookmarks, NewBookmark};
+#[cfg(feature = "encryption")]
+pub use credentials::Passphrase;
+pub use credentials::{Credential, CredentialInfo, Credentials, Imported, NewCredential, Refreshed};
 pub use error::StoreError;
 pub use groups::{Group, Groups, Member};
 pub use place::{OwnStore, StoreFolder};

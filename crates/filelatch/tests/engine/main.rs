@@ -73,6 +73,9 @@ mod schedules;
 mod simulated;
 #[cfg(test)]
 #[cfg(feature = "store")]
+mod store_credentials;
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod store_private;
 #[cfg(test)]
 #[cfg(feature = "store")]

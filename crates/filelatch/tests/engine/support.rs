@@ -286,6 +286,8 @@ fn worker() {
         #[cfg(feature = "watch")]
         ["live-count", path, key, times] => super::live::count_field(path, key, times),
         #[cfg(feature = "store")]
+        ["refresh", path, how] => super::store_credentials::refreshes(path, how),
+        #[cfg(feature = "store")]
         ["make-tokens", path, count] => super::store_tokens::makes(path, count),
         ["lease", path, hold] => super::leases::holder(path, hold),
         ["lease-race", path, rounds] => super::leases::racer(path, rounds),
