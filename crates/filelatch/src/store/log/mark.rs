@@ -5,6 +5,7 @@
 //! inode. Of another boot it still proves one thing: so much had been durable, so if it is missing, it is damage and not a power cut.
 
 use std::io;
+use std::time::Duration;
 
 use filelatch_fs::fs::{read_to_end, write_all_at};
 use filelatch_fs::{Access, FileId, FsFile};
@@ -16,6 +17,8 @@ use crate::path::{Place, sync_name};
 
 /// The mark always has this length: writing it needs no new space.
 const LEN: usize = 384;
+/// Where in the mark its hash begins: four bytes that are others after each writing, or nearly so.
+const WORD: usize = 8;
 const OPENING: &[u8] = b"{\"sum\":\"";
 /// Longer names of boots are cut.
 const BOOT: usize = 64;
@@ -123,6 +126,18 @@ impl MarkFile {
 
     pub(super) fn read(&self) -> Option<Mark> {
         Mark::parse(&read_to_end(&*self.0, LEN as u64).ok()?)
+    }
+
+    /// Sleeps until somebody has let go of the mark, at most so long; not at all if it is not what `read` has just answered.
+    /// False: there is no waiting here.
+    pub(super) fn wait(&self, seen: Option<&Mark>, time: Duration) -> bool {
+        let word = seen.and_then(|mark| mark.render().ok()?.get(WORD..WORD + 4)?.try_into().ok());
+        word.is_some_and(|word| self.0.wait_at(WORD as u64, word, time).is_ok())
+    }
+
+    /// Wakes those who wait in other processes. Where that can't be, they look again soon.
+    pub(super) fn ring(&self) {
+        self.0.ring(WORD as u64).ok();
     }
 
     pub(super) fn write(&self, mark: &Mark) -> io::Result<()> {

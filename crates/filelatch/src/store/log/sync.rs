@@ -6,8 +6,8 @@
 //!
 //! # How
 //! One thread of each process asks for the rest ([`State::busy`]). Among processes whoever gets the lock of the mark file leads: it notes
-//! the length of the log, syncs, writes the mark, lets go. The others look at the mark until it covers their records, or they get the
-//! lock, or the leader has taken [`PATIENCE`] (it may be stopped): then they sync without it. A sync needs no right, only the mark does.
+//! the length of the log, syncs, writes the mark, lets go, and wakes the others. They sleep until the mark covers their records, or they get
+//! the lock, or the leader has taken [`PATIENCE`] (it may be stopped): then they sync without it. A sync needs no right, only the mark does.
 //!
 //! # Failures
 //! A sync that failed is noted in the mark, and nobody acknowledges anything of this inode from then on (L26): see `repair`.
@@ -29,7 +29,9 @@ use crate::store::StoreError;
 
 /// A leader that takes longer is not waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Between two looks at the mark, at first and at most.
+/// A leader that was killed does not wake those who wait: so soon one of them leads.
+const RING: Duration = Duration::from_millis(2);
+/// Where nobody can be woken: between two looks at the mark, at first and at most.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_millis(1));
 
 #[derive(Debug)]
@@ -146,6 +148,13 @@ impl Syncer {
         let Some(file) = file else { return self.sync(None, segment, boot, upto) };
         let began = host.monotonic();
         let mut pause = PAUSES.0;
+        let told = |mark: Option<&Mark>| match mark? {
+            mark if mark.covers(boot, from, upto) => Some(Ok(Some(mark.clone()))),
+            mark if mark.failed && mark.is_of(segment.id) && mark.is_of_boot(boot) => {
+                Some(Err(Trouble::Failed("a sync of the log has failed in another process".to_owned())))
+            }
+            _ => None,
+        };
         loop {
             match file.0.try_lock(LockKind::Exclusive) {
                 Ok(true) => {
@@ -157,24 +166,26 @@ impl Syncer {
                     if file.0.unlock().is_err() {
                         locked(&self.state).file = None;
                     }
+                    file.ring();
                     return ended;
                 }
                 Ok(false) => {}
                 Err(_) => return self.sync(None, segment, boot, upto),
             }
-            if let Some(mark) = file.read() {
-                if mark.covers(boot, from, upto) {
-                    return Ok(Some(mark));
-                }
-                if mark.failed && mark.is_of(segment.id) && mark.is_of_boot(boot) {
-                    return Err(Trouble::Failed("a sync of the log has failed in another process".to_owned()));
-                }
+            let mark = file.read();
+            if let Some(ended) = told(mark.as_ref()) {
+                return ended;
             }
             if host.monotonic().saturating_sub(began) >= PATIENCE {
                 return self.sync(None, segment, boot, upto);
             }
-            host.sleep(pause);
-            pause = (pause * 2).min(PAUSES.1);
+            if !file.wait(mark.as_ref(), RING) {
+                host.sleep(pause);
+                pause = (pause * 2).min(PAUSES.1);
+            }
+            if let Some(ended) = told(file.read().as_ref()) {
+                return ended;
+            }
         }
     }
 
