@@ -40,6 +40,16 @@ struct KeptVersions;
 #[doc = include_str!("../../docs/concepts/audit.md")]
 struct Audit;
 
+/// `docs/concepts/tokens.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/tokens.md")]
+struct Tokens;
+
+/// `docs/concepts/credentials.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/credentials.md")]
+struct Credentials;
+
 /// `docs/concepts/versions.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/versions.md")]

@@ -268,7 +268,7 @@ fn every_mishap() {
         Ok(())
     };
     for dials in &Dials::usual()[..if is_full() { 4 } else { 1 }] {
-        let few = Dials { enumerate: 8, samples: 4, ..*dials };
+        let few = Dials { enumerate: 4, samples: 2, ..*dials };
         let sweep = Sweep::on(if is_full() { *dials } else { few });
         sweep.everything(build, scenario, check).assert_clean();
     }
