@@ -13,6 +13,7 @@ use crate::args_audit::Audit;
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
+use crate::args_queue::Queue;
 use crate::args_secrets::{Credential, Token};
 use crate::args_session::Session;
 use crate::args_watch::Watch;
@@ -62,6 +63,7 @@ pub(crate) enum Command {
     Edit(Edit),
     Conflicts(Conflicts),
     Session(Session),
+    Queue(Queue),
     Audit(Audit),
     Token(Token),
     Credential(Credential),
@@ -451,6 +453,7 @@ pub(crate) enum Page {
     Edit,
     Conflicts,
     Session,
+    Queue,
     Audit,
     Token,
     Credential,
@@ -467,7 +470,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A length of time in which something can happen.
-fn some_duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn some_duration(text: &str) -> Result<Duration, String> {
     match duration(text)? {
         Duration::ZERO => Err("must be longer than nothing".to_owned()),
         time => Ok(time),

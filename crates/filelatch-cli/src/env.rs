@@ -11,6 +11,7 @@
 //! | `FILELATCH_TORTURE_SABOTAGE` | for the tests of `filelatch torture`: what its processes do wrong on purpose |
 //! | `FILELATCH_LEASE` | set by `filelatch run --max-hold` for the command: the leases it writes under (see `leases`) |
 //! | `FILELATCH_TOKEN` | set by `filelatch run --max-hold` for the command: the number of its lease, if it has one; not read |
+//! | `FILELATCH_QUEUE`, `_QUEUE_ID`, `_QUEUE_ATTEMPT`, `_QUEUE_TOKEN` | set by `filelatch queue run` for its commands; not read |
 //! | `XDG_RUNTIME_DIR` | where processes find deadlocks among each other, in `filelatch/`; else below `TMPDIR` |
 //! | `VISUAL`, `EDITOR` | for `filelatch edit`: the command that starts the editor; else `vi` (Windows: `notepad`) |
 //! | `TMPDIR` | for `filelatch edit`: where the private copy lies (Windows: `TMP`, `TEMP`) |
@@ -127,6 +128,10 @@ pub(crate) fn lease() -> Option<String> {
 
 /// Name of the variable that tells the command of `run --max-hold` the number of its lease.
 pub(crate) const TOKEN: &str = "FILELATCH_TOKEN";
+
+/// Names of the variables that tell a command of `queue run` its queue's file, its name, which attempt it is, and its token.
+pub(crate) const QUEUE: [&str; 4] =
+    ["FILELATCH_QUEUE", "FILELATCH_QUEUE_ID", "FILELATCH_QUEUE_ATTEMPT", "FILELATCH_QUEUE_TOKEN"];
 
 /// The command that starts the user's editor.
 pub(crate) fn editor() -> OsString {

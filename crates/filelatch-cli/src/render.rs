@@ -72,7 +72,7 @@ impl CliError {
         }
     }
 
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             CliError::Library(error) => error.to_string(),
             CliError::Git(error) => error.to_string(),

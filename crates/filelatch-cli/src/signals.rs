@@ -37,6 +37,13 @@ pub(crate) fn on_wish_to_end(heard: impl FnOnce() + Send + 'static) -> io::Resul
     thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
 }
 
+/// Each wish that this process ends is told to `heard`, with its number from 0, on a thread of its own; none ends it.
+pub(crate) fn on_each_wish_to_end(mut heard: impl FnMut(usize) + Send + 'static) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let wait = move || signals.forever().enumerate().for_each(|(n, _)| heard(n));
+    thread::Builder::new().name("signals".to_owned()).spawn(wait).map(drop)
+}
+
 /// From now on Ctrl-C and Ctrl-\\ end this process only while `ends` says so.
 pub(crate) fn end_if(ends: &Arc<AtomicBool>) -> io::Result<()> {
     for signal in [SIGINT, SIGQUIT] {

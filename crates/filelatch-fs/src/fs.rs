@@ -241,6 +241,12 @@ pub trait FsFile: Debug + Send + Sync + 'static {
     /// (the descriptor; on Windows the handle, and there the lock stays this process's own and ends with it).
     fn make_inheritable(&self) -> io::Result<u64>;
 
+    /// Programs that this process starts from now on do not inherit the open file any more ([`FsFile::make_inheritable`]); those that
+    /// have it keep it.
+    fn end_inheritance(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// The concrete file, for [`FsFile::clone_from`] of the same implementation.
     fn as_any(&self) -> &dyn std::any::Any;
 }

@@ -236,6 +236,21 @@ pub(crate) fn locked_by(entry: &OsStr) -> Option<OsString> {
     (!name.is_empty()).then(|| cut(entry, 1, name.len()))
 }
 
+/// The name of a sign of life beside a queue: `.name.<16 digits>.lock`.
+#[cfg(feature = "store")]
+pub(crate) fn life_name(name: &OsStr, number: u64) -> OsString {
+    around(".", name, &format!(".{number:016x}.lock"))
+}
+
+/// The number of a sign of life beside the queue `name`, if `entry` is called so.
+#[cfg(feature = "store")]
+pub(crate) fn life_of(entry: &OsStr, name: &OsStr) -> Option<u64> {
+    let bytes = entry.as_encoded_bytes().strip_suffix(b".lock")?;
+    let digits = bytes.get(bytes.len().checked_sub(16)?..)?;
+    let number = std::str::from_utf8(digits).ok().and_then(|digits| u64::from_str_radix(digits, 16).ok())?;
+    (life_name(name, number) == entry).then_some(number)
+}
+
 /// The name of a file's lease file: `.name.lease`.
 pub(crate) fn lease_name(name: &OsStr) -> OsString {
     around(".", name, ".lease")

@@ -14,6 +14,8 @@ mod init;
 mod man;
 mod merge;
 mod patch;
+mod queue;
+mod queue_run;
 mod read;
 mod restore;
 mod run;
@@ -58,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Edit(args) => edit::edit(&context("filelatch edit"), &args),
         Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),
         Command::Session(args) => session::session(&context("filelatch session"), &args),
+        Command::Queue(args) => return queue::queue(&global, &args),
         Command::Audit(args) => return audit::audit(&context("filelatch audit"), &args),
         Command::Token(args) => return token::token(&context("filelatch token"), &args),
         Command::Credential(args) => credential::credential(&context("filelatch credential"), &args),

@@ -4,8 +4,8 @@
 //! it has started ends with it.
 
 use std::io;
-use std::process::{Command, ExitStatus};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use filelatch::{InheritedLease, Lease, LeaseOptions, Wait};
@@ -14,7 +14,7 @@ use super::run::{not_started, status_of};
 use crate::args::Run;
 use crate::context::{Context, with_waiting};
 use crate::render::CliError;
-use crate::{env, exit, leases, output};
+use crate::{env, exit, group, leases, output};
 
 /// How long a command that was asked to end has until it is killed.
 const GRACE: Duration = Duration::from_secs(5);
@@ -79,7 +79,8 @@ fn over(held: &[Lease], max_hold: Duration) -> CliError {
 /// `None`: it was ended because a lease was over.
 fn execute(command: &mut Command, held: &[Lease]) -> Result<Option<ExitStatus>, CliError> {
     let signals = |e| CliError::own("io", format!("cannot handle signals: {e}")).hint("the command was not run");
-    let caught = group::prepare(command).map_err(signals)?;
+    group::separate(command);
+    let caught = catch().map_err(signals)?;
     let child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -87,7 +88,8 @@ fn execute(command: &mut Command, held: &[Lease]) -> Result<Option<ExitStatus>, 
         }
     };
     let wrong = |e| CliError::own("io", format!("cannot wait for the command: {e}"));
-    let (group, ended) = group::watch(child, caught).map_err(wrong)?;
+    pass_on(caught, &child);
+    let (group, ended) = group::watch(child).map_err(wrong)?;
     while let Some(left) = held.iter().map(Lease::remaining).min().filter(|left| !left.is_zero()) {
         match ended.recv_timeout(left.min(LOOK)) {
             Ok(status) => return status.map(Some).map_err(wrong),
@@ -107,107 +109,22 @@ fn execute(command: &mut Command, held: &[Lease]) -> Result<Option<ExitStatus>, 
     Ok(None)
 }
 
-type Ended = Receiver<io::Result<ExitStatus>>;
-
-/// The command with all that it has started.
 #[cfg(unix)]
-mod group {
-    use std::io;
-    use std::os::unix::process::CommandExt;
-    use std::process::{Child, Command};
-    use std::sync::mpsc::channel;
-    use std::thread;
-
-    use rustix::process::{Pid, Signal, kill_process_group};
-
-    use super::Ended;
-    use crate::signals::{self, Caught};
-
-    pub(super) struct Group(Option<Pid>);
-
-    pub(super) fn prepare(command: &mut Command) -> io::Result<Caught> {
-        command.process_group(0);
-        signals::catch()
-    }
-
-    /// Waits for the command on a thread of its own, which tells how it ended. What asks this process to end is passed on.
-    pub(super) fn watch(mut child: Child, caught: Caught) -> io::Result<(Group, Ended)> {
-        // Without the thread a request to end does not reach the command; that is no reason to leave it.
-        caught.pass_on_to_group(&child).ok();
-        let group = Group(i32::try_from(child.id()).ok().and_then(Pid::from_raw));
-        let (tell, ended) = channel();
-        thread::Builder::new().name("wait".to_owned()).spawn(move || tell.send(child.wait()).ok())?;
-        Ok((group, ended))
-    }
-
-    impl Group {
-        pub(super) fn end(&self) {
-            self.send(Signal::TERM);
-            // One that is stopped hears nothing until it goes on.
-            self.send(Signal::CONT);
-        }
-
-        pub(super) fn kill(&self) {
-            self.send(Signal::KILL);
-        }
-
-        fn send(&self, signal: Signal) {
-            if let Some(group) = self.0 {
-                // One that has just ended needs no signal.
-                kill_process_group(group, signal).ok();
-            }
-        }
-    }
+fn catch() -> io::Result<crate::signals::Caught> {
+    crate::signals::catch()
 }
 
-/// The command alone: here a program can't be asked to end, and what it has started is not known.
+/// What asks this process to end is passed on.
+#[cfg(unix)]
+fn pass_on(caught: crate::signals::Caught, child: &Child) {
+    // Without the thread a request to end does not reach the command; that is no reason to leave it.
+    caught.pass_on_to_group(child).ok();
+}
+
 #[cfg(not(unix))]
-mod group {
-    use std::io;
-    use std::process::{Child, Command};
-    use std::sync::mpsc::channel;
-    use std::sync::{Arc, Mutex};
-    use std::thread;
-    use std::time::Duration;
-
-    use super::Ended;
-
-    const LOOK: Duration = Duration::from_millis(20);
-
-    pub(super) struct Group(Arc<Mutex<Child>>);
-
-    pub(super) fn prepare(_: &mut Command) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// Waits for the command on a thread of its own, which tells how it ended.
-    pub(super) fn watch(child: Child, (): ()) -> io::Result<(Group, Ended)> {
-        let child = Arc::new(Mutex::new(child));
-        let (tell, ended) = channel();
-        let group = Group(Arc::clone(&child));
-        let look = move || {
-            loop {
-                let looked =
-                    child.lock().map_err(|_| io::ErrorKind::Other.into()).and_then(|mut child| child.try_wait());
-                match looked.transpose() {
-                    Some(end) => return tell.send(end).ok(),
-                    None => thread::park_timeout(LOOK),
-                }
-            }
-        };
-        thread::Builder::new().name("wait".to_owned()).spawn(look)?;
-        Ok((group, ended))
-    }
-
-    impl Group {
-        pub(super) fn end(&self) {
-            self.kill();
-        }
-
-        pub(super) fn kill(&self) {
-            if let Ok(mut child) = self.0.lock() {
-                child.kill().ok();
-            }
-        }
-    }
+fn catch() -> io::Result<()> {
+    Ok(())
 }
+
+#[cfg(not(unix))]
+fn pass_on((): (), _: &Child) {}

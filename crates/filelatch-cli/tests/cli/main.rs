@@ -32,6 +32,8 @@ mod many;
 mod merge;
 mod merging;
 #[cfg(unix)]
+mod queue;
+#[cfg(unix)]
 mod run;
 mod sandbox;
 mod secrets;

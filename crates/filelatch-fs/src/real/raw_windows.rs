@@ -375,10 +375,11 @@ pub(super) fn unlock(file: &File, start: u64, len: u64) -> io::Result<()> {
     }
 }
 
-/// Lets programs started from now on inherit the handle.
-pub(super) fn set_inheritable(file: &File) -> io::Result<()> {
+/// Whether programs started from now on inherit the handle.
+pub(super) fn set_inheritable(file: &File, heirs: bool) -> io::Result<()> {
+    let flag = if heirs { HANDLE_FLAG_INHERIT } else { 0 };
     // SAFETY: the handle is open (borrowed); the other arguments are flags.
-    check(unsafe { SetHandleInformation(file.as_raw_handle(), HANDLE_FLAG_INHERIT, HANDLE_FLAG_INHERIT) })
+    check(unsafe { SetHandleInformation(file.as_raw_handle(), HANDLE_FLAG_INHERIT, flag) })
 }
 
 /// The performance counter and how often it ticks in a second.

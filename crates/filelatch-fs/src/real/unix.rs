@@ -590,6 +590,10 @@ impl FsFile for File {
         Ok(u64::try_from(self.fd.as_raw_fd()).unwrap_or_default())
     }
 
+    fn end_inheritance(&self) -> io::Result<()> {
+        retry(|| rustix::io::fcntl_setfd(&self.fd, FdFlags::CLOEXEC))
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

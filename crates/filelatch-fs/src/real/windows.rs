@@ -584,8 +584,12 @@ impl FsFile for File {
     }
 
     fn make_inheritable(&self) -> io::Result<u64> {
-        raw_windows::set_inheritable(&self.handle)?;
+        raw_windows::set_inheritable(&self.handle, true)?;
         Ok(self.handle.as_raw_handle().addr() as u64)
+    }
+
+    fn end_inheritance(&self) -> io::Result<()> {
+        raw_windows::set_inheritable(&self.handle, false)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -34,6 +34,30 @@ pub enum StoreError {
         /// Under this name.
         id: String,
     },
+    /// Somebody else's turn has begun since.
+    #[error("token {token} of {what} `{id}` is not the current one{}", current_token(*current))]
+    StaleToken {
+        /// What the token is of.
+        what: &'static str,
+        /// Which.
+        id: String,
+        /// The token that was given.
+        token: u64,
+        /// The one that was given out last, if there is one.
+        current: Option<u64>,
+    },
+    /// What was asked for does not go with how things are.
+    #[error("{what} `{id}` is {state}: {why}")]
+    WrongState {
+        /// What it is about.
+        what: &'static str,
+        /// Which.
+        id: String,
+        /// How it is.
+        state: &'static str,
+        /// Why that is in the way.
+        why: &'static str,
+    },
     /// What was asked for can't be stored.
     #[error("{problem}")]
     Invalid {
@@ -82,6 +106,8 @@ impl StoreError {
             StoreError::Damaged { .. } => "damaged",
             StoreError::NotFound { .. } => "no-such-item",
             StoreError::Exists { .. } => "exists",
+            StoreError::StaleToken { .. } => "stale-token",
+            StoreError::WrongState { .. } => "wrong-state",
             StoreError::Invalid { .. } => "invalid",
             StoreError::NotPrivate { .. } => "not-private",
             StoreError::Encrypted { .. } => "encrypted",
@@ -99,6 +125,13 @@ impl StoreError {
             }
             StoreError::NotFound { .. } => vec!["nothing was changed; `list` shows what there is".to_owned()],
             StoreError::Exists { .. } => vec!["nothing was changed; choose another name".to_owned()],
+            StoreError::StaleToken { .. } => {
+                vec![
+                    "nothing was changed; what this claim was for is somebody else's now, or was never this one's"
+                        .to_owned(),
+                ]
+            }
+            StoreError::WrongState { .. } => vec!["nothing was changed; `list` shows how things are".to_owned()],
             StoreError::Invalid { hint, .. } => vec![format!("nothing was changed; {hint}")],
             StoreError::NotPrivate { way_out, .. } => vec![format!("nothing was changed; {way_out}")],
             StoreError::NotDurable { .. } => vec![
@@ -127,4 +160,8 @@ fn place_of(line: Option<u64>, offset: Option<u64>) -> String {
         (None, Some(offset)) => format!("byte {offset}: "),
         (None, None) => String::new(),
     }
+}
+
+fn current_token(current: Option<u64>) -> String {
+    current.map_or_else(|| ": none was given".to_owned(), |current| format!(": that is {current}"))
 }

@@ -14,6 +14,7 @@ pub mod groups;
 pub mod log;
 mod own;
 pub mod place;
+pub mod queue;
 pub mod repository;
 pub mod secret;
 mod sheet;

@@ -79,6 +79,12 @@ mod store_credentials;
 mod store_private;
 #[cfg(test)]
 #[cfg(feature = "store")]
+mod store_queue;
+#[cfg(test)]
+#[cfg(feature = "store")]
+mod store_queue_sweeps;
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod store_repository;
 #[cfg(test)]
 #[cfg(feature = "store")]

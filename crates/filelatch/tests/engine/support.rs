@@ -289,6 +289,12 @@ fn worker() {
         ["refresh", path, how] => super::store_credentials::refreshes(path, how),
         #[cfg(feature = "store")]
         ["make-tokens", path, count] => super::store_tokens::makes(path, count),
+        #[cfg(feature = "store")]
+        ["queue-run", path, log] => super::store_queue::run(path, log),
+        #[cfg(feature = "store")]
+        ["queue-one", path, lease] => super::store_queue::one(path, lease),
+        #[cfg(all(feature = "store", unix))]
+        ["queue-child", path] => super::store_queue::child(path),
         ["lease", path, hold] => super::leases::holder(path, hold),
         ["lease-race", path, rounds] => super::leases::racer(path, rounds),
         #[cfg(target_os = "linux")]

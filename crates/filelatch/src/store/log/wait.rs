@@ -62,12 +62,20 @@ impl LogWaiter {
     /// Waits until the log is not what it was when this returned true last, or when the waiter was made; false: the time is over.
     /// So whoever makes the waiter, reads, and then waits misses nothing.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> Result<bool> {
+        self.wait_unless(timeout, &|| false)
+    }
+
+    /// As [`LogWaiter::wait`]; true also when `stop` says so, which is asked whenever the thread is woken.
+    pub(crate) fn wait_unless(&mut self, timeout: Option<Duration>, stop: &dyn Fn() -> bool) -> Result<bool> {
         let began = self.host.monotonic();
         loop {
             self.bell.rung.store(false, Ordering::Release);
             let now = look(&self.place);
             if now != self.seen {
                 self.seen = now;
+                return Ok(true);
+            }
+            if stop() {
                 return Ok(true);
             }
             let left = timeout.map(|timeout| timeout.saturating_sub(self.host.monotonic().saturating_sub(began)));
