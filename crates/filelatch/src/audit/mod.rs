@@ -23,6 +23,8 @@ mod key;
 pub(crate) mod limits;
 pub(crate) mod line;
 pub(crate) mod log;
+#[cfg(feature = "store")]
+pub(crate) mod place;
 mod read;
 pub(crate) mod record;
 mod scan;

@@ -75,6 +75,12 @@ impl AuditRecord {
         self.fields.get(field)?.as_u64()
     }
 
+    /// Is the field there, and null?
+    #[cfg(feature = "store")]
+    pub(crate) fn is_null(&self, field: &str) -> bool {
+        self.fields.get(field).is_some_and(Value::is_null)
+    }
+
     /// All of it.
     pub fn to_json(&self) -> Value {
         Value::Object(self.fields.clone())

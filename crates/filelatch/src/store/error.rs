@@ -58,6 +58,12 @@ pub enum StoreError {
         /// Why that is in the way.
         why: &'static str,
     },
+    /// A generated file is not what was generated any more.
+    #[error("`{}` was changed since it was generated", path.display())]
+    Edited {
+        /// Which, relative to the workspace's folder.
+        path: std::path::PathBuf,
+    },
     /// What was asked for can't be stored.
     #[error("{problem}")]
     Invalid {
@@ -108,6 +114,7 @@ impl StoreError {
             StoreError::Exists { .. } => "exists",
             StoreError::StaleToken { .. } => "stale-token",
             StoreError::WrongState { .. } => "wrong-state",
+            StoreError::Edited { .. } => "edited",
             StoreError::Invalid { .. } => "invalid",
             StoreError::NotPrivate { .. } => "not-private",
             StoreError::Encrypted { .. } => "encrypted",
@@ -132,6 +139,9 @@ impl StoreError {
                 ]
             }
             StoreError::WrongState { .. } => vec!["nothing was changed; `list` shows how things are".to_owned()],
+            StoreError::Edited { .. } => {
+                vec!["nothing was changed; save what is yours under another name, or have it replaced".to_owned()]
+            }
             StoreError::Invalid { hint, .. } => vec![format!("nothing was changed; {hint}")],
             StoreError::NotPrivate { way_out, .. } => vec![format!("nothing was changed; {way_out}")],
             StoreError::NotDurable { .. } => vec![

@@ -8,8 +8,10 @@
 //! - What does not look like the store's own writing is an error that names the place and a way out ([`StoreError`]), and is not written over.
 
 pub mod bookmarks;
+pub mod changes;
 pub mod credentials;
 mod error;
+pub mod generated;
 pub mod groups;
 pub mod log;
 mod own;

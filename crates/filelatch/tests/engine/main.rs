@@ -73,7 +73,13 @@ mod schedules;
 mod simulated;
 #[cfg(test)]
 #[cfg(feature = "store")]
+mod store_changes;
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod store_credentials;
+#[cfg(test)]
+#[cfg(feature = "store")]
+mod store_generated;
 #[cfg(test)]
 #[cfg(feature = "store")]
 mod store_private;

@@ -235,6 +235,13 @@ fn worker() {
             }
         }
         ["audited", path, who, times] => super::audit::writes_of(path, who, times),
+        #[cfg(feature = "store")]
+        [role @ ("changes-writer" | "changes-updater" | "changes-rebuilder"), dir, name] => {
+            match super::store_changes::worker(role, Path::new(dir), name) {
+                Ok(()) => say("done"),
+                Err(error) => say(error),
+            }
+        }
         ["audited-aloud", path] => super::audit::writes_aloud(path),
         ["keep-appending", path, who, times] => super::keep::appends(path, who, times),
         ["exclusion", path, inside, times] => super::locks::exclusion_worker(path, inside, times),

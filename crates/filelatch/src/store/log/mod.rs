@@ -29,6 +29,7 @@ mod sync;
 pub(crate) mod wait;
 
 pub use handle::{Log, LogOptions, Triggers};
+pub(in crate::store) use line::{append as append_line, record as record_of_line};
 
 /// What a snapshot's name has behind the log's.
 const SNAPSHOT: &str = ".snapshot";
