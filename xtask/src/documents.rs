@@ -60,6 +60,16 @@ struct Versions;
 #[doc = include_str!("../../docs/concepts/watching.md")]
 struct Watching;
 
+/// `docs/concepts/changes.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/changes.md")]
+struct Changes;
+
+/// `docs/concepts/generated-files.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/generated-files.md")]
+struct GeneratedFiles;
+
 /// `docs/design/testing.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/design/testing.md")]

@@ -10,6 +10,7 @@ use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
 use crate::args_audit::Audit;
+use crate::args_changes::{Changes, Generated};
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Session(Session),
     Queue(Queue),
     Audit(Audit),
+    Changes(Changes),
+    Generated(Generated),
     Token(Token),
     Credential(Credential),
     Status(Status),
@@ -455,6 +458,8 @@ pub(crate) enum Page {
     Session,
     Queue,
     Audit,
+    Changes,
+    Generated,
     Token,
     Credential,
     Status,

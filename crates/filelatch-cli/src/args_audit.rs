@@ -113,7 +113,7 @@ pub(crate) enum Moment {
     Ago(Duration),
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(ago) = duration(text) {
         return Ok(Moment::Ago(ago));
     }

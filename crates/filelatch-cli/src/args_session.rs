@@ -105,7 +105,9 @@ pub(crate) struct SessionMerge {
 /// With --rescue changes, files and commits are kept in a ref first, refs/filelatch/rescue/NAME-TIME, durably; what is told then brings
 /// them back.
 ///
-/// With --json: {success, name, branch, branchKept, rescue: {ref, commit, hasChanges, files, command}}; refused {success: false, error,
+/// Files that were generated for it (`generated`) are removed with it, as far as nobody has edited them.
+///
+/// With --json: {success, name, branch, branchKept, rescue: {ref, commit, hasChanges, files, command}, generated}; refused {success: false, error,
 /// reasons: [{reason, message}]}.
 #[derive(Debug, Args)]
 pub(crate) struct SessionRemove {

@@ -31,7 +31,9 @@ pub(crate) const GIT_ERROR: u8 = 255;
 pub(crate) fn of_kind(kind: &str) -> u8 {
     match kind {
         "usage" | "bad-glob" => USAGE,
-        "partial" | "conflict" | "unresolved" | "lease-lost" | "stale-token" | "wrong-state" | "exists" => CONFLICT,
+        "partial" | "conflict" | "unresolved" | "lease-lost" | "stale-token" | "wrong-state" | "exists" | "edited" => {
+            CONFLICT
+        }
         "timeout" | "locked" | "git-locked" | "deadlock" | "leased" | "held-by-parent" => NO_LOCK,
         "not-found" | "no-such-conflict" | "no-such-session" | "no-such-item" => NO_FILE,
         _ => ERROR,

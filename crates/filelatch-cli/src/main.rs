@@ -5,6 +5,7 @@
 
 mod args;
 mod args_audit;
+mod args_changes;
 mod args_conflicts;
 mod args_keep;
 mod args_merge;

@@ -156,7 +156,7 @@ fn printable(text: &str) -> String {
 }
 
 impl Moment {
-    fn before(self, now: SystemTime) -> SystemTime {
+    pub(crate) fn before(self, now: SystemTime) -> SystemTime {
         match self {
             Moment::At(at) => at.into(),
             Moment::Ago(time) => now.checked_sub(time).unwrap_or(SystemTime::UNIX_EPOCH),

@@ -1,12 +1,14 @@
 //! One file for each command, named as the user types it.
 
 mod audit;
+mod changes;
 mod completions;
 mod conflicts;
 mod credential;
 mod diff;
 mod doctor;
 mod edit;
+mod generated;
 mod git_setup;
 mod hash;
 mod history;
@@ -61,6 +63,11 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),
         Command::Session(args) => session::session(&context("filelatch session"), &args),
         Command::Queue(args) => return queue::queue(&global, &args),
+        Command::Changes(args) => {
+            let sessions: Vec<_> = global.session.clone().into_iter().collect();
+            changes::changes(&context("filelatch changes"), &args, &sessions)
+        }
+        Command::Generated(args) => generated::generated(&context("filelatch generated"), &args),
         Command::Audit(args) => return audit::audit(&context("filelatch audit"), &args),
         Command::Token(args) => return token::token(&context("filelatch token"), &args),
         Command::Credential(args) => credential::credential(&context("filelatch credential"), &args),

@@ -9,6 +9,7 @@ use filelatch_git::{
 use serde_json::{Value, json};
 
 use super::git_setup::driver;
+use super::{changes, generated};
 use crate::args_session::{self, SessionAction, SessionGc, SessionMerge, SessionPath, SessionRemove, SessionStart};
 use crate::context::Context;
 use crate::render::CliError;
@@ -195,6 +196,8 @@ fn merge(context: &Context, sessions: &Sessions, args: &SessionMerge) -> Result<
         }
         Err(error) => return Err(error.into()),
     };
+    let is_new = merged.outcome != filelatch_git::MergeOutcome::UpToDate;
+    changes::after_session(context, sessions, &args.name, is_new.then_some(&*merged.before));
     if context.json {
         return output::json(&json!({
             "success": true,
@@ -239,7 +242,12 @@ fn printable(line: &str) -> String {
 }
 
 fn remove(context: &Context, sessions: &Sessions, args: &SessionRemove) -> Result<(), CliError> {
+    // Before its branch is gone. Refused, it has changed what it has changed all the same.
+    if sessions.find(&args.name).is_ok() {
+        changes::after_session(context, sessions, &args.name, None);
+    }
     let removed = sessions.remove(&args.name, &RemoveOptions { rescue: args.rescue })?;
+    let generated = generated::after_session(context, sessions, &args.name);
     if context.json {
         return output::json(&json!({
             "success": true,
@@ -247,6 +255,7 @@ fn remove(context: &Context, sessions: &Sessions, args: &SessionRemove) -> Resul
             "branch": removed.branch,
             "branchKept": removed.branch_kept,
             "rescue": removed.rescue.as_ref().map(|rescue| rescue_json(rescue, &removed.branch)),
+            "generated": generated,
         }));
     }
     if removed.branch_kept {
@@ -280,7 +289,15 @@ fn rescue_json(rescue: &Rescue, branch: &str) -> Value {
 }
 
 fn gc(context: &Context, sessions: &Sessions, args: &SessionGc) -> Result<(), CliError> {
+    if args.apply {
+        for session in sessions.list()? {
+            changes::after_session(context, sessions, &session.name, None);
+        }
+    }
     let all = sessions.gc(&GcOptions { older_than: args.older_than, apply: args.apply })?;
+    if args.apply {
+        generated::collect(context, sessions)?;
+    }
     if context.json {
         let mut leftovers = Vec::new();
         for one in all {

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use crate::sandbox::{Ran, Sandbox, feed};
 
-struct Repo(Sandbox);
+pub(crate) struct Repo(pub(crate) Sandbox);
 
 impl Repo {
-    fn new() -> Option<Repo> {
+    pub(crate) fn new() -> Option<Repo> {
         let repo = Repo(Sandbox::new());
         repo.0.program("git").arg("--version").output().ok()?;
         repo.git("init -q -b main").exits(0);
@@ -26,7 +26,7 @@ impl Repo {
     }
 
     /// Runs `filelatch session`; words are separated by blanks.
-    fn session(&self, words: &str) -> Ran {
+    pub(crate) fn session(&self, words: &str) -> Ran {
         let mut command = self.0.command(["session"].into_iter().chain(words.split(' ')));
         isolate(&mut command);
         feed(command, b"")

@@ -219,12 +219,6 @@ impl Trail {
         self.log.note(self.body("restore").hash("hash", version));
     }
 
-    /// A file that was generated was removed with its owner.
-    #[cfg(feature = "store")]
-    pub(crate) fn removed(&self, version: &Version) {
-        self.log.note(self.body("removed").hash("hash", version));
-    }
-
     /// Kept versions were removed.
     pub(crate) fn pruned(&self, pruned: &Pruned) {
         if pruned.versions > 0 {

@@ -61,7 +61,7 @@ pub(super) fn step(audit: &Audit, from: Option<&Place>) -> io::Result<Option<Ste
 pub(super) fn change_of(place: &Place, line: &[u8]) -> Option<Change> {
     // The event's place is fixed by the form of a record: most need not be read.
     let event = line.splitn(4, |b| *b == b',').nth(2)?;
-    if !matches!(event, b"\"event\":\"write\"" | b"\"event\":\"completed\"" | b"\"event\":\"removed\"") {
+    if !matches!(event, b"\"event\":\"write\"" | b"\"event\":\"completed\"" | b"\"event\":\"remove\"") {
         return None;
     }
     let record = AuditRecord::parse(line)?;
@@ -72,7 +72,7 @@ pub(super) fn change_of(place: &Place, line: &[u8]) -> Option<Change> {
     }
     let version = |field| record.text(field).map(str::to_owned);
     let (kind, before, after) = match record.event() {
-        "removed" => (ChangeKind::Deleted, version("hash"), None),
+        "remove" => (ChangeKind::Deleted, version("before"), None),
         // Null: there was none. Not there at all: nobody knows.
         "write" if record.is_null("before") => (ChangeKind::Created, None, version("hash")),
         _ => (ChangeKind::Changed, version("before"), version("hash")),

@@ -183,7 +183,7 @@ impl Generated {
         let entry = &held.entry;
         let fate = Taking { entry, row, options }.take_away()?;
         if let (Fate::Removed(version) | Fate::Kept(version), Some(trail)) = (&fate, entry.trail()) {
-            trail.removed(version);
+            trail.removed(version, None);
         }
         if let (Fate::Removed(_) | Fate::Kept(_) | Fate::Missing, Some(tenure)) = (&fate, &held.tenure) {
             // It would keep a folder from being empty. Who waits for it keeps it in its place.
