@@ -212,7 +212,8 @@ fn recorded() {
     world.remove(&ada());
     let audit = Filelatch::new().audit(world.dir.path()).unwrap();
     let records = audit.records(&filelatch::audit::AuditFilter::new().path("a").unwrap()).unwrap().records;
-    let told: Vec<_> = records.iter().map(|record| (record.event(), record.text("hash").or(record.text("before")))).collect();
+    let told: Vec<_> =
+        records.iter().map(|record| (record.event(), record.text("hash").or(record.text("before")))).collect();
     let version = Version::of(b"one").to_string();
     assert_eq!(told, [("write", Some(version.as_str())), ("remove", Some(version.as_str()))]);
 }
