@@ -200,6 +200,19 @@ impl Guard {
         Writing::new(entry, bytes, options).under(self.held.tenure.as_ref(), durability)
     }
 
+    /// Removes the file under the lock that is held; false: there is none. Nothing is removed unless it is what `options.expect` says
+    /// ([`Error::Conflict`]), nor if a program that ignores locks writes to it at the same time. What was there is kept as any replaced version.
+    pub fn remove(&self, options: &WriteOptions<'_>) -> Result<bool> {
+        self.held.may_write(None)?;
+        let entry = &self.held.entry;
+        let mut head = entry.read_head()?;
+        entry.expected(&mut head, &options.expect)?;
+        let Some(disk) = &head.disk else { return Ok(false) };
+        let durability = options.durability.unwrap_or(entry.policy.durability);
+        entry.remove(self.held.tenure.as_ref(), &disk.current, disk.content(entry.place())?, durability, None)?;
+        Ok(true)
+    }
+
     /// Reads, changes and writes under the lock that is held; `change` answers the new bytes, or `None` to leave the file as it
     /// is. It is given `None` when the file does not exist.
     pub fn update_bytes<E: From<Error>>(

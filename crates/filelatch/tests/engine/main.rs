@@ -94,6 +94,12 @@ mod store_queue_sweeps;
 mod store_repository;
 #[cfg(test)]
 #[cfg(feature = "store")]
+mod store_repository_model;
+#[cfg(test)]
+#[cfg(feature = "store")]
+mod store_repository_sweeps;
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod store_tokens;
 #[cfg(test)]
 mod support;

@@ -267,6 +267,8 @@ fn worker() {
                 say("counted");
             }
         }
+        #[cfg(feature = "store")]
+        ["write-records", path, layout, me] => super::store_repository_model::writes_records(path, layout, me),
         ["edit-own-line", path, key, times] => super::merging::edit_own_line(path, key, times),
         ["opposite", runtime, first, second] => super::deadlock::opposite(runtime, first, second),
         ["reachable"] => say("reachable"),

@@ -1,6 +1,6 @@
 //! One file for all records: a change is a change of the document, which touches the bytes of the changed records only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -91,19 +91,28 @@ impl View<'_> {
     }
 }
 
-impl Source for View<'_> {
-    fn find(&self, id: &str) -> Result<Option<Value>> {
+impl View<'_> {
+    fn search(&self, id: &str) -> Result<Option<Value>> {
         // Two records of one id are an error for those who ask for all; the others can be had one by one.
         let indexed = if self.index.searched.fetch_add(1, Ordering::Relaxed) < FEW {
             self.index.all.get()
         } else {
             self.load().ok()
         };
-        let found = match indexed {
-            Some(all) => all.get(id).cloned(),
-            None => self.sheet.document.get(&self.sheet.place(id)).map_err(|e| self.sheet.document_error(e))?,
-        };
-        found.map(|value| self.newest(id, value)).transpose()
+        match indexed {
+            Some(all) => Ok(all.get(id).cloned()),
+            None => self.sheet.document.get(&self.sheet.place(id)).map_err(|e| self.sheet.document_error(e)),
+        }
+    }
+}
+
+impl Source for View<'_> {
+    fn find(&self, id: &str) -> Result<Option<Value>> {
+        self.search(id)?.map(|value| self.newest(id, value)).transpose()
+    }
+
+    fn exists(&self, id: &str) -> Result<bool> {
+        Ok(self.search(id)?.is_some())
     }
 
     fn all(&self) -> Result<BTreeMap<String, Value>> {
@@ -121,10 +130,11 @@ impl Reading {
         View { sheet: Sheet { ground, path: &ground.path, document: &self.document }, index: &self.index }
     }
 
-    /// The ids as they are written, one that stands twice twice.
-    pub(super) fn ids(&self, ground: &Ground) -> Result<Vec<String>> {
+    /// The ids as they are written; one that stands twice is there once.
+    pub(super) fn ids(&self, ground: &Ground) -> Result<BTreeSet<String>> {
         let keys = self.document.keys(ground.base());
-        Ok(keys.map_err(|source| Error::Document { path: ground.path.clone(), source })?.unwrap_or_default())
+        let keys = keys.map_err(|source| Error::Document { path: ground.path.clone(), source })?;
+        Ok(keys.unwrap_or_default().into_iter().collect())
     }
 }
 

@@ -10,10 +10,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::collection::Collection;
+use super::directory::Directory;
 use super::ground::Ground;
 use super::options::{Layout, RepositoryOptions};
-use super::record_lock::RecordLock;
-use super::transaction::{Record, Source, Staged, Transaction};
+use super::record_lock::{Held, RecordLock};
+use super::transaction::{Nothing, Record, Source, Staged, Transaction};
 use crate::engine::Filelatch;
 use crate::error::{Error, Result};
 use crate::lock::LockOptions;
@@ -29,7 +30,13 @@ pub struct Repository<T> {
 #[derive(Debug)]
 struct Inner {
     ground: Ground,
-    collection: Collection,
+    records: Records,
+}
+
+#[derive(Debug)]
+enum Records {
+    Collection(Collection),
+    Directory(Directory),
 }
 
 /// What is there, where not all of it can be read ([`Repository::survey`]).
@@ -54,7 +61,8 @@ impl<R> Survey<R> {
 }
 
 impl<T: Serialize + DeserializeOwned> Repository<T> {
-    /// Opens a repository. Nothing is read or made yet: a collection's file comes to be with the first change, and its folder must exist.
+    /// Opens a repository. Nothing is read or made yet. The file of a collection comes to be with the first change, and its folder must exist;
+    /// the folder of records with files of their own comes to be with the first change or lock.
     pub fn open(latch: &Filelatch, path: impl AsRef<Path>, options: &RepositoryOptions) -> Result<Self> {
         let path = path.as_ref();
         let refused = |source| Error::Store { path: path.to_owned(), source };
@@ -66,8 +74,11 @@ impl<T: Serialize + DeserializeOwned> Repository<T> {
             durability: options.durability,
             wait: options.wait,
         };
-        let collection = Collection::new(latch.file(path)?);
-        Ok(Repository { inner: Arc::new(Inner { ground, collection }), of: PhantomData })
+        let records = match ground.layout {
+            Layout::Collection => Records::Collection(Collection::new(latch.file(path)?)),
+            Layout::Directory => Records::Directory(Directory::new(latch.clone())),
+        };
+        Ok(Repository { inner: Arc::new(Inner { ground, records }), of: PhantomData })
     }
 
     /// The file or folder, as it was asked for.
@@ -81,9 +92,13 @@ impl<T: Serialize + DeserializeOwned> Repository<T> {
 
     /// Reads without a lock.
     fn look<R>(&self, look: impl FnOnce(&Transaction<'_, T>) -> Result<R>) -> Result<R> {
-        match self.inner.collection.read(self.ground())? {
-            Some(reading) => look(&Transaction::new(self.ground(), &reading.view(self.ground()))),
-            None => look(&Transaction::new(self.ground(), &super::transaction::Nothing)),
+        let ground = self.ground();
+        match &self.inner.records {
+            Records::Collection(collection) => match collection.read(ground)? {
+                Some(reading) => look(&Transaction::new(ground, &reading.view(ground))),
+                None => look(&Transaction::new(ground, &Nothing)),
+            },
+            Records::Directory(directory) => look(&Transaction::new(ground, &directory.reader(ground))),
         }
     }
 
@@ -120,18 +135,26 @@ impl<T: Serialize + DeserializeOwned> Repository<T> {
     /// The records that can be read, and why the others can't. An error is what leaves nothing to be read: a collection that is not JSON
     /// any more, or has a newer version.
     pub fn survey(&self) -> Result<Survey<Record<T>>> {
+        let ground = self.ground();
+        match &self.inner.records {
+            Records::Collection(collection) => match collection.read(ground)? {
+                Some(reading) => Ok(self.survey_of(reading.ids(ground)?, &reading.view(ground))),
+                None => Ok(Survey::default()),
+            },
+            Records::Directory(directory) => Ok(self.survey_of(directory.ids(ground)?, &directory.reader(ground))),
+        }
+    }
+
+    fn survey_of(&self, ids: BTreeSet<String>, source: &dyn Source) -> Survey<Record<T>> {
+        let records = Transaction::<T>::new(self.ground(), source);
         let mut survey = Survey::default();
-        let Some(reading) = self.inner.collection.read(self.ground())? else { return Ok(survey) };
-        let ids: BTreeSet<_> = reading.ids(self.ground())?.into_iter().collect();
-        let view = reading.view(self.ground());
-        let records = Transaction::<T>::new(self.ground(), &view);
         for id in ids {
             match records.find(&id) {
                 Ok(record) => survey.intact.extend(record),
                 Err(error) => survey.damaged.push((id, error)),
             }
         }
-        Ok(survey)
+        survey
     }
 
     /// Adds a record; it is an error if there is one of this id, readable or not. Answers its version.
@@ -190,7 +213,10 @@ impl<T: Serialize + DeserializeOwned> Repository<T> {
         self.ground().check(id)?;
         let mut lock = lock.clone();
         lock.wait = lock.wait.or(self.ground().wait);
-        let guard = self.inner.collection.file.lock_record(id, &lock)?;
+        let guard = match &self.inner.records {
+            Records::Collection(collection) => Held::Record(collection.file.lock_record(id, &lock)?),
+            Records::Directory(directory) => Held::File(directory.lock(self.ground(), id, &lock)?),
+        };
         Ok(RecordLock::new(self.clone(), id.to_owned(), guard))
     }
 
@@ -209,9 +235,16 @@ impl<T: Serialize + DeserializeOwned> Repository<T> {
         only: Option<&str>,
         mut change: impl FnMut(&mut Transaction<'_, T>) -> Result<R, E>,
     ) -> Result<(Vec<Notice>, R), E> {
+        let ground = self.ground();
         let decide = |source: &dyn Source| self.decide(source, &mut change);
-        let (written, result) = self.inner.collection.change(self.ground(), lock, only, decide)?;
-        Ok((written.map(|written| written.notices).unwrap_or_default(), result))
+        match (&self.inner.records, only) {
+            (Records::Collection(collection), _) => {
+                let (written, result) = collection.change(ground, lock, only, decide)?;
+                Ok((written.map(|written| written.notices).unwrap_or_default(), result))
+            }
+            (Records::Directory(directory), Some(id)) => directory.change(ground, lock, id, decide),
+            (Records::Directory(directory), None) => directory.modify(ground, lock, decide),
+        }
     }
 
     /// Runs a change on what is there.
@@ -228,11 +261,18 @@ impl<T: Serialize + DeserializeOwned> Repository<T> {
     /// Changes a record under the lock of it.
     pub(super) fn change_held<R, E: From<Error>>(
         &self,
-        guard: &crate::RecordGuard,
+        id: &str,
+        guard: &Held,
         change: impl FnOnce(&mut Transaction<'_, T>) -> Result<R, E>,
     ) -> Result<R, E> {
         let decide = |source: &dyn Source| self.decide(source, change);
-        Collection::change_held(self.ground(), guard, decide).map(|(_, result)| result)
+        match (&self.inner.records, guard) {
+            (Records::Directory(directory), Held::File(guard)) => {
+                directory.change_held(self.ground(), guard, id, decide)
+            }
+            (_, Held::Record(guard)) => Collection::change_held(self.ground(), guard, decide).map(|(_, result)| result),
+            (Records::Collection(collection), Held::File(_)) => Err(collection.file.unanswered().into()),
+        }
     }
 
     /// Is it one file?

@@ -19,6 +19,7 @@
 //! - All records of a file are of the version in its header: who migrates one migrates all.
 
 mod collection;
+mod directory;
 mod ground;
 mod handle;
 mod id;

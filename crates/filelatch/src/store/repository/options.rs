@@ -48,6 +48,15 @@ impl RepositoryOptions {
         RepositoryOptions::of(Layout::Collection)
     }
 
+    /// One file for each record, `ID.json` in a folder: `{"version": 1, "record": RECORD}`. Ids are lower-case letters, digits, `-`, `_` and `.`.
+    /// Other files in the folder are left alone.
+    ///
+    /// A change of one record is a write of a small file, however many there are. [`Repository::modify`](super::Repository::modify) of several
+    /// needs a workspace.
+    pub fn directory() -> Self {
+        RepositoryOptions::of(Layout::Directory)
+    }
+
     fn of(layout: Layout) -> Self {
         let schema = Schema { version: Some(1), migration: None };
         RepositoryOptions { layout, format: None, schema, durability: None, wait: None }

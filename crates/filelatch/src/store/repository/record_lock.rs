@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use super::handle::Repository;
 use super::transaction::Record;
 use crate::error::{Error, Result};
+use crate::guard::Guard;
 use crate::record_guard::RecordGuard;
 use crate::version::Version;
 
@@ -18,11 +19,18 @@ use crate::version::Version;
 pub struct RecordLock<T> {
     repository: Repository<T>,
     id: String,
-    guard: RecordGuard,
+    guard: Held,
+}
+
+/// What is locked for it.
+#[derive(Debug)]
+pub(super) enum Held {
+    Record(RecordGuard),
+    File(Guard),
 }
 
 impl<T: Serialize + DeserializeOwned> RecordLock<T> {
-    pub(super) fn new(repository: Repository<T>, id: String, guard: RecordGuard) -> Self {
+    pub(super) fn new(repository: Repository<T>, id: String, guard: Held) -> Self {
         RecordLock { repository, id, guard }
     }
 
@@ -33,7 +41,10 @@ impl<T: Serialize + DeserializeOwned> RecordLock<T> {
 
     /// Does the lock still protect the record?
     pub fn is_held(&self) -> bool {
-        self.guard.is_held()
+        match &self.guard {
+            Held::Record(guard) => guard.is_held(),
+            Held::File(guard) => guard.is_held(),
+        }
     }
 
     /// The record as it is; it is an error if there is none.
@@ -53,17 +64,17 @@ impl<T: Serialize + DeserializeOwned> RecordLock<T> {
 
     /// Adds the record, or changes it, as [`Repository::save`] does.
     pub fn save(&self, record: &T) -> Result<Version> {
-        self.repository.change_held(&self.guard, |records| records.save(&self.id, record))
+        self.repository.change_held(&self.id, &self.guard, |records| records.save(&self.id, record))
     }
 
     /// Changes the record, as [`Repository::update`] does, but once.
     pub fn update<R, E: From<Error>>(&self, change: impl FnOnce(&mut T) -> Result<R, E>) -> Result<R, E> {
-        self.repository.change_held(&self.guard, |records| records.update(&self.id, change))
+        self.repository.change_held(&self.id, &self.guard, |records| records.update(&self.id, change))
     }
 
     /// Removes the record; false: there was none.
     pub fn delete(&self) -> Result<bool> {
-        self.repository.change_held(&self.guard, |records| records.delete(&self.id))
+        self.repository.change_held(&self.id, &self.guard, |records| records.delete(&self.id))
     }
 
     /// Releases the lock; the same as dropping, but says so.

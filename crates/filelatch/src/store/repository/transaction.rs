@@ -31,6 +31,9 @@ pub(super) trait Source {
     /// A record's value in the newest version; `None`: there is none.
     fn find(&self, id: &str) -> Result<Option<Value>>;
 
+    /// Is there a record, whatever is in it?
+    fn exists(&self, id: &str) -> Result<bool>;
+
     /// All records, by id.
     fn all(&self) -> Result<BTreeMap<String, Value>>;
 
@@ -93,7 +96,10 @@ impl<T: Serialize + DeserializeOwned> Transaction<'_, T> {
 
     /// Is there a record of this id, readable or not?
     pub fn exists(&self, id: &str) -> Result<bool> {
-        Ok(self.now(id)?.is_some())
+        match self.staged.get(id) {
+            Some(staged) => Ok(staged.is_some()),
+            None => self.source.exists(id),
+        }
     }
 
     /// All records, by id.
@@ -216,6 +222,10 @@ pub(super) struct Nothing;
 impl Source for Nothing {
     fn find(&self, _: &str) -> Result<Option<Value>> {
         Ok(None)
+    }
+
+    fn exists(&self, _: &str) -> Result<bool> {
+        Ok(false)
     }
 
     fn all(&self) -> Result<BTreeMap<String, Value>> {
