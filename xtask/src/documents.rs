@@ -70,6 +70,11 @@ struct Changes;
 #[doc = include_str!("../../docs/concepts/generated-files.md")]
 struct GeneratedFiles;
 
+/// `docs/concepts/repository.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/repository.md")]
+struct Repository;
+
 /// `docs/design/testing.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/design/testing.md")]

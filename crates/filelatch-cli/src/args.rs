@@ -10,8 +10,10 @@ use filelatch::doc::Format;
 use filelatch::{Durability, Expect, LockMode, Period, Strategy};
 
 use crate::args_audit::Audit;
+use crate::args_bookmark::Bookmark;
 use crate::args_changes::{Changes, Generated};
 use crate::args_conflicts::{Conflicts, Edit};
+use crate::args_group::Group;
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
 use crate::args_queue::Queue;
@@ -64,6 +66,8 @@ pub(crate) enum Command {
     Edit(Edit),
     Conflicts(Conflicts),
     Session(Session),
+    Group(Group),
+    Bookmark(Bookmark),
     Queue(Queue),
     Audit(Audit),
     Changes(Changes),

@@ -5,8 +5,10 @@
 
 mod args;
 mod args_audit;
+mod args_bookmark;
 mod args_changes;
 mod args_conflicts;
+mod args_group;
 mod args_keep;
 mod args_merge;
 mod args_queue;
@@ -27,6 +29,7 @@ mod render;
 mod secrets;
 #[cfg(unix)]
 mod signals;
+mod table;
 mod waiting;
 
 use std::iter;

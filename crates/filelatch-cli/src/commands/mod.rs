@@ -1,6 +1,7 @@
 //! One file for each command, named as the user types it.
 
 mod audit;
+mod bookmark;
 mod changes;
 mod completions;
 mod conflicts;
@@ -10,6 +11,7 @@ mod doctor;
 mod edit;
 mod generated;
 mod git_setup;
+mod group;
 mod hash;
 mod history;
 mod init;
@@ -24,6 +26,7 @@ mod run;
 mod run_leased;
 mod session;
 mod status;
+mod stores;
 mod token;
 mod torture;
 mod update;
@@ -62,6 +65,11 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Edit(args) => edit::edit(&context("filelatch edit"), &args),
         Command::Conflicts(args) => conflicts::conflicts(&context("filelatch conflicts"), &args),
         Command::Session(args) => session::session(&context("filelatch session"), &args),
+        Command::Group(args) => {
+            let current = global.session.clone().or_else(crate::env::session);
+            return group::group(&context("filelatch group"), &args, current);
+        }
+        Command::Bookmark(args) => return bookmark::bookmark(&context("filelatch bookmark"), &args),
         Command::Queue(args) => return queue::queue(&global, &args),
         Command::Changes(args) => {
             let sessions: Vec<_> = global.session.clone().into_iter().collect();

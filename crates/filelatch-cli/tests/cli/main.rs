@@ -12,6 +12,8 @@ mod audit;
 #[cfg(unix)]
 mod bad_input;
 #[cfg(unix)]
+mod bookmarks;
+#[cfg(unix)]
 mod changes;
 #[cfg(unix)]
 mod doctor;
