@@ -35,6 +35,11 @@ struct Publishing;
 #[doc = include_str!("../../docs/concepts/kept-versions.md")]
 struct KeptVersions;
 
+/// `docs/concepts/several-files.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/several-files.md")]
+struct SeveralFiles;
+
 /// `docs/concepts/audit.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/audit.md")]

@@ -89,6 +89,7 @@
 //! | locks, waiting, fairness, deadlocks | [`lock`] |
 //! | leases: locks that can be lost, and writes that are then refused | [`lease`] |
 //! | atomicity, durability, what is carried over, foreign writers | [`mod@write`] |
+//! | several files as one | [`many`] |
 //! | documents: what an edit keeps | [`doc`] |
 //! | documents with a draft, that follow the disk (feature `watch`) | `live` |
 //! | tasks instead of threads (feature `tokio`) | `tokio` |

@@ -12,17 +12,17 @@ use std::sync::Arc;
 use filelatch_fs::{FileKind, FsDir, Stat};
 
 use super::report::{Finding, Fix, Kind};
-use super::{Case, DoctorOptions, Spot, scratch, versions};
+use super::{Case, DoctorOptions, Spot, intents, scratch, versions};
 use crate::engine::Filelatch;
 use crate::error::{Error, Result};
 use crate::lease::desk::{LeaseDesk, Look};
 use crate::lease::file::LeaseFile;
 use crate::lock::held;
 use crate::lock::holder::{LockState, lock_state};
-use crate::lock::record::{Found, NEWEST, Record};
+use crate::lock::record::{Found, Intent, NEWEST, Record};
 use crate::lock::sidecar::{LockPath, is_unfinished};
 use crate::lock::stale::Verdict as Death;
-use crate::many::intent::read_found;
+use crate::many::{self, intent::read_found};
 use crate::path::{Dirs, LockFileName, Place, cut, leased_by, locked_by, temp_base};
 use crate::workspace::WORKSPACE_DIR;
 use crate::write::sweep;
@@ -138,6 +138,7 @@ impl Searcher<'_> {
                 self.scratch(folder, name);
             } else if name == WORKSPACE_DIR {
                 self.versions(folder, name);
+                self.intents(folder, name);
                 // The one that belongs to the root was looked at first.
                 if folder.dir.path() != self.root {
                     self.workspace(folder.dir.path());
@@ -292,13 +293,13 @@ impl Searcher<'_> {
         let spot = |owner: &Owner| {
             owner.place.as_ref().map(|place| Spot::File { path: place.path.clone(), lock: name.into() })
         };
-        if record.is_some_and(|record| record.intent.is_some()) {
+        if let Some(intent) = record.and_then(|record| record.intent.as_ref()) {
             // It was read before it was known that nobody holds the lock.
             let unfinished = |found| matches!(found, Found::Record(record) if record.intent.is_some());
             if !read_found(&*folder.dir, name).is_ok_and(unfinished) {
                 return;
             }
-            let text = "a write in place was interrupted; whoever locks the file next completes it";
+            let text = self.unfinished(folder, intent);
             let finding = Finding::fixable(path, Kind::UnfinishedWrite, text, Fix::Complete);
             self.search.cases.push(Case { finding, place: owner.as_ref().and_then(spot) });
             return;
@@ -325,6 +326,21 @@ impl Searcher<'_> {
                 self.search.cases.push(Case { place: spot(&owner), finding });
             }
             Err(e) => self.unreadable(path, "the data file", &e),
+        }
+    }
+
+    /// What is unfinished, and what becomes of it.
+    fn unfinished(&self, folder: &Folder, intent: &Intent) -> &'static str {
+        if intent.kind != many::KIND {
+            return "a write in place was interrupted; whoever locks the file next completes it";
+        }
+        match many::is_lost(self.latch, folder.dir.path(), &intent.journal) {
+            Ok(true) => {
+                "a write of several files was interrupted, and what it was to write here is gone: nobody gets the lock; `--fix` keeps the file as it is"
+            }
+            _ => {
+                "a write of several files was interrupted; whoever locks the file next completes its part, or drops it if it was never decided"
+            }
         }
     }
 
@@ -469,6 +485,15 @@ impl Searcher<'_> {
             // No folder, so no workspace.
             Err(e) if e.kind() == io::ErrorKind::NotADirectory => {}
             Err(e) => self.unreadable(shown, "the kept versions", &e),
+        }
+    }
+
+    fn intents(&mut self, folder: &Folder, name: &OsStr) {
+        match intents::look(self.latch, folder.dir.path(), &folder.shown) {
+            Ok(cases) => self.search.cases.extend(cases),
+            // One that is not obeyed is told of where it is looked for.
+            Err(Error::Config { .. }) => {}
+            Err(e) => self.add(Finding::note(folder.shown.join(name), Kind::Unreadable, e.to_string())),
         }
     }
 

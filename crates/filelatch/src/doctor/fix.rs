@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::report::{Fix, Kind, Outcome};
-use super::{Case, Spot, scratch};
+use super::{Case, Spot, intents, scratch};
 use crate::engine::Filelatch;
 use crate::error::Error;
 use crate::lock::stale::Verdict;
@@ -27,6 +27,7 @@ const NO_PROOF: &str = "locks exclude nobody here, so nothing proves that nobody
 pub(super) fn fix(latch: &Filelatch, cases: &mut [Case], wait: Wait, locks_exclude: bool) {
     let mut files: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
     let mut outcomes: Vec<Option<Outcome>> = vec![None; cases.len()];
+    let mut unneeded = Vec::new();
     for (at, case) in cases.iter().enumerate().filter(|(_, case)| case.finding.fix.is_some()) {
         match &case.place {
             // Its own rules prove the death of its holder, whatever the system's locks do.
@@ -36,6 +37,7 @@ pub(super) fn fix(latch: &Filelatch, cases: &mut [Case], wait: Wait, locks_exclu
             _ if !locks_exclude => outcomes[at] = Some(left(NO_PROOF)),
             Some(Spot::File { path, .. }) => files.entry(path).or_default().push(at),
             Some(Spot::Scratch { dir, name }) => outcomes[at] = Some(abandoned(latch, dir, name)),
+            Some(Spot::Intent { .. }) => unneeded.push(at),
             None => outcomes[at] = Some(left("the file that it belongs to cannot be told")),
         }
     }
@@ -43,6 +45,12 @@ pub(super) fn fix(latch: &Filelatch, cases: &mut [Case], wait: Wait, locks_exclu
         let group: Vec<_> = members.iter().map(|at| &cases[*at]).collect();
         for (at, outcome) in members.iter().zip(put_right(latch, path, &group, wait)) {
             outcomes[*at] = Some(outcome);
+        }
+    }
+    // When the files are complete: they may be what it was needed for.
+    for at in unneeded {
+        if let Some(Spot::Intent { root, id, state }) = &cases[at].place {
+            outcomes[at] = Some(intents::clear(latch, root, id, *state));
         }
     }
     for (case, outcome) in cases.iter_mut().zip(outcomes) {
@@ -71,7 +79,13 @@ fn under_lock(latch: &Filelatch, path: &Path, cases: &[&Case], wait: Wait) -> Re
     if file.canonical_path() != path {
         return Err("its name is a link by now, and leads elsewhere".to_owned());
     }
-    let guard = file.lock(&LockOptions::new().wait(wait)).map_err(text)?;
+    let options = LockOptions::new().wait(wait);
+    let guard = match file.lock(&options) {
+        // What would complete it does not exist any more, and so was told.
+        Err(Error::Unrecovered { .. }) if file.forget_lost_intent(&options).map_err(text)? => file.lock(&options),
+        locked => locked,
+    };
+    let guard = guard.map_err(text)?;
     let Some(tenure) = guard.tenure().filter(|_| guard.is_held()) else {
         let why = guard.warning().unwrap_or("there is no lock here");
         return Err(format!("nothing proves that nobody needs it: {why}"));

@@ -19,6 +19,7 @@
 
 mod findings;
 mod fix;
+mod intents;
 mod mounted;
 mod probe;
 mod report;
@@ -38,6 +39,7 @@ pub use report::{Fact, Finding, Fix, Kind, Level, Outcome, Overall, Report, Verd
 use crate::engine::Filelatch;
 use crate::error::{Error, Result};
 use crate::lock::{LockMode, Wait};
+use crate::many::intent::State;
 use probe::Tried;
 
 /// Directory entries that are looked at, unless the options say otherwise.
@@ -246,4 +248,6 @@ enum Spot {
     Fallback { path: PathBuf, lock: std::ffi::OsString },
     /// In this directory, at a scratch folder.
     Scratch { dir: PathBuf, name: std::ffi::OsString },
+    /// In this workspace, at an intent for several files.
+    Intent { root: PathBuf, id: String, state: State },
 }

@@ -157,7 +157,7 @@ pub enum Kind {
     BadLockFile,
     /// The record of a newer filelatch.
     NewerRecord,
-    /// A write in place that was interrupted.
+    /// A write in place, or of several files, that was interrupted.
     UnfinishedWrite,
     /// A temporary file.
     Leftover,

@@ -73,7 +73,7 @@ impl State {
         }
     }
 
-    fn name(self, id: &str) -> OsString {
+    pub(crate) fn name(self, id: &str) -> OsString {
         format!("{id}.{}", self.extension()).into()
     }
 }

@@ -21,14 +21,14 @@
 //! 2. Read, compare, decide. Files that are to stay as they are stand aside. If one is left, it is written as any file is: no intent, no
 //!    workspace needed.
 //! 3. A temporary file for each new content: a full disk shows here.
-//! 4. The intent: new contents, old and new versions, in one file of the workspace, durable ([`intent`]).
+//! 4. The intent: new contents, old and new versions, in one file of the workspace, durable (`intent`).
 //! 5. Each lock file's record names the intent, durably.
 //! 6. The intent is committed by a rename, durably. Up to here an error or a death means that nothing is written, from here on that
 //!    everything will be.
 //! 7. Each file is published, with the look at what it displaces; then each directory is synced once.
 //! 8. The records forget the intent, durably; the intent is removed; the locks are released.
 //!
-//! Whoever takes a lock and finds a record that names an intent does for this file what was left of 6 to 8 ([`recover`]), or drops the intent if it
+//! Whoever takes a lock and finds a record that names an intent does for this file what was left of 6 to 8 (`recover`), or drops the intent if it
 //! was never committed. The record is read at every lock anyway, so that files which have nothing to do with this pay nothing for it.
 
 mod apply;
@@ -41,6 +41,7 @@ pub use change::{Applied, AppliedFile, FileChange, FileContent, FileOutcome, Man
 use std::io;
 
 use intent::Intents;
+pub(crate) use recover::is_lost;
 
 /// What a lock file's record calls an intent for several files.
 pub(crate) const KIND: &str = "several";

@@ -15,16 +15,23 @@
 //! any write, with a look at what is displaced; anything else → conflict.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Several;
 use super::intent::{ABSENT, Decision, Intents, Journal, State, is_id};
 use crate::conflict::{self, Cause, NewConflict, NewSide, Sides, StoredConflict};
+use crate::engine::Filelatch;
 use crate::entry::{Entry, Extra, make_durable};
 use crate::error::{Error, Result, plain};
+use crate::file::LatchFile;
+use crate::lock::acquire::acquire;
+use crate::lock::owner::Owner;
 use crate::lock::record::Intent;
 use crate::lock::resource::Tenure;
+use crate::lock::{LockOptions, LockScope};
 use crate::merge_path::{apart, together};
+use crate::parts::Parts;
 use crate::snapshot::Content;
 use crate::version::{Expect, Version};
 use crate::workspace::{WORKSPACE_DIR, Workspace};
@@ -60,7 +67,9 @@ fn settle(entry: &Entry, tenure: &Tenure, note: &Intent) -> Result<()> {
     if !is_id(id) {
         return Err(stuck("the record of it is damaged".to_owned()));
     }
-    let Some(intents) = find(entry, id).map_err(fails)? else { return gone(entry, tenure, note) };
+    let dir = entry.place().dir.path();
+    let found = find(entry.parts(), entry.workspace.as_deref(), dir, id).map_err(fails)?;
+    let Some(intents) = found else { return gone(entry, tenure, note) };
     let (state, by, how) = match intents.decide(id).map_err(fails)? {
         Decision::Gone => return gone(entry, tenure, note),
         Decision::Dropped => (State::Dropped, None, "dropped"),
@@ -82,15 +91,14 @@ fn settle(entry: &Entry, tenure: &Tenure, note: &Intent) -> Result<()> {
 }
 
 /// The intents of the file's workspace, or of one further up: another may have been made in between since.
-fn find(entry: &Entry, id: &str) -> io::Result<Option<Intents>> {
-    let parts = entry.parts();
-    if let Some(workspace) = entry.workspace.as_ref().filter(|workspace| workspace.is_trusted)
+fn find(parts: &Parts, own: Option<&Workspace>, dir: &Path, id: &str) -> io::Result<Option<Intents>> {
+    if let Some(workspace) = own.filter(|workspace| workspace.is_trusted)
         && let Some(intents) = Intents::open(parts, workspace)?
         && intents.knows(id)?
     {
         return Ok(Some(intents));
     }
-    for root in entry.place().dir.path().ancestors() {
+    for root in dir.ancestors() {
         if parts.fs.stat(&root.join(WORKSPACE_DIR)).is_err() {
             continue;
         }
@@ -104,6 +112,38 @@ fn find(entry: &Entry, id: &str) -> io::Result<Option<Intents>> {
         }
     }
     Ok(None)
+}
+
+/// Is the intent that a lock file in this directory names gone? Then its part can't be completed.
+pub(crate) fn is_lost(latch: &Filelatch, dir: &Path, id: &str) -> Result<bool> {
+    let own = latch.find_workspace(dir)?;
+    let found = find(latch.parts(), own.as_ref(), dir, id).map_err(|e| Error::io("look for an intent of", dir, e))?;
+    Ok(found.is_none())
+}
+
+impl LatchFile {
+    /// Takes back a note that names an intent which does not exist: the file stays as it is. False: there is no such note.
+    pub(crate) fn forget_lost_intent(&self, options: &LockOptions<'_>) -> Result<bool> {
+        let entry = self.entry()?;
+        let owner = options.scope.as_ref().map_or_else(Owner::current, LockScope::owner);
+        let holdings = Vec::new;
+        let wait = options.wait.unwrap_or(entry.policy.wait);
+        let tenure = acquire(&entry.resource, &self.request(owner, wait, options, &holdings))?;
+        let Some(intent) = tenure.intent.as_ref().filter(|intent| intent.kind == super::KIND && is_id(&intent.journal))
+        else {
+            return Ok(false);
+        };
+        let dir = entry.place().dir.path();
+        let found = find(entry.parts(), entry.workspace.as_deref(), dir, &intent.journal);
+        if found.map_err(|e| Error::io("look for an intent of", dir, e))?.is_some() {
+            return Ok(false);
+        }
+        if let Some(trail) = entry.trail() {
+            trail.settled(&intent.journal, None, "lost");
+        }
+        tenure.resource.set_intent(None)?;
+        Ok(true)
+    }
 }
 
 /// Intents are removed when no lock file names them. So somebody else has removed it, or the file was moved out of its workspace.

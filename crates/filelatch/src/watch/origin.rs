@@ -9,6 +9,8 @@
 //! | any | speaks of them and names another session, or this one and this engine did not do it | [`Origin::Session`] |
 //! | others | none, or one of other bytes | [`Origin::External`] |
 //! | others | none, in a file system without attributions | [`Origin::Unknown`] |
+//! | none: the file is gone, by this engine | | [`Origin::Own`] |
+//! | none: the file is gone, by anybody else | | [`Origin::External`] |
 //!
 //! # Non-promise
 //! An attribution is a hint that whoever may write can forge. A copy that keeps attributes (`cp -a`) keeps its author.
@@ -82,8 +84,11 @@ pub(crate) fn of_author(
     }
 }
 
-/// Whose doing it is that a look has found no file: the engine removes none, so it is somebody else's.
+/// Whose doing it is that a look has found no file. What is not there names nobody: another session's removal is told as external.
 pub(crate) fn of_absence(own: &OwnWrites, id: &ResourceId, look: Look) -> Origin {
+    if own.removed(id, look) {
+        return Origin::Own;
+    }
     own.displaced(id, look);
     Origin::External
 }
@@ -273,6 +278,37 @@ mod tests {
             // Nothing has changed, and without attributions nobody can tell.
             let same = if dials.xattrs { Origin::External } else { Origin::Own };
             assert_eq!(origin(&mine), same, "{dials:?}");
+        }
+    }
+
+    /// WATCH-2 (P9): a file that this engine has removed is gone by its own doing, until it was there again.
+    #[test]
+    fn removed() {
+        for dials in each() {
+            let fs = SimFs::new(dials);
+            let (mine, _watching) = watched(&fs, "me");
+            let absent = || {
+                let (entry, own) = (mine.entry().unwrap(), &mine.entry().unwrap().parts().own_writes.clone());
+                of_absence(own, &entry.place().id, own.look())
+            };
+            let remove = || {
+                let latch = mine.engine();
+                latch.apply_many([crate::FileChange::remove("/a")], &crate::ManyOptions::new()).unwrap();
+            };
+            mine.write(OLD, &WriteOptions::new()).unwrap();
+            remove();
+            assert_eq!(absent(), Origin::Own, "{dials:?}");
+            mine.write(NEW, &WriteOptions::new()).unwrap();
+            assert_eq!(origin(&mine), Origin::Own, "{dials:?}");
+            fs.foreign().remove("/a").unwrap();
+            assert_eq!(absent(), Origin::External, "{dials:?}");
+            fs.foreign().replace("/a", OLD).unwrap();
+            remove();
+            assert_eq!(absent(), Origin::Own, "{dials:?}");
+            fs.foreign().replace("/a", OLD).unwrap();
+            seen(&mine).unwrap();
+            fs.foreign().remove("/a").unwrap();
+            assert_eq!(absent(), Origin::External, "seen in between, {dials:?}");
         }
     }
 

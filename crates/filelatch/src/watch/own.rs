@@ -139,6 +139,16 @@ impl OwnWrites {
         Publishing { own: self, id, began, succeeded: false }
     }
 
+    /// The file is about to be removed. Nothing under a name is noted as if it were a version.
+    pub(crate) fn begin_removal<'a>(&'a self, id: &'a ResourceId) -> Publishing<'a> {
+        self.begin(id, nothing(), false)
+    }
+
+    /// Did this engine remove the file, as far as a look can tell that found none?
+    pub(crate) fn removed(&self, id: &ResourceId, look: Look) -> bool {
+        self.knows(id, &nothing(), look) != Known::No
+    }
+
     /// To be taken before the file is opened.
     pub(crate) fn look(&self) -> Look {
         Look(locked(self.notes()).clock)
@@ -164,6 +174,11 @@ impl OwnWrites {
             note.ended.get_or_insert(now);
         }
     }
+}
+
+/// No bytes have this hash.
+fn nothing() -> Version {
+    blake3::Hash::from_bytes([0; 32]).into()
 }
 
 impl Life {

@@ -41,6 +41,8 @@ impl Publisher<'_> {
         }
         let aside = temp_name(&self.place.name, self.parts.host.pid(), self.parts.host.random());
         let beside = || -> PathBuf { dir.path().join(&aside) };
+        #[cfg(feature = "watch")]
+        let removing = self.parts.own_writes.begin_removal(&self.place.id);
         match dir.rename_new(name, &aside) {
             Ok(()) => {}
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(self.conflict(&base, None)?),
@@ -78,6 +80,8 @@ impl Publisher<'_> {
             // It can't be looked at: then it must not be lost.
             Err(_) => notices.push(Notice::ForeignKept { kept: beside() }),
         }
+        #[cfg(feature = "watch")]
+        removing.done();
         if self.how.durability == Durability::Full {
             dir.sync().map_err(|e| fail("make durable the removal of", e))?;
         }

@@ -2,10 +2,14 @@
 #![expect(clippy::disallowed_methods, reason = "a test stands outside the seam: it is the other programs")]
 
 use std::fs;
+use std::path::Path;
 
+use filelatch::audit::{AuditFilter, VerifyOptions};
 use filelatch::many::FileOutcome::{Removed, Unchanged, Written};
 use filelatch::{Error, Expect, FileChange, Filelatch, LockOptions, ManyOptions, Wait, WriteOptions};
 use tempfile::TempDir;
+
+use super::support::{Worker, is_full, say};
 
 fn workspace() -> (TempDir, Filelatch) {
     let dir = tempfile::tempdir().unwrap();
@@ -145,4 +149,86 @@ fn locked() {
     drop(guard);
     latch.apply_many(changes(), &options).unwrap();
     assert_eq!(fs::read(path("b")).unwrap(), b"new");
+}
+
+/// A worker: adds its line to all of its files as one, again and again, and says which is in.
+pub(crate) fn appends_to_all(dir: &Path, who: &str, names: &str) {
+    let latch = Filelatch::builder().session(who).build();
+    let paths: Vec<_> = names.split(',').map(|name| dir.join(name)).collect();
+    loop {
+        let applied = latch.update_many(&paths, &ManyOptions::new(), |files| {
+            let next = own_lines(files[0].bytes().unwrap_or_default(), who).len();
+            for file in files {
+                let mut text = file.bytes().unwrap_or_default().to_vec();
+                text.extend_from_slice(format!("{who} {next}\n").as_bytes());
+                file.write(text);
+            }
+            Ok::<_, Error>(next)
+        });
+        say(applied.unwrap().1);
+    }
+}
+
+fn own_lines(text: &[u8], who: &str) -> Vec<String> {
+    let text = String::from_utf8(text.to_vec()).unwrap();
+    text.lines().filter(|line| line.starts_with(who)).map(str::to_owned).collect()
+}
+
+/// P9: three processes write overlapping sets of files, named in different orders, and are killed at random: whoever has the locks sees each
+/// write in all of its files or in none, every acknowledged one once, and in order.
+#[test]
+fn killed_writers() {
+    let (dir, latch) = workspace();
+    let sets = [("a", "1,2,3"), ("b", "3,2,4"), ("c", "4,1")];
+    let mut least = [0; 3];
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    for round in 0..if is_full() { 300 } else { 12 } {
+        let start = |(who, names)| Worker::start(&["many-aloud", dir.path().to_str().unwrap(), who, names]);
+        let mut workers = sets.map(start);
+        for worker in &mut workers {
+            worker.hear().unwrap();
+        }
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        for _ in 0..random % 200_000 {
+            std::hint::spin_loop();
+        }
+        for (worker, least) in workers.iter_mut().zip(&mut least) {
+            worker.kill();
+            while let Some(said) = worker.hear() {
+                *least = said.parse::<usize>().unwrap() + 1;
+            }
+        }
+        let paths = ["1", "2", "3", "4"].map(|name| dir.path().join(name));
+        let guards = latch.lock_all_shared(paths.iter().map(|path| &**path), &LockOptions::new()).unwrap();
+        for ((who, names), least) in sets.iter().zip(&mut least) {
+            let lines = |name: &str| own_lines(&fs::read(dir.path().join(name)).unwrap(), who);
+            let all: Vec<_> = names.split(',').map(lines).collect();
+            assert!(all.iter().all(|lines| *lines == all[0]), "round {round}: {who} is in some of its files: {all:?}");
+            let wanted: Vec<_> = (0..all[0].len()).map(|n| format!("{who} {n}")).collect();
+            assert_eq!(all[0], wanted, "round {round}");
+            assert!(all[0].len() >= *least, "round {round}: {who}: acknowledged {least}, found {}", all[0].len());
+            *least = all[0].len();
+        }
+        drop(guards);
+    }
+    let end = ["1", "2"].map(|name| FileChange::write(dir.path().join(name), "end"));
+    latch.apply_many(end, &ManyOptions::new()).unwrap();
+    assert_eq!(intents(&dir), Vec::<String>::new());
+}
+
+/// P9, KEEP-2: the audit log says what belongs together, and who completed what.
+#[test]
+fn audited() {
+    let (dir, latch) = workspace();
+    fs::write(dir.path().join("gone"), "old").unwrap();
+    let changes = [FileChange::write(dir.path().join("a"), "new"), FileChange::remove(dir.path().join("gone"))];
+    let intent = latch.apply_many(changes, &ManyOptions::new()).unwrap().intent.unwrap();
+    let audit = latch.audit(dir.path()).unwrap();
+    let found = audit.records(&AuditFilter::default()).unwrap().records;
+    let records: Vec<_> = found.iter().map(|r| (r.event().to_owned(), r.text("intent").map(str::to_owned))).collect();
+    let ours = |event: &str| records.contains(&(event.to_owned(), Some(intent.clone())));
+    assert!(ours("write") && ours("remove"), "{records:?}");
+    assert!(audit.verify(&VerifyOptions::new()).unwrap().problems.is_empty());
 }

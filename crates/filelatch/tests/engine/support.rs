@@ -269,6 +269,7 @@ fn worker() {
         }
         #[cfg(feature = "store")]
         ["write-records", path, layout, me] => super::store_repository_model::writes_records(path, layout, me),
+        ["many-aloud", dir, who, names] => super::many::appends_to_all(Path::new(dir), who, names),
         ["edit-own-line", path, key, times] => super::merging::edit_own_line(path, key, times),
         ["opposite", runtime, first, second] => super::deadlock::opposite(runtime, first, second),
         ["reachable"] => say("reachable"),
