@@ -25,6 +25,11 @@ struct LiveDocuments;
 #[doc = include_str!("../../docs/concepts/merging.md")]
 struct Merging;
 
+/// `docs/concepts/queue.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/queue.md")]
+struct Queue;
+
 /// `docs/concepts/publishing.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/publishing.md")]
