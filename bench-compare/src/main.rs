@@ -7,12 +7,15 @@
 
 mod alone;
 mod fairness;
+mod group;
 mod lockers;
 mod pool;
 mod raw;
 mod stats;
+mod stores;
 mod table;
 mod together;
+mod turns;
 mod worker;
 
 use std::path::{Path, PathBuf};
@@ -45,7 +48,7 @@ impl Settings {
 
 type Section = (&'static str, fn(&Settings, &mut Table));
 
-const SECTIONS: [Section; 12] = [
+const SECTIONS: [Section; 14] = [
     ("locks", alone::locks),
     ("threads", together::threads),
     ("hand-over", together::hand_over),
@@ -54,6 +57,8 @@ const SECTIONS: [Section; 12] = [
     ("kill", together::after_kill),
     ("replaces", alone::replaces),
     ("update", together::update),
+    ("appends", stores::appends),
+    ("queues", stores::queues),
     ("reads", alone::reads),
     ("one-shot", alone::one_shot),
     ("memory", together::memory),

@@ -21,6 +21,11 @@ impl Peers {
                 command.arg(script("worker.py"));
                 Some(command)
             }
+            "queue-persist" => {
+                let mut command = Command::new(dir.join("venv/bin/python"));
+                command.arg(script("queue.py"));
+                Some(command)
+            }
             "node-proper-lockfile" => {
                 let mut command = Command::new("node");
                 command.arg(script("worker.js")).env("NODE_PATH", dir.join("node_modules"));
@@ -40,7 +45,7 @@ pub struct Process {
 impl Process {
     /// Starts a worker of a contender and waits until it is ready. `None`: this peer is not installed.
     pub fn start(peers: &Peers, name: &str, dir: &Path) -> Option<Process> {
-        let ours = crate::lockers::NAMES.contains(&name) || name == "empty" || name == "idle";
+        let ours = crate::lockers::NAMES.contains(&name) || crate::turns::NAMES.contains(&name) || name == "empty" || name == "idle";
         let mut command = if ours {
             let mut command = Command::new(std::env::current_exe().unwrap());
             command.arg("worker").arg(name);
@@ -122,6 +127,8 @@ pub enum What {
     Counts,
     /// Durable updates of a document.
     Updates,
+    /// Turns, until the time is over or nothing is left to do.
+    Turns,
     /// The lock, kept for so many ns.
     Holds(u64),
 }
@@ -143,6 +150,7 @@ pub fn contest(
             What::Locks => "loop",
             What::Counts => "count",
             What::Updates => "update",
+            What::Turns => "turns",
             What::Holds(_) => "hold",
         };
         let number = if let What::Holds(ns) = what { ns } else { (400 + i * threads) as u64 };

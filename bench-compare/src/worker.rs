@@ -6,6 +6,7 @@
 //! - `count BEGIN SECONDS THREADS` → the same, and adds one to the number in the file `counter` under the lock.
 //! - `update BEGIN SECONDS THREADS FIRST` → the same, of durable updates; thread i counts up record FIRST + i.
 //! - `hold BEGIN SECONDS THREADS NS`, `share BEGIN SECONDS THREADS NS` → as `loop`, and keeps the lock (a shared one) for so long.
+//! - `turns BEGIN SECONDS THREADS` → the same, of appends or of commands claimed and completed.
 //! - `memory` → `memory RSS FDS`; `paths DIR COUNT` locks and unlocks so many different files → `paths NS`.
 
 use std::fs::File;
@@ -27,6 +28,9 @@ pub fn now() -> u64 {
 pub fn main(name: &str, dir: &Path) {
     if name == "empty" || name == "idle" {
         return idle(name == "idle", dir);
+    }
+    if crate::turns::NAMES.contains(&name) {
+        return turns(name, dir);
     }
     let make = contender(name, dir);
     let mut own: Option<Box<dyn Locker>> = None;
@@ -56,6 +60,40 @@ pub fn main(name: &str, dir: &Path) {
             other => panic!("no command `{other}`"),
         }
     });
+}
+
+/// Threads of a contender that take turns, without anything around them.
+fn turns(name: &str, dir: &Path) {
+    let make = crate::turns::contender(name, dir);
+    serve(|words| {
+        let number = |i: usize| words[i].parse::<u64>().unwrap();
+        let (begin, seconds): (u64, f64) = (number(1), words[2].parse().unwrap());
+        let end = begin + (seconds * 1e9) as u64;
+        let one = || {
+            let mut turns = make();
+            std::thread::sleep(Duration::from_nanos(begin.saturating_sub(now())));
+            let (mut waits, mut before) = (Vec::new(), now());
+            while before < end && turns.turn() {
+                let after = now();
+                waits.push(after - before);
+                before = after;
+            }
+            report(waits)
+        };
+        let one = &one;
+        let lines: Vec<String> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..number(3)).map(|_| scope.spawn(one)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        format!("done {}", lines.join(" "))
+    });
+}
+
+fn report(mut waits: Vec<u64>) -> String {
+    let ops = waits.len();
+    waits.sort_unstable();
+    let at = |p| percentile(&waits, p);
+    format!("{ops} {} {} {}", at(0.5), at(0.99), at(1.0))
 }
 
 fn serve(mut answer: impl FnMut(&[&str]) -> String) {
@@ -122,10 +160,7 @@ fn many(
             }
             before = now();
         }
-        let ops = waits.len();
-        waits.sort_unstable();
-        let at = |p| percentile(&waits, p);
-        format!("{ops} {} {} {}", at(0.5), at(0.99), at(1.0))
+        report(waits)
     };
     let one = &one;
     let lines: Vec<String> = std::thread::scope(|scope| {
