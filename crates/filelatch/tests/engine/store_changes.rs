@@ -13,7 +13,7 @@ use filelatch::store::generated::{Owner, PublishOptions, RemoveOptions};
 use filelatch::{Error, Filelatch, LockOptions, WriteOptions};
 use filelatch_fs::sim::{Dials, Plan, SimFs, Sweep};
 
-use super::schedules::{few, run};
+use super::schedules::few;
 use super::support::{PATIENCE, Worker};
 
 struct World {
@@ -409,11 +409,22 @@ fn every_mishap() {
     sweep.faults(build, rebuild, |fs, told| complete(fs, *told)).assert_clean();
 }
 
+/// Some orders of the calls. Beside other tests a run may come out otherwise when it is made again (threads that wait for memory look as if they
+/// waited for a mutex); most must not.
+#[track_caller]
+fn sampled(plan: impl Fn(&mut Plan)) {
+    let explored = few(0).sample(1, if super::support::is_full() { 300 } else { 30 }, &plan);
+    if let Some(violation) = &explored.violation {
+        panic!("{violation}");
+    }
+    assert!(explored.diverged < explored.schedules / 2, "{explored:?}");
+}
+
 /// STORE-5: two that take in at once, and one beside one that makes anew, in many orders: everything is there once.
 #[test]
 fn schedules() {
-    for (name, anew) in [("changes: two updates", false), ("changes: update and rebuild", true)] {
-        run(name, &few(0), 30, |plan: &mut Plan| {
+    for anew in [false, true] {
+        sampled(|plan: &mut Plan| {
             build(plan.fs());
             plan.process("one", |fs| {
                 engine(fs).changes("/w").unwrap().update(&LockOptions::new()).unwrap();

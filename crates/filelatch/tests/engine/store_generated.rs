@@ -8,7 +8,7 @@ use filelatch::store::generated::{Generated, GeneratedState, Owner, PublishOptio
 use filelatch::{Error, Filelatch, Outcome, Version};
 use filelatch_fs::sim::{Dials, Plan, SimFs, Sweep};
 
-use super::schedules::{few, run};
+use super::schedules::few;
 
 fn ada() -> Owner {
     Owner::Session("ada".to_owned())
@@ -348,11 +348,12 @@ fn end_of_ada(fs: &SimFs, told: &str) -> Result<(), String> {
             return Err(format!("{told}: {gone} is forgotten: {content:?}"));
         }
     }
-    // A lock file whose record a power cut took is left for `doctor`, with the folder, which stays registered.
-    for folder in ["/w/n", "/w/n/deep"] {
-        let names = fs.foreign().names(folder).unwrap_or_default();
-        if !names.iter().all(|name| name == "deep" || name.contains(".a.lock")) {
-            return Err(format!("{told}: in {folder} there are {names:?}"));
+    // Of what a power cut has made unrecognisable nobody can prove whose it was: it is left for `doctor`, and holds nothing that was generated.
+    for folder in ["/w/n", "/w/n/deep", "/w/d"] {
+        for name in fs.foreign().names(folder).unwrap_or_default() {
+            if read(fs, &format!("{folder}/{name}")).as_deref() == Some(b"new") {
+                return Err(format!("{told}: {folder}/{name} is forgotten"));
+            }
         }
     }
     let left = fs.foreign().names("/w/d").map_err(|e| e.to_string())?;
@@ -434,11 +435,22 @@ fn edited_at_any_moment() {
     sweep.intrusions(build, remove, replace, check).assert_clean();
 }
 
+/// Some orders of the calls. Beside other tests a run may come out otherwise when it is made again (threads that wait for memory look as if they
+/// waited for a mutex); most must not.
+#[track_caller]
+fn sampled(plan: impl Fn(&mut Plan)) {
+    let explored = few(0).sample(1, if super::support::is_full() { 300 } else { 30 }, &plan);
+    if let Some(violation) = &explored.violation {
+        panic!("{violation}");
+    }
+    assert!(explored.diverged < explored.schedules / 2, "{explored:?}");
+}
+
 /// STORE-9: two that publish one path for two owners, in every order: one has it, the other is told; a removal beside a publish: the file is
 /// registered or not there.
 #[test]
 fn schedules() {
-    run("generated: two owners", &few(0), 30, |plan: &mut Plan| {
+    sampled(|plan: &mut Plan| {
         plan.fs().foreign().create_dirs("/w/.filelatch/stores").unwrap();
         for owner in [ada(), bob()] {
             plan.process(&owner.to_string(), move |fs| {
@@ -458,7 +470,7 @@ fn schedules() {
             if fits { Ok(()) } else { Err(format!("{owners:?} {content:?}")) }
         });
     });
-    run("generated: publish beside remove", &few(0), 30, |plan: &mut Plan| {
+    sampled(|plan: &mut Plan| {
         build(plan.fs());
         plan.process("publisher", |fs| {
             generated(fs).unwrap().publish(&ada(), "/w/d/a", b"new", &PublishOptions::new()).unwrap();

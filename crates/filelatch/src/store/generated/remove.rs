@@ -19,12 +19,15 @@ use crate::keep::name::{Hash, VersionName};
 use crate::keep::publish::Moved;
 use crate::lock::LockOptions;
 use crate::lock::removal::remove_lock_file;
+use crate::lock::resource::Tenure;
 use crate::parts::epoch_millis;
 use crate::version::Version;
-use crate::write::Durability;
+use crate::write::{Durability, sweep};
 
 /// Rounds in which somebody else generates files for an owner while they are removed.
 const ROUNDS: usize = 8;
+/// Names in a folder that are looked at for what a killed publisher has left.
+const SWEEP_LIMIT: usize = 1024;
 /// What the name of a file ends with that is being removed.
 const ASIDE: &str = ".removing";
 const NAME_MAX: usize = 255;
@@ -186,6 +189,7 @@ impl Generated {
             trail.removed(version, None);
         }
         if let (Fate::Removed(_) | Fate::Kept(_) | Fate::Missing, Some(tenure)) = (&fate, &held.tenure) {
+            clear_temps(entry, tenure, &row.versions);
             // It would keep a folder from being empty. Who waits for it keeps it in its place.
             remove_lock_file(tenure).ok();
         }
@@ -216,6 +220,23 @@ impl Generated {
                 Err(_) => continue,
             }
             rows.folders.remove(&folder);
+        }
+    }
+}
+
+/// Removes what a killed publisher had begun to write: that was generated, too. What can't be removed now harms nobody.
+fn clear_temps(entry: &Entry, tenure: &Tenure, versions: &[Version]) {
+    let dir = &entry.place().dir;
+    let (stands, remove) = (|| tenure.resource.stands(), |name: &OsStr| dir.remove(name));
+    let swept = sweep::sweep(entry.place(), &entry.resource.lock, SWEEP_LIMIT, &stands, &remove, &|_| false);
+    for left in swept.unwrap_or_default().iter().filter(|left| !left.in_use) {
+        // A power cut may have taken what says whose it is. Its bytes say it, too.
+        let Some(name) = left.path.file_name() else { continue };
+        if let Ok(Some(version)) = version_at(&**dir, name)
+            && versions.contains(&version)
+            && stands()
+        {
+            dir.remove(name).ok();
         }
     }
 }
