@@ -14,6 +14,7 @@ use crate::args_bookmark::Bookmark;
 use crate::args_changes::{Changes, Generated};
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_group::Group;
+use crate::args_log::Log;
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
 use crate::args_queue::Queue;
@@ -69,6 +70,7 @@ pub(crate) enum Command {
     Group(Group),
     Bookmark(Bookmark),
     Queue(Queue),
+    Log(Log),
     Audit(Audit),
     Changes(Changes),
     Generated(Generated),
@@ -461,6 +463,7 @@ pub(crate) enum Page {
     Conflicts,
     Session,
     Queue,
+    Log,
     Audit,
     Changes,
     Generated,

@@ -10,6 +10,7 @@ mod args_changes;
 mod args_conflicts;
 mod args_group;
 mod args_keep;
+mod args_log;
 mod args_merge;
 mod args_queue;
 mod args_secrets;

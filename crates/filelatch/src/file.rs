@@ -151,7 +151,7 @@ impl LatchFile {
         Ok(Arc::clone(&self.entry))
     }
 
-    #[cfg(any(feature = "tokio", all(feature = "watch", test)))]
+    #[cfg(any(feature = "tokio", feature = "store", all(feature = "watch", test)))]
     pub(crate) fn engine(&self) -> &Filelatch {
         &self.engine
     }

@@ -15,6 +15,7 @@ mod group;
 mod hash;
 mod history;
 mod init;
+mod log;
 mod man;
 mod merge;
 mod patch;
@@ -76,6 +77,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
             changes::changes(&context("filelatch changes"), &args, &sessions)
         }
         Command::Generated(args) => generated::generated(&context("filelatch generated"), &args),
+        Command::Log(args) => return log::log(&context("filelatch log"), &args),
         Command::Audit(args) => return audit::audit(&context("filelatch audit"), &args),
         Command::Token(args) => return token::token(&context("filelatch token"), &args),
         Command::Credential(args) => credential::credential(&context("filelatch credential"), &args),

@@ -102,6 +102,9 @@ mod store_repository_sweeps;
 #[cfg(feature = "store")]
 mod store_tokens;
 #[cfg(test)]
+#[cfg(feature = "store")]
+mod store_log;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod updates;

@@ -18,8 +18,9 @@ use std::thread::Thread;
 
 use filelatch_fs::{Access, FsKind};
 
+use super::reader::missing;
 use super::repair::Put;
-use super::segment::{Segment, beside, refuse};
+use super::segment::{Segment, beside};
 use super::sync::Syncer;
 use crate::error::{Error, Result};
 use crate::file::LatchFile;
@@ -27,7 +28,6 @@ use crate::lock::resource::locked;
 use crate::lock::{LockKind, LockOptions, Wait};
 use crate::parts::Parts;
 use crate::path::Place;
-use crate::store::StoreError;
 
 /// What one write takes from the queue.
 const BATCH: usize = 1 << 20;
@@ -326,11 +326,8 @@ impl Core {
     }
 
     fn create(&self) -> Result<()> {
-        let snapshot = beside(&self.place, super::SNAPSHOT);
-        if self.place.dir.stat(&snapshot).is_ok() {
-            let problem = format!("the log is missing, but not its snapshot `{}`", snapshot.display());
-            let way_out = "bring the log back, or move the snapshot away to begin anew".to_owned();
-            return Err(refuse(&self.place, StoreError::Damaged { line: None, offset: None, problem, way_out }));
+        if self.place.dir.stat(&beside(&self.place, super::SNAPSHOT)).is_ok() {
+            return Err(missing(&self.place));
         }
         match self.place.dir.create_new(&self.place.name, 0o666) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(self.io("create")(e)),

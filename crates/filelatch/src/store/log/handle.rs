@@ -1,5 +1,6 @@
 //! The handle on a log.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use serde::de::IgnoredAny;
 
 use super::core::Core;
 use super::line::{self, RECORD_LIMIT};
+use super::segment::beside;
 use crate::engine::Filelatch;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
@@ -40,7 +42,8 @@ pub struct LogOptions<'a> {
     pub durability: Option<Durability>,
     /// How to wait for the lock; else as the policy says.
     pub lock: LockOptions<'a>,
-    /// When the log is compacted after the append.
+    /// When the log is compacted after the append. That a compaction fails is no error of the append; the next one tries again, and
+    /// [`Log::compact`] tells why.
     pub compact_when: Triggers,
 }
 
@@ -64,6 +67,11 @@ impl Log {
 
     pub(super) fn entry(&self) -> Result<Arc<Entry>> {
         self.file.entry()
+    }
+
+    /// A file beside it, for its lock.
+    pub(super) fn engine_file(&self, name: &OsStr) -> Result<LatchFile> {
+        self.file.engine().file(self.file.canonical_path().with_file_name(name))
     }
 
     /// In a forked child it begins afresh.
@@ -107,11 +115,24 @@ impl Log {
         let durability = options.durability.unwrap_or(entry.policy.durability);
         let core = Log::core(&entry);
         let first = core.append(&self.file, &options.lock, bytes, durability != Durability::None)?;
+        self.compact_if(options.compact_when, &options.lock).ok();
         Ok(places.into_iter().map(|place| first + place).collect())
     }
 
-    /// Can this be a record?
-    pub(super) fn check(&self, record: &[u8]) -> Result<()> {
+    /// Is the file there, or its snapshot?
+    pub fn exists(&self) -> Result<bool> {
+        let entry = self.entry()?;
+        let place = entry.place();
+        let is_there = |name: &OsStr| match place.dir.stat(name) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(Error::io("examine", &place.spelled, e)),
+        };
+        Ok(is_there(&place.name)? || is_there(&beside(place, super::SNAPSHOT))?)
+    }
+
+    /// Can this be a record? Else an error that says why not.
+    pub fn check(&self, record: &[u8]) -> Result<()> {
         if record.len() > RECORD_LIMIT {
             return Err(self.invalid(format!("the record has {} bytes", record.len())));
         }

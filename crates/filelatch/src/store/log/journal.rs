@@ -1,16 +1,13 @@
 //! Deciding under the lock of a log: for stores whose state is what their records make of it.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
-use filelatch_fs::Access;
-
+use super::compact::{Compacted, Compaction, Take};
 use super::core::{Core, Written};
 use super::handle::Log;
 use super::line;
-use super::mark::MarkFile;
-use super::repair::may_be_lost;
-use super::scan::{Found, Scanner};
-use super::segment::{Segment, refuse};
+use super::reader::{Next, Reader};
+use super::segment::refuse;
 use super::wait::LogWaiter;
 use crate::error::{Error, Result};
 use crate::lock::resource::locked;
@@ -30,15 +27,7 @@ pub(crate) trait Fold {
 #[derive(Debug)]
 pub(crate) struct Journal {
     log: Log,
-    cursor: Mutex<Cursor>,
-}
-
-#[derive(Debug, Default)]
-struct Cursor {
-    segment: Option<Segment>,
-    /// Offset of what comes next.
-    next: u64,
-    begun: bool,
+    reader: Mutex<Option<Reader>>,
 }
 
 /// Records that were written and may not be durable yet.
@@ -61,7 +50,7 @@ impl Pending<'_> {
 impl Log {
     /// For one fold.
     pub(crate) fn journal(&self) -> Journal {
-        Journal { log: self.clone(), cursor: Mutex::default() }
+        Journal { log: self.clone(), reader: Mutex::default() }
     }
 }
 
@@ -102,8 +91,9 @@ impl Journal {
         let held = self.log.file.hold_to_append(LockKind::Exclusive, lock)?;
         let mut disk = core.disk();
         let Some(segment) = core.bring_up(&mut disk, true)? else { return Err(self.log.file.unanswered().into()) };
-        let mut cursor = locked(&self.cursor);
-        Self::catch_up(core, &mut cursor, fold)?;
+        let mut reader = locked(&self.reader);
+        let reader = reader.get_or_insert_with(|| Reader::new(core.place.clone(), 0));
+        Self::catch_up(core, reader, fold)?;
         let mut records = Vec::new();
         let answer = decide(fold, &mut records)?;
         let mut bytes = Vec::new();
@@ -111,21 +101,24 @@ impl Journal {
             self.log.check(record)?;
             line::append(&mut bytes, record);
         }
+        let end = reader.position();
         let written = if records.is_empty() {
-            let end = cursor.next;
             Written { segment, from: end, upto: end, short: false }
         } else {
             core.write_alone(&mut disk, &segment, &bytes)?
         };
+        drop(disk);
+        let mut at = end;
         for record in &records {
-            let whole = line::len_of(record.len());
-            if cursor.next + whole > written.upto {
+            let next = at + line::len_of(record.len());
+            if next > written.upto {
                 break;
             }
-            fold.apply(cursor.next, record).map_err(|source| refuse(&core.place, source))?;
-            cursor.next += whole;
+            fold.apply(at, record).map_err(|source| refuse(&core.place, source))?;
+            reader.pass(next);
+            at = next;
         }
-        drop((cursor, disk, held));
+        drop(held);
         if written.short {
             return Err(core.io("append to")(std::io::ErrorKind::StorageFull.into()).into());
         }
@@ -135,8 +128,23 @@ impl Journal {
     /// Reads what is new into `fold`, without a lock. Nothing of it need be durable yet.
     pub(crate) fn refresh<F: Fold>(&self, fold: &mut F) -> Result<()> {
         let entry = self.log.entry()?;
-        let mut cursor = locked(&self.cursor);
-        Self::catch_up(Log::core(&entry), &mut cursor, fold)
+        let core = Log::core(&entry);
+        let mut reader = locked(&self.reader);
+        Self::catch_up(core, reader.get_or_insert_with(|| Reader::new(core.place.clone(), 0)), fold)
+    }
+
+    /// Puts a snapshot in the place of all that `fold` has read, made of the records that `write` gives, in order, with the offsets that they are
+    /// to have; appends go on meanwhile. `None`: another compaction is under way.
+    pub(crate) fn compact_with<F: Fold>(
+        &self,
+        fold: &mut F,
+        lock: &LockOptions<'_>,
+        write: &mut dyn FnMut(&F, &mut Take<'_>) -> Result<()>,
+    ) -> Result<Option<Compacted>> {
+        let Some(compaction) = Compaction::begin(&self.log, lock)? else { return Ok(None) };
+        self.refresh(fold)?;
+        let upto = locked(&self.reader).as_ref().map_or(0, Reader::position);
+        compaction.run(upto, lock, &mut |take| write(fold, take)).map(Some)
     }
 
     /// What is woken by appends of any process.
@@ -144,59 +152,18 @@ impl Journal {
         LogWaiter::new(&self.log)
     }
 
-    fn catch_up<F: Fold>(core: &Core, cursor: &mut MutexGuard<'_, Cursor>, fold: &mut F) -> Result<()> {
-        let place = &core.place;
-        let now = match place.dir.stat(&place.name) {
-            Ok(stat) => Some(stat.id),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
-            Err(e) => return Err(core.io("examine")(e)),
-        };
-        if cursor.segment.as_ref().map(|segment| segment.id) != now || now.is_none() {
-            let segment = Segment::open(place, Access::Read)?;
-            Self::enter(cursor, segment, fold);
-        }
-        let cursor = &mut **cursor;
-        let Some(segment) = &cursor.segment else { return Ok(()) };
-        let size = segment.file.stat().map_err(core.io("examine"))?.size;
-        if segment.offset(size) < cursor.next {
-            let problem = "the file is shorter than it was".to_owned();
-            let way_out = "bring it back from a backup, or begin again with what is there".to_owned();
-            return Err(refuse(place, StoreError::Damaged { line: None, offset: Some(size), problem, way_out }));
-        }
-        let mut scanner = Scanner::new(&*segment.file, segment.place(cursor.next), u64::MAX);
+    fn catch_up<F: Fold>(core: &Core, reader: &mut Reader, fold: &mut F) -> Result<()> {
         loop {
-            match scanner.next().map_err(core.io("read"))? {
-                Found::Record { at, next } => {
-                    let offset = segment.offset(at);
-                    fold.apply(offset, scanner.record()).map_err(|source| refuse(place, source))?;
-                    cursor.next = segment.offset(next);
-                }
-                Found::Passed { at, len, .. } => cursor.next = segment.offset(at + len),
-                Found::End { .. } | Found::Tail { .. } => return Ok(()),
-                Found::Damaged { at, until, zeros, problem } => {
-                    let evidence = MarkFile::look(place);
-                    if !may_be_lost(segment, evidence.open_from(segment.id), zeros) {
-                        return Err(core.damaged(segment, at, problem));
+            match reader.next()? {
+                Next::Record { offset } => {
+                    if let Err(source) = fold.apply(offset, reader.record()) {
+                        reader.again(offset);
+                        return Err(refuse(&core.place, source));
                     }
-                    cursor.next = segment.offset(until);
                 }
+                Next::Anew => fold.begin_again(),
+                Next::Nothing => return Ok(()),
             }
         }
-    }
-
-    /// Another inode has the name.
-    fn enter<F: Fold>(cursor: &mut Cursor, segment: Option<Segment>, fold: &mut F) {
-        let goes_on = segment.as_ref().is_some_and(|new| {
-            let first = cursor.segment.is_none() && !cursor.begun && new.base == 0;
-            first || (new.start > 0 && cursor.begun && new.base <= cursor.next)
-        });
-        if !goes_on {
-            if cursor.begun {
-                fold.begin_again();
-            }
-            cursor.next = segment.as_ref().map_or(0, |segment| segment.base);
-        }
-        cursor.begun = segment.is_some();
-        cursor.segment = segment;
     }
 }

@@ -12,24 +12,35 @@
 //! - Programs that write to the file without appending whole lines are found out, not kept out.
 //!
 //! # The files
-//! `FILE`: the records (`line`, `segment`). `.FILE.lock`: the ordinary lock, shared by appenders, exclusive for deciding, repairing and
+//! `FILE`: the records (`line`, `segment`); `FILE.snapshot`: what a compaction has left of those before (`snapshot`). `.FILE.lock`: the ordinary lock, shared by appenders, exclusive for deciding, repairing and
 //! compacting. `.FILE.sync`: how much is durable (`mark`). Beside them, if there was a reason: `FILE.torn-<n>`, `FILE.failed-<n>`.
 
 #![allow(dead_code, reason = "what the queue calls; it is not there yet")]
 
+mod compact;
 pub(crate) mod core;
 mod handle;
 pub(crate) mod journal;
+mod keyed;
 mod line;
 mod mark;
+mod read;
+mod reader;
+mod renew;
 mod repair;
 mod scan;
 mod segment;
+mod snapshot;
 mod sync;
+mod verify;
 pub(crate) mod wait;
 
+pub use compact::Compacted;
 pub use handle::{Log, LogOptions, Triggers};
 pub(in crate::store) use line::{append as append_line, record as record_of_line};
+pub use keyed::Keyed;
+pub use read::{Follow, LogRecord, Records};
+pub use verify::{LogProblem, RepairedLog, VerifiedLog};
 
 /// What a snapshot's name has behind the log's.
 const SNAPSHOT: &str = ".snapshot";

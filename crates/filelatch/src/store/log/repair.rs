@@ -18,12 +18,13 @@ use filelatch_fs::fs::write_all_at;
 use filelatch_fs::{Access, FsFile};
 
 use super::core::Core;
-use super::mark::{Evidence, Mark, MarkFile};
-use super::scan::{Found, Passed, Scanner, Tail};
-use super::segment::{self, Segment, beside, refuse};
-use crate::error::Result;
-use crate::lock::LockKind;
-use crate::path::temp_name;
+use super::mark::{Evidence, MarkFile};
+use super::renew::NewSegment;
+use super::scan::{Found, Scanner, Tail};
+use super::segment::{Segment, beside, refuse};
+use super::verify::begins_with_record;
+use crate::error::{Error, Result};
+use crate::path::Place;
 use crate::store::StoreError;
 
 /// Bytes that are copied at once.
@@ -48,12 +49,15 @@ impl Core {
         let evidence = MarkFile::look(&self.place);
         let size = segment.file.stat().map_err(self.io("examine"))?.size;
         self.long_enough(segment, &evidence, size)?;
+        if segment.start == 0 && !begins_with_record(self, segment)? {
+            return Err(place_of_damage(&self.place, segment, 0, "this is no record of a log"));
+        }
         let open_from = evidence.open_from(segment.id);
         let from = segment.place(open_from.unwrap_or(0).max(segment.base));
-        let mut scanner = Scanner::new(&*segment.file, from, u64::MAX);
+        let mut scanner = Scanner::new(from, u64::MAX);
         let file = || self.place.dir.open(&self.place.name, Access::ReadWrite);
         loop {
-            match scanner.next().map_err(self.io("read"))? {
+            match scanner.next(&*segment.file).map_err(self.io("read"))? {
                 Found::Record { .. } | Found::Passed { .. } => {}
                 Found::End { .. } => return Ok(Put::Right),
                 Found::Tail { at, what } => {
@@ -69,7 +73,7 @@ impl Core {
                 }
                 Found::Damaged { at, until, zeros, problem } => {
                     if !may_be_lost(segment, open_from, zeros) {
-                        return Err(self.damaged(segment, at, problem));
+                        return Err(place_of_damage(&self.place, segment, at, problem));
                     }
                     let put = file().and_then(|file| {
                         self.save(&*segment.file, at, until, ".torn-")?;
@@ -95,17 +99,6 @@ impl Core {
         Err(refuse(&self.place, StoreError::Damaged { line: None, offset: Some(size), problem, way_out }))
     }
 
-    /// What is wrong at a place in the file, for people.
-    pub(super) fn damaged(&self, segment: &Segment, at: u64, problem: &str) -> crate::Error {
-        let line = lines_before(&*segment.file, at).ok().map(|lines| lines + 1);
-        let path = self.place.spelled.display();
-        let way_out = format!(
-            "`filelatch log verify {path}` lists all damage; `filelatch log repair {path}` moves it aside and keeps every intact record"
-        );
-        let problem = problem.to_owned();
-        refuse(&self.place, StoreError::Damaged { line, offset: Some(at), problem, way_out })
-    }
-
     /// Keeps bytes of the log in a file beside it, durably.
     pub(super) fn save(&self, file: &dyn FsFile, from: u64, to: u64, suffix: &str) -> io::Result<OsString> {
         let dir = &self.place.dir;
@@ -117,7 +110,11 @@ impl Core {
     }
 
     /// The first free name `FILE<suffix><n>`.
-    fn numbered<T>(&self, suffix: &str, make: impl Fn(&OsString) -> io::Result<T>) -> io::Result<(OsString, T)> {
+    pub(super) fn numbered<T>(
+        &self,
+        suffix: &str,
+        make: impl Fn(&OsString) -> io::Result<T>,
+    ) -> io::Result<(OsString, T)> {
         for n in 1..NAMES {
             let name = beside(&self.place, &format!("{suffix}{n}"));
             match make(&name) {
@@ -128,74 +125,41 @@ impl Core {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Puts what is intact into a fresh inode, under the same offsets.
+    /// Puts what is intact into a fresh inode, under the same offsets, and keeps the old one.
     fn begin_again(&self, old: &Segment) -> Result<()> {
-        let dir = &self.place.dir;
-        let host = &self.parts.host;
-        let temp = temp_name(&self.place.name, host.pid(), host.random());
         let made = (|| {
-            let new = dir.create_new(&temp, 0o600)?;
-            let head = segment::head(old.base, host.random());
-            write_all_at(&*new, &head, 0)?;
-            let end = Self::copy_intact(old, &*new, head.len() as u64)?;
-            let (like, own) = (old.file.stat()?, new.stat()?);
-            if (like.uid, like.gid) != (own.uid, own.gid) {
-                new.set_owner(like.uid, like.gid).ok();
-            }
-            new.set_mode(like.mode)?;
-            new.sync()?;
-            let kept = self.numbered(".failed-", |name| dir.link(&self.place.name, name));
+            let mut new = NewSegment::begin(self, &*old.file, old.base)?;
+            let end = new.copy_intact(old, &mut |_, _| Ok(false))?;
+            new.finish(&*old.file)?;
+            let kept = self.numbered(".failed-", |name| self.place.dir.link(&self.place.name, name));
             match kept {
                 // No hard links here: then it is kept by moving it, and for a moment nothing has the name.
                 Err(e) if e.kind() != io::ErrorKind::StorageFull => {
-                    self.numbered(".failed-", |name| dir.rename_new(&self.place.name, name))?;
+                    self.numbered(".failed-", |name| self.place.dir.rename_new(&self.place.name, name))?;
                 }
                 kept => drop(kept?),
             }
-            dir.rename(&temp, &self.place.name)?;
-            dir.sync()?;
-            Ok::<_, io::Error>((new.stat()?.id, end))
+            Ok::<_, io::Error>((new, end))
         })();
-        let (id, end) = made.map_err(|e| {
-            dir.remove(&temp).ok();
-            let problem = format!("a sync of the log has failed, and no new file could be made for it: {e}");
-            refuse(&self.place, StoreError::NotDurable { problem })
-        })?;
-        // Where it can't be noted, the next one to append looks at all of it again.
-        if let Some(file) = MarkFile::open(&self.place)
-            && matches!(file.0.try_lock(LockKind::Exclusive), Ok(true))
-        {
-            file.write(&Mark::new(&self.parts.facts().boot, id, 0, end)).ok();
-        }
-        Ok(())
+        let (new, end) = made.map_err(|e| self.not_renewed(&e))?;
+        new.publish(end).map_err(|e| self.not_renewed(&e))
     }
 
-    /// Copies a segment, with blanks for what holds no record; answers the offset of its end.
-    fn copy_intact(old: &Segment, new: &dyn FsFile, start: u64) -> io::Result<u64> {
-        let mut scanner = Scanner::new(&*old.file, old.start, u64::MAX);
-        let mut copied = old.start;
-        let place = |at: u64| at - old.start + start;
-        loop {
-            let (at, until) = match scanner.next()? {
-                Found::Passed { at, len, what: Passed::Piece } => (at, at + len),
-                Found::Record { .. } | Found::Passed { .. } | Found::Damaged { zeros: None, .. } => continue,
-                Found::Damaged { at, until, .. } => (at, until),
-                Found::Tail { at, what: Tail::Whole } => {
-                    let size = old.file.stat()?.size;
-                    copy(&*old.file, copied, size, new, place(copied))?;
-                    write_all_at(new, b"\n", place(size))?;
-                    return Ok(old.offset(at.max(size) + 1));
-                }
-                Found::End { at } | Found::Tail { at, .. } => {
-                    copy(&*old.file, copied, at, new, place(copied))?;
-                    return Ok(old.offset(at));
-                }
-            };
-            copy(&*old.file, copied, at, new, place(copied))?;
-            fill(new, place(at), place(until))?;
-            copied = until;
-        }
+    fn not_renewed(&self, e: &io::Error) -> Error {
+        let problem = format!("a sync of the log has failed, and no new file could be made for it: {e}");
+        refuse(&self.place, StoreError::NotDurable { problem })
     }
+}
+
+/// What is wrong at a place in the file, for people.
+pub(super) fn place_of_damage(place: &Place, segment: &Segment, at: u64, problem: &str) -> Error {
+    let line = lines_before(&*segment.file, at).ok().map(|lines| lines + 1);
+    let path = place.spelled.display();
+    let way_out = format!(
+        "`filelatch log verify {path}` lists all damage; `filelatch log repair {path}` moves it aside and keeps every intact record"
+    );
+    let problem = problem.to_owned();
+    refuse(place, StoreError::Damaged { line, offset: Some(at), problem, way_out })
 }
 
 /// Can a power cut have taken this? Only what was not durable yet, and then there are zeros.
@@ -219,7 +183,7 @@ fn blank(file: &dyn FsFile, at: u64, until: u64) -> io::Result<()> {
 }
 
 /// A line of blanks.
-fn fill(file: &dyn FsFile, at: u64, until: u64) -> io::Result<()> {
+pub(super) fn fill(file: &dyn FsFile, at: u64, until: u64) -> io::Result<()> {
     let blanks = vec![b' '; CHUNK];
     let mut here = at;
     while here + 1 < until {
@@ -247,7 +211,7 @@ pub(super) fn copy(from: &dyn FsFile, mut at: u64, to: u64, into: &dyn FsFile, m
 }
 
 /// How many lines end before a place.
-fn lines_before(file: &dyn FsFile, at: u64) -> io::Result<u64> {
+pub(super) fn lines_before(file: &dyn FsFile, at: u64) -> io::Result<u64> {
     let (mut lines, mut here, mut buf) = (0, 0, vec![0; CHUNK]);
     while here < at {
         let len = usize::try_from(at - here).unwrap_or(CHUNK).min(CHUNK);

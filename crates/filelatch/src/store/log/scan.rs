@@ -75,8 +75,9 @@ pub(super) enum Tail {
     Zeros(u64),
 }
 
-pub(super) struct Scanner<'f> {
-    file: &'f dyn FsFile,
+/// Reads a file that it is given at each step.
+#[derive(Debug)]
+pub(super) struct Scanner {
     /// Nothing behind this is looked at.
     limit: u64,
     /// Where the file continues behind the buffer.
@@ -88,10 +89,10 @@ pub(super) struct Scanner<'f> {
     record: (usize, usize),
 }
 
-impl<'f> Scanner<'f> {
+impl Scanner {
     /// Reads from a place where a line begins, to `limit`.
-    pub(super) fn new(file: &'f dyn FsFile, from: u64, limit: u64) -> Scanner<'f> {
-        Scanner { file, limit, read_to: from, buf: Vec::new(), start: 0, record: (0, 0) }
+    pub(super) fn new(from: u64, limit: u64) -> Scanner {
+        Scanner { limit, read_to: from, buf: Vec::new(), start: 0, record: (0, 0) }
     }
 
     /// The record that was found last.
@@ -108,7 +109,7 @@ impl<'f> Scanner<'f> {
     }
 
     /// Reads until there are so many bytes, if the file has them; answers how many there are.
-    fn fill(&mut self, wanted: usize) -> io::Result<usize> {
+    fn fill(&mut self, file: &dyn FsFile, wanted: usize) -> io::Result<usize> {
         while self.rest().len() < wanted {
             if self.start > 0 {
                 self.buf.drain(..self.start);
@@ -117,7 +118,7 @@ impl<'f> Scanner<'f> {
             let len = self.buf.len();
             let left = usize::try_from(self.limit.saturating_sub(self.read_to)).unwrap_or(usize::MAX);
             self.buf.resize(len + (wanted - len).max(CHUNK).min(left), 0);
-            let read = self.file.read_at(&mut self.buf[len..], self.read_to);
+            let read = file.read_at(&mut self.buf[len..], self.read_to);
             self.buf.truncate(len + *read.as_ref().unwrap_or(&0));
             let read = read?;
             self.read_to += read as u64;
@@ -129,14 +130,14 @@ impl<'f> Scanner<'f> {
     }
 
     /// What comes next. After [`Found::End`] and [`Found::Tail`] it may be asked again: more may have been written.
-    pub(super) fn next(&mut self) -> io::Result<Found> {
+    pub(super) fn next(&mut self, file: &dyn FsFile) -> io::Result<Found> {
         let at = self.here();
-        let have = self.fill(HEAD_LIMIT)?;
+        let have = self.fill(file, HEAD_LIMIT)?;
         if have == 0 {
             return Ok(Found::End { at });
         }
         if let Begin::Head(head) = line::begin(&self.rest()[..have.min(HEAD_LIMIT)])
-            && self.fill(head.whole())? + 1 >= head.whole()
+            && self.fill(file, head.whole())? + 1 >= head.whole()
         {
             let rest = self.rest();
             let end = head.size + head.len;
@@ -145,7 +146,7 @@ impl<'f> Scanner<'f> {
                     Some(b'\n') => end + 2,
                     // Its newline is missing, and it is all there nevertheless.
                     Some(b'{') => end + 1,
-                    Some(_) => return self.irregular(at),
+                    Some(_) => return self.irregular(file, at),
                     None => return Ok(Found::Tail { at, what: Tail::Whole }),
                 };
                 self.record = (self.start + head.size, self.start + end);
@@ -153,10 +154,10 @@ impl<'f> Scanner<'f> {
                 return Ok(Found::Record { at, next: at + len as u64 });
             }
         }
-        self.irregular(at)
+        self.irregular(file, at)
     }
 
-    fn irregular(&mut self, at: u64) -> io::Result<Found> {
+    fn irregular(&mut self, file: &dyn FsFile, at: u64) -> io::Result<Found> {
         let mut searched = 0;
         let newline = loop {
             if let Some(found) = self.rest()[searched..].iter().position(|byte| *byte == b'\n') {
@@ -164,16 +165,16 @@ impl<'f> Scanner<'f> {
             }
             searched = self.rest().len();
             if searched > 2 * LINE_LIMIT {
-                return self.skip_line(at);
+                return self.skip_line(file, at);
             }
-            if self.fill(searched + CHUNK)? == searched {
+            if self.fill(file, searched + CHUNK)? == searched {
                 break None;
             }
         };
         let len = newline.map_or(self.rest().len(), |newline| newline + 1);
         let line = &self.rest()[..len];
         if let Some(zeros) = line.iter().position(|byte| *byte == 0) {
-            return self.zeros(at, zeros);
+            return self.zeros(file, at, zeros);
         }
         if newline.is_none() && line::are_pieces(line) {
             return Ok(Found::Tail { at, what: Tail::Short });
@@ -194,7 +195,7 @@ impl<'f> Scanner<'f> {
     }
 
     /// A line that is longer than two could be.
-    fn skip_line(&mut self, at: u64) -> io::Result<Found> {
+    fn skip_line(&mut self, file: &dyn FsFile, at: u64) -> io::Result<Found> {
         let mut zeros = None;
         let until = loop {
             let newline = self.rest().iter().position(|byte| *byte == b'\n');
@@ -202,7 +203,7 @@ impl<'f> Scanner<'f> {
             let zero = self.rest()[..passed].iter().position(|byte| *byte == 0);
             zeros = zeros.or(zero.map(|zero| self.here() + zero as u64));
             self.start += passed;
-            if newline.is_some() || self.fill(CHUNK)? == 0 {
+            if newline.is_some() || self.fill(file, CHUNK)? == 0 {
                 break self.here();
             }
         };
@@ -210,7 +211,7 @@ impl<'f> Scanner<'f> {
     }
 
     /// Looks for the next right line behind zeros.
-    fn zeros(&mut self, at: u64, first: usize) -> io::Result<Found> {
+    fn zeros(&mut self, file: &dyn FsFile, at: u64, first: usize) -> io::Result<Found> {
         let mut budget = BUDGET;
         self.start += first;
         let zero = self.here();
@@ -218,16 +219,16 @@ impl<'f> Scanner<'f> {
             match self.rest().iter().position(|byte| *byte == OPENING[0]) {
                 None => {
                     self.start = self.buf.len();
-                    if self.fill(CHUNK)? == 0 {
+                    if self.fill(file, CHUNK)? == 0 {
                         return Ok(Found::Tail { at, what: Tail::Zeros(zero) });
                     }
                     continue;
                 }
                 Some(passed) => self.start += passed,
             }
-            self.fill(HEAD_LIMIT)?;
+            self.fill(file, HEAD_LIMIT)?;
             if let Begin::Head(head) = line::begin(self.rest())
-                && self.fill(head.whole())? >= head.whole()
+                && self.fill(file, head.whole())? >= head.whole()
             {
                 if line::record(&self.rest()[..head.whole()]).is_some() {
                     let problem = "zeros instead of a record";
@@ -237,7 +238,7 @@ impl<'f> Scanner<'f> {
                 if budget == 0 {
                     let problem = "zeros, and behind them what only looks like records";
                     self.start = self.buf.len();
-                    self.read_to = self.limit.min(self.file.stat()?.size).max(self.read_to);
+                    self.read_to = self.limit.min(file.stat()?.size).max(self.read_to);
                     self.buf.clear();
                     self.start = 0;
                     return Ok(Found::Damaged { at, until: self.read_to, zeros: None, problem });
@@ -301,10 +302,10 @@ mod tests {
         let fs = SimFs::default();
         fs.foreign().create("/log", bytes).unwrap();
         let file = fs.open_dir("/".as_ref()).unwrap().open("log".as_ref(), Access::Read).unwrap();
-        let mut scanner = Scanner::new(&*file, 0, u64::MAX);
+        let mut scanner = Scanner::new(0, u64::MAX);
         let (mut records, mut others) = (Vec::new(), Vec::new());
         loop {
-            match scanner.next().unwrap() {
+            match scanner.next(&*file).unwrap() {
                 Found::Record { at, next } => {
                     let record = scanner.record().to_vec();
                     assert!(

@@ -1,8 +1,8 @@
 //! The file of a log: one inode, and where its records stand in the log.
 //!
 //! An *offset* counts the bytes of all lines that the log has ever had, so it keeps its meaning when a compaction or a failed sync puts a
-//! new inode under the name. Such a *segment* begins with a head, `{"log":1,"base":N,"id":…,"sum":…}`: its first line has the offset N.
-//! A file without a head begins at 0.
+//! new inode under the name. Such a *segment* begins with a head, `{"log":1,"base":N,"made":…,"id":…,"sum":…}`: its first line has the
+//! offset N. A file without a head begins at 0.
 
 use std::ffi::OsString;
 use std::io;
@@ -18,7 +18,7 @@ use crate::store::StoreError;
 /// The newest form that this program knows.
 pub(super) const FORM: u64 = 1;
 const HEAD: &[u8] = b"{\"log\":";
-/// Longest head: three numbers and two hashes.
+/// Longest head: three long numbers and two hashes.
 const HEAD_LIMIT: usize = 160;
 
 #[derive(Debug)]
@@ -29,19 +29,28 @@ pub(super) struct Segment {
     pub(super) base: u64,
     /// Its place in the file.
     pub(super) start: u64,
+    /// When it was begun, in milliseconds since the epoch; a first one does not say.
+    pub(super) made: Option<u64>,
     /// Offset of the end when the file was opened: what was written later, a sync of this open file covers (L26).
     pub(super) opened_at: u64,
 }
 
-/// The head of a segment.
-pub(super) fn head(base: u64, id: u64) -> Vec<u8> {
-    let text = format!("{{\"log\":{FORM},\"base\":{base},\"id\":\"{id:016x}\"");
+/// The head of a segment that is made then, in milliseconds since the epoch.
+pub(super) fn head(base: u64, made: u64, id: u64) -> Vec<u8> {
+    let text = format!("{{\"log\":{FORM},\"base\":{base},\"made\":{made},\"id\":\"{id:016x}\"");
     let sum = line::sum(&[text.as_bytes()]);
     format!("{text},\"sum\":\"{}\"}}\n", String::from_utf8_lossy(&sum)).into_bytes()
 }
 
-/// The base that a head tells and its length; `None`: this is no head.
-fn parse_head(bytes: &[u8]) -> Result<Option<(u64, u64)>, StoreError> {
+/// What a head says.
+struct Head {
+    base: u64,
+    made: u64,
+    len: u64,
+}
+
+/// `None`: this is no head.
+fn parse_head(bytes: &[u8]) -> Result<Option<Head>, StoreError> {
     if !bytes.starts_with(HEAD) {
         return Ok(None);
     }
@@ -49,20 +58,19 @@ fn parse_head(bytes: &[u8]) -> Result<Option<(u64, u64)>, StoreError> {
         line: Some(1),
         offset: Some(0),
         problem: "the head of the log is not what was written".to_owned(),
-        way_out:
-            "bring the file back from a backup, or cut its first line off: the offsets of its records then begin anew"
-                .to_owned(),
+        way_out: "`filelatch log repair` makes another, if its snapshot says where the log goes on".to_owned(),
     };
     let text = bytes.split(|byte| *byte == b'\n').next().and_then(|line| std::str::from_utf8(line).ok());
     let value: serde_json::Value = text.and_then(|text| serde_json::from_str(text).ok()).ok_or_else(damaged)?;
-    let form = value["log"].as_u64().ok_or_else(damaged)?;
+    let number = |name: &str| value[name].as_u64().ok_or_else(damaged);
+    let (form, base, made) = (number("log")?, number("base"), number("made"));
     if form > FORM {
         return Err(StoreError::Newer { found: form, known: FORM });
     }
-    let base = value["base"].as_u64().ok_or_else(damaged)?;
+    let (base, made) = (base?, made?);
     let id = value["id"].as_str().and_then(|id| u64::from_str_radix(id, 16).ok()).ok_or_else(damaged)?;
-    let wanted = head(base, id);
-    if bytes.starts_with(&wanted) { Ok(Some((base, wanted.len() as u64))) } else { Err(damaged()) }
+    let wanted = head(base, made, id);
+    if bytes.starts_with(&wanted) { Ok(Some(Head { base, made, len: wanted.len() as u64 })) } else { Err(damaged()) }
 }
 
 impl Segment {
@@ -101,8 +109,9 @@ impl Segment {
             }
         }
         let head = parse_head(&bytes[..len]).map_err(|source| Error::Store { path: place.spelled.clone(), source })?;
-        let (base, start) = head.unwrap_or((0, 0));
-        Ok(Segment { file, id: stat.id, base, start, opened_at: base + stat.size.saturating_sub(start) })
+        let made = head.as_ref().map(|head| head.made);
+        let (base, start) = head.map_or((0, 0), |head| (head.base, head.len));
+        Ok(Segment { made, file, id: stat.id, base, start, opened_at: base + stat.size.saturating_sub(start) })
     }
 
     /// The offset of a place in the file.
