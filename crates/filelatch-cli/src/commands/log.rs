@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use filelatch::Error;
 use filelatch::store::StoreFolder;
 use filelatch::store::log::{Log as Store, LogOptions, LogRecord, Triggers};
-use filelatch::Error;
 use serde_json::{Value, json};
 
 use crate::args_log::{Action, Append, Compact, Log, ReadLog, Repair, State, Verify};
@@ -249,7 +249,8 @@ fn verify(context: &Context, args: &Verify) -> Result<u8, CliError> {
         let text = if problem.harmless { format!("{problem} (harmless)") } else { problem.to_string() };
         output::line(&printable(&text))?;
     }
-    let records = if found.records == 1 { "1 intact record".to_owned() } else { format!("{} intact records", found.records) };
+    let records =
+        if found.records == 1 { "1 intact record".to_owned() } else { format!("{} intact records", found.records) };
     let what = if found.is_ok() { "ok".to_owned() } else { format!("{} damaged", found.damaged) };
     output::line(&format!("{what}: {records}"))?;
     Ok(status)
@@ -273,4 +274,3 @@ fn repair(context: &Context, args: &Repair) -> Result<(), CliError> {
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
-

@@ -82,6 +82,9 @@ mod store_credentials;
 mod store_generated;
 #[cfg(test)]
 #[cfg(feature = "store")]
+mod store_log;
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod store_private;
 #[cfg(test)]
 #[cfg(feature = "store")]
@@ -101,9 +104,6 @@ mod store_repository_sweeps;
 #[cfg(test)]
 #[cfg(feature = "store")]
 mod store_tokens;
-#[cfg(test)]
-#[cfg(feature = "store")]
-mod store_log;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

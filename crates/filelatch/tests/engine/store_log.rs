@@ -18,7 +18,8 @@ fn log(fs: &SimFs) -> Log {
 }
 
 fn records(log: &Log) -> Result<Vec<(u64, String)>, Error> {
-    let text = |record: filelatch::store::log::LogRecord| (record.offset, String::from_utf8_lossy(&record.bytes).into_owned());
+    let text =
+        |record: filelatch::store::log::LogRecord| (record.offset, String::from_utf8_lossy(&record.bytes).into_owned());
     log.read(0)?.map(|record| record.map(text)).collect()
 }
 
@@ -76,7 +77,8 @@ fn like_a_list() {
                         .filter(|(offset, text)| {
                             let value: Value = serde_json::from_str(text).unwrap();
                             !is_op(&value)
-                                || (value["op"] != "delete" && last(value["key"].as_str().unwrap()).unwrap().0 == *offset)
+                                || (value["op"] != "delete"
+                                    && last(value["key"].as_str().unwrap()).unwrap().0 == *offset)
                         })
                         .cloned()
                         .collect();
@@ -104,7 +106,8 @@ fn like_a_list() {
 
 /// By the convention, and by nothing more.
 fn is_op(value: &Value) -> bool {
-    let known = value.as_object().is_some_and(|object| object.keys().all(|key| ["op", "key", "value"].contains(&&**key)));
+    let known =
+        value.as_object().is_some_and(|object| object.keys().all(|key| ["op", "key", "value"].contains(&&**key)));
     known && value["key"].is_string() && ["create", "update", "delete"].contains(&value["op"].as_str().unwrap_or(""))
 }
 
@@ -112,7 +115,9 @@ fn is_op(value: &Value) -> bool {
 fn built() -> (SimFs, Vec<String>) {
     let fs = SimFs::default();
     let log = log(&fs);
-    for record in ["{\"op\":\"create\",\"key\":\"a\",\"value\":1}", "\"kept\"", "{\"op\":\"update\",\"key\":\"a\",\"value\":2}"] {
+    for record in
+        ["{\"op\":\"create\",\"key\":\"a\",\"value\":1}", "\"kept\"", "{\"op\":\"update\",\"key\":\"a\",\"value\":2}"]
+    {
         log.append(record.as_bytes(), &LogOptions::default()).unwrap();
     }
     log.compact(&LockOptions::new()).unwrap().unwrap();
@@ -156,8 +161,11 @@ fn check_damage(fs: &SimFs, name: &str, all: &[String], good: &[u8], what: &str)
     let damaged = log(&fs.process());
     let found: Vec<_> = damaged.read(0).unwrap().collect();
     let error = found.iter().any(Result::is_err);
-    let read: Vec<_> =
-        found.iter().filter_map(|found| found.as_ref().ok()).map(|r| String::from_utf8_lossy(&r.bytes).into_owned()).collect();
+    let read: Vec<_> = found
+        .iter()
+        .filter_map(|found| found.as_ref().ok())
+        .map(|r| String::from_utf8_lossy(&r.bytes).into_owned())
+        .collect();
     assert!(read.iter().all(|record| all.contains(record)), "{what}: {read:?}");
     let told = damaged.verify().map_or(true, |found| !found.problems.is_empty());
     assert!(read == all || error || told, "{what}: {read:?}");
@@ -194,7 +202,9 @@ fn following() {
     let soon = Some(Duration::ZERO);
     let mut next = || follow.next(soon).unwrap().map(|record| String::from_utf8_lossy(&record.bytes).into_owned());
     assert_eq!(next(), None);
-    let set = |n: u32| writer.append(json!({"op": "update", "key": "k", "value": n}).to_string().as_bytes(), &LogOptions::default());
+    let set = |n: u32| {
+        writer.append(json!({"op": "update", "key": "k", "value": n}).to_string().as_bytes(), &LogOptions::default())
+    };
     set(1).unwrap();
     assert_eq!(next().unwrap(), "{\"op\":\"update\",\"key\":\"k\",\"value\":1}");
     set(2).unwrap();

@@ -12,6 +12,7 @@ use filelatch_fs::{Access, FileId, FsFile};
 use serde::{Deserialize, Serialize};
 
 use super::line;
+use super::segment::Segment;
 use crate::lock::sidecar::share_with_writers_of;
 use crate::path::{Place, sync_name};
 
@@ -158,12 +159,13 @@ pub(super) enum Evidence {
 }
 
 impl Evidence {
-    /// From which offset on something may be missing because of a power cut; `None`: nowhere.
-    pub(super) fn open_from(&self, id: FileId) -> Option<u64> {
+    /// From which offset on something may be missing because of a power cut; `None`: nowhere. Of an earlier inode a mark holds for a later
+    /// segment, too, for that begins with all that was durable; a file without a head is no later segment, but one that nobody has synced here.
+    pub(super) fn open_from(&self, segment: &Segment) -> Option<u64> {
         match self {
-            Evidence::None => None,
-            Evidence::Mark(mark) if mark.is_of(id) => Some(mark.upto),
-            Evidence::Unreadable | Evidence::Mark(_) => Some(0),
+            Evidence::Mark(mark) if mark.is_of(segment.id) || segment.start > 0 => Some(mark.upto),
+            Evidence::Unreadable => Some(0),
+            Evidence::None | Evidence::Mark(_) => None,
         }
     }
 

@@ -129,7 +129,7 @@ impl Reader {
                         Found::Passed { at, len, .. } => self.next = segment.offset(at + len),
                         Found::Damaged { at, until, zeros, problem } => {
                             let evidence = MarkFile::look(&self.place);
-                            if !may_be_lost(segment, evidence.open_from(segment.id), zeros) {
+                            if !may_be_lost(segment, evidence.open_from(segment), zeros) {
                                 let error = place_of_damage(&self.place, segment, at, problem);
                                 *scanner = Scanner::new(segment.place(self.next), u64::MAX);
                                 return Err(error);

@@ -22,7 +22,7 @@ use super::mark::{Evidence, MarkFile};
 use super::renew::NewSegment;
 use super::scan::{Found, Scanner, Tail};
 use super::segment::{Segment, beside, refuse};
-use super::verify::begins_with_record;
+use super::verify::damage_at_first;
 use crate::error::{Error, Result};
 use crate::path::Place;
 use crate::store::StoreError;
@@ -49,10 +49,13 @@ impl Core {
         let evidence = MarkFile::look(&self.place);
         let size = segment.file.stat().map_err(self.io("examine"))?.size;
         self.long_enough(segment, &evidence, size)?;
-        if segment.start == 0 && !begins_with_record(self, segment)? {
+        let open_from = evidence.open_from(segment);
+        if segment.start == 0
+            && let Some((_, zeros)) = damage_at_first(self, segment)?
+            && !may_be_lost(segment, open_from, zeros)
+        {
             return Err(place_of_damage(&self.place, segment, 0, "this is no record of a log"));
         }
-        let open_from = evidence.open_from(segment.id);
         let from = segment.place(open_from.unwrap_or(0).max(segment.base));
         let mut scanner = Scanner::new(from, u64::MAX);
         let file = || self.place.dir.open(&self.place.name, Access::ReadWrite);

@@ -144,9 +144,8 @@ impl Scanner {
             if rest[end] == ENDING[0] && head.is_of(&rest[head.size..end]) {
                 let len = match rest.get(end + 1) {
                     Some(b'\n') => end + 2,
-                    // Its newline is missing, and it is all there nevertheless.
-                    Some(b'{') => end + 1,
-                    Some(_) => return self.irregular(file, at),
+                    // Its newline is missing, and it is all there nevertheless. What stands there is looked at next.
+                    Some(_) => end + 1,
                     None => return Ok(Found::Tail { at, what: Tail::Whole }),
                 };
                 self.record = (self.start + head.size, self.start + end);
@@ -183,13 +182,13 @@ impl Scanner {
             self.start += len;
             return Ok(Found::Passed { at, len: len as u64, what: Passed::Blank });
         }
-        if newline.is_some()
-            && let Some(piece) = piece_before_record(line)
-        {
-            self.start += piece;
-            return Ok(Found::Passed { at, len: piece as u64, what: Passed::Piece });
-        }
         let problem = problem_of(line);
+        let before = if newline.is_some() { before_record(line) } else { None };
+        let len = before.unwrap_or(len);
+        if before.is_some() && line::are_pieces(&line[..len]) {
+            self.start += len;
+            return Ok(Found::Passed { at, len: len as u64, what: Passed::Piece });
+        }
         self.start += len;
         Ok(Found::Damaged { at, until: at + len as u64, zeros: None, problem })
     }
@@ -249,8 +248,8 @@ impl Scanner {
     }
 }
 
-/// How much of a line is pieces before a right line.
-fn piece_before_record(line: &[u8]) -> Option<usize> {
+/// How much of a line stands before a right one at its end.
+fn before_record(line: &[u8]) -> Option<usize> {
     let mut tries = 0;
     for at in 1..line.len() {
         if !line[at..].starts_with(OPENING) {
@@ -261,7 +260,7 @@ fn piece_before_record(line: &[u8]) -> Option<usize> {
             continue;
         }
         tries += 1;
-        if line::record(&line[at..]).is_some() && line::are_pieces(&line[..at]) {
+        if line::record(&line[at..]).is_some() {
             return Some(at);
         }
         if tries == TRIES {

@@ -15,6 +15,8 @@ use crate::error::{Error, Result};
 use crate::path::Place;
 use crate::store::StoreError;
 
+/// Places in a damaged line where another may begin that are looked at.
+const TRIES: usize = 16;
 const CHUNK: usize = 256 << 10;
 const HEAD: &str = "{\"snapshot\":";
 const END: &str = "{\"end\":";
@@ -230,6 +232,17 @@ impl Snapshot {
             return self.next();
         }
         let Some((offset, sum, record)) = parse(line) else {
+            // A line that lost its newline keeps no other from being read.
+            let (own, other) = split(line);
+            if let Some(other) = other {
+                self.start = from + other;
+            }
+            if let Some((offset, end, record)) = own {
+                self.start = from + end;
+                self.record = (from + record.0, from + record.1);
+                self.count += 1;
+                return Ok(Line::Record { at: offset });
+            }
             return Ok(Line::Damaged { at, problem: "a record is not what was written" });
         };
         self.sums.update(&sum);
@@ -237,6 +250,24 @@ impl Snapshot {
         self.record = (from + record.0, from + record.1);
         Ok(Line::Record { at: offset })
     }
+}
+
+/// A record at the beginning of a line with something behind it, and where in the line another begins.
+fn split(line: &[u8]) -> (Option<(u64, usize, (usize, usize))>, Option<usize>) {
+    let ats = (1..line.len()).filter(|at| line[*at..].starts_with(AT.as_bytes())).take(TRIES);
+    let mut first = None;
+    for at in ats {
+        let own = [at - 1, at]
+            .into_iter()
+            .find_map(|end| parse(&line[..end]).map(|(offset, _, record)| (offset, end, record)));
+        if own.is_some() {
+            return (own, None);
+        }
+        if first.is_none() && parse(&line[at..]).is_some() {
+            first = Some(at);
+        }
+    }
+    (None, first)
 }
 
 type Parsed = (u64, [u8; 16], (usize, usize));

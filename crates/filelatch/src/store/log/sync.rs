@@ -226,6 +226,10 @@ impl Syncer {
         if let Some(file) = file {
             // Without it others sync again; no more than that.
             file.write(&mark).ok();
+            if before.is_none() {
+                // So that after a power cut there is a mark of this inode, whatever became of the later ones.
+                file.0.sync_data().ok();
+            }
         }
         Ok(Some(mark))
     }

@@ -116,7 +116,7 @@ impl Log {
         let snapshot = repair_snapshot(core, &mut done)?;
         let old = match Segment::open(&core.place, Access::Read) {
             // Only a crash between the two renames of a first compaction leaves a file without a head beside a snapshot: then it begins with a record.
-            Ok(Some(old)) if old.start == 0 && snapshot.is_some() && !begins_with_record(core, &old)? => {
+            Ok(Some(old)) if old.start == 0 && snapshot.is_some() && damage_at_first(core, &old)?.is_some() => {
                 without_head(core, snapshot.unwrap_or(0), &mut done)?
             }
             Ok(Some(old)) => old,
@@ -195,7 +195,7 @@ fn verify_segment(core: &Core, segment: &Segment, skip: u64, found: &mut Verifie
         LogProblem { file: name.clone(), line, byte: Some(at), harmless, message: message.to_owned() }
     };
     let evidence = MarkFile::look(&core.place);
-    let open_from = evidence.open_from(segment.id);
+    let open_from = evidence.open_from(segment);
     let mut scanner = Scanner::new(segment.start, u64::MAX);
     loop {
         match scanner.next(file).map_err(core.io("read"))? {
@@ -306,9 +306,16 @@ fn make_snapshot_at(
     named
 }
 
-pub(super) fn begins_with_record(core: &Core, segment: &Segment) -> Result<bool> {
-    let first = Scanner::new(segment.start, u64::MAX).next(&*segment.file).map_err(core.io("read"))?;
-    Ok(!matches!(first, Found::Damaged { zeros: None, .. }))
+/// Is the first line damaged? Then where the next begins, and its first zero, if it has one.
+pub(super) fn damage_at_first(core: &Core, segment: &Segment) -> Result<Option<(u64, Option<u64>)>> {
+    let mut scanner = Scanner::new(segment.start, u64::MAX);
+    loop {
+        match scanner.next(&*segment.file).map_err(core.io("read"))? {
+            Found::Passed { what: Passed::Blank, .. } => {}
+            Found::Damaged { until, zeros, .. } => return Ok(Some((until, zeros))),
+            _ => return Ok(None),
+        }
+    }
 }
 
 /// A log whose head is damaged: it goes on where the snapshot ends. The head goes to a file of its own.
@@ -316,15 +323,11 @@ fn without_head(core: &Core, base: u64, done: &mut RepairedLog) -> Result<Segmen
     let fail = |e| Error::io("repair", &core.place.spelled, e);
     let file = core.place.dir.open(&core.place.name, Access::ReadWrite).map_err(fail)?;
     let stat = file.stat().map_err(fail)?;
-    let mut first = vec![0; 4096];
-    let mut len = 0;
-    while len < first.len() && !first[..len].contains(&b'\n') {
-        match file.read_at(&mut first[len..], len as u64).map_err(fail)? {
-            0 => break,
-            n => len += n,
-        }
-    }
-    let start = first[..len].iter().position(|byte| *byte == b'\n').map_or(len, |newline| newline + 1) as u64;
-    done.moved.push(core.save(&*file, 0, start, ".damaged-").map_err(fail)?.display().to_string());
-    Ok(Segment { file, id: stat.id, base, start, made: None, opened_at: base + stat.size.saturating_sub(start) })
+    let mut whole = Segment { file, id: stat.id, base, start: 0, made: None, opened_at: base };
+    let start = damage_at_first(core, &whole)?.map_or(0, |(until, _)| until);
+    let moved = core.save(&*whole.file, 0, start, ".damaged-").map_err(fail)?;
+    done.moved.push(moved.display().to_string());
+    whole.start = start;
+    whole.opened_at = base + stat.size.saturating_sub(start);
+    Ok(whole)
 }
