@@ -60,6 +60,11 @@ struct Tokens;
 #[doc = include_str!("../../docs/concepts/credentials.md")]
 struct Credentials;
 
+/// `docs/concepts/log.md`
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/concepts/log.md")]
+struct Log;
+
 /// `docs/concepts/versions.md`
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/concepts/versions.md")]

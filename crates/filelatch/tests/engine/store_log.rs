@@ -9,6 +9,8 @@ use filelatch::{Durability, Error, Filelatch, LockOptions};
 use filelatch_fs::sim::SimFs;
 use serde_json::{Value, json};
 
+use super::support::is_full;
+
 fn engine(fs: &SimFs) -> Filelatch {
     Filelatch::builder().fs(fs.as_fs()).host(Arc::new(fs.host())).session("test").build()
 }
@@ -43,7 +45,7 @@ impl Dice {
 /// STORE-8: appends, compactions and rewrites by several handles are what a plain list and a plain map would be; offsets stay.
 #[test]
 fn like_a_list() {
-    for seed in 0..40 {
+    for seed in 0..if is_full() { 200 } else { 12 } {
         let mut dice = Dice(seed);
         let fs = SimFs::default();
         let (one, two) = (log(&fs), log(&fs.process()));
@@ -142,6 +144,10 @@ fn damage_byte_by_byte() {
                 bad[at] = byte;
                 versions.push((what, bad));
             }
+            // The rest of them at every byte takes minutes.
+            if !is_full() && at % 5 != 0 {
+                versions.truncate(1);
+            }
             versions.push(("taken out", [&good[..at], &good[at + 1..]].concat()));
             versions.push(("doubled", [&good[..=at], &good[at..]].concat()));
             versions.push(("cut", good[..at].to_vec()));
@@ -150,14 +156,14 @@ fn damage_byte_by_byte() {
                     continue;
                 }
                 fs.foreign().overwrite(format!("/{name}"), &bad).unwrap();
-                check_damage(&fs, name, &all, &good, &format!("{name}, byte {at} {what}"));
+                check_damage(&fs, name, &all, is_full() || at % 35 == 0, &format!("{name}, byte {at} {what}"));
                 fs.foreign().overwrite(format!("/{name}"), &good).unwrap();
             }
         }
     }
 }
 
-fn check_damage(fs: &SimFs, name: &str, all: &[String], good: &[u8], what: &str) {
+fn check_damage(fs: &SimFs, name: &str, all: &[String], repair: bool, what: &str) {
     let damaged = log(&fs.process());
     let found: Vec<_> = damaged.read(0).unwrap().collect();
     let error = found.iter().any(Result::is_err);
@@ -172,7 +178,7 @@ fn check_damage(fs: &SimFs, name: &str, all: &[String], good: &[u8], what: &str)
     if name == ".a.log.sync" {
         assert_eq!(read, all, "{what}");
     }
-    if !error || good.len() > 100_000 {
+    if !error || !repair {
         return;
     }
     // On a copy, for `repair` puts another inode in its place.
