@@ -1,5 +1,4 @@
 //! The definition of the command `log`, as `args` has it of the others.
-#![expect(clippy::doc_markdown, reason = "the comments are the help that users read on a terminal")]
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -59,12 +59,11 @@ impl Records {
                     self.given = offset + 1;
                     return Ok(Some(LogRecord { offset, bytes: self.reader.record().into() }));
                 }
-                Next::Record { .. } => {}
                 // A log that was removed and begun again begins at 0.
                 Next::Anew if self.reader.position() == 0 && self.from == 0 && !self.reader.is_in_snapshot() => {
-                    self.given = 0
+                    self.given = 0;
                 }
-                Next::Anew => {}
+                Next::Record { .. } | Next::Anew => {}
                 Next::Nothing => return Ok(None),
             }
         }

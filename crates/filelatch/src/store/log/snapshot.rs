@@ -253,7 +253,7 @@ impl Snapshot {
 }
 
 /// A record at the beginning of a line with something behind it, and where in the line another begins.
-fn split(line: &[u8]) -> (Option<(u64, usize, (usize, usize))>, Option<usize>) {
+fn split(line: &[u8]) -> (Option<Own>, Option<usize>) {
     let ats = (1..line.len()).filter(|at| line[*at..].starts_with(AT.as_bytes())).take(TRIES);
     let mut first = None;
     for at in ats {
@@ -270,6 +270,9 @@ fn split(line: &[u8]) -> (Option<(u64, usize, (usize, usize))>, Option<usize>) {
     (None, first)
 }
 
+/// Offset of a record, where it ends in the line, and its place.
+type Own = (u64, usize, (usize, usize));
+/// Offset, sum and place of a record.
 type Parsed = (u64, [u8; 16], (usize, usize));
 
 /// Offset, sum and place of the record in a line.
