@@ -26,6 +26,12 @@ fn states(queue: &Queue) -> Vec<(String, CommandState)> {
     queue.list().unwrap().into_iter().map(|command| (command.id, command.state)).collect()
 }
 
+/// What is left of signs of life.
+fn signs(dir: &Path) -> Vec<String> {
+    let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    names.filter(|name| name.matches('.').count() > 2).collect()
+}
+
 fn now() -> ClaimOptions {
     ClaimOptions::new()
 }
@@ -149,9 +155,7 @@ fn a_dropped_claim() {
     assert!(claim.token() > token && claim.attempt() == 2);
     claim.complete(&Outcome::new()).unwrap();
     drop((one, two));
-    let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    let signs: Vec<_> = names.filter(|name| name.to_string_lossy().matches('.').count() > 2).collect();
-    assert_eq!(signs, [""; 0]);
+    assert_eq!(signs(dir.path()), [""; 0]);
 }
 
 /// STORE-2: threads of one process that share a handle, and others with handles of their own, have each command once.
@@ -247,6 +251,7 @@ fn killed_runners() {
     let wanted: Vec<_> = ids.iter().filter(|id| firsts.contains(id)).cloned().collect();
     assert_eq!(firsts, wanted);
     assert!(firsts.len() + usize::try_from(kills).unwrap() >= commands);
+    assert_eq!(signs(dir.path()), [""; 0], "somebody has cleared up after the dead");
     let list = queue.list().unwrap();
     assert_eq!(list.iter().map(|command| command.id.clone()).collect::<Vec<_>>(), ids);
     for command in list {

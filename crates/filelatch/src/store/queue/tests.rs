@@ -481,6 +481,17 @@ fn ends_of_leases() {
     assert!(!over(Now { clock: 10, wall: NOW.wall + 99, boot: 1 }, Life::Unknown));
 }
 
+/// STORE-2: who completes a command late, and claims in the same step, is not given it again.
+#[test]
+fn what_is_about_to_end_is_not_claimed() {
+    let mut state = queue_of(2);
+    let runner = Runner { name: "r".into(), life: None, lease: 100 };
+    state.apply(decide::claim(&state, &runner, None, NOW, |_| Life::Alive).unwrap()).unwrap();
+    let late = Now { clock: NOW.clock + 100, ..NOW };
+    let claimed = |except| decide::claim(&state, &runner, except, late, |_| Life::Alive).unwrap().id.to_string();
+    assert_eq!([claimed(None), claimed(Some("000000"))], ["000000", "000001"]);
+}
+
 /// STORE-2: what can't be stored is refused before anything is.
 #[test]
 fn bad_wishes() {
