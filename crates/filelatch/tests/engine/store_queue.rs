@@ -153,6 +153,9 @@ fn a_dropped_claim() {
     assert!(two.get("000000").unwrap().claimable);
     let claim = two.claim(&now()).unwrap().unwrap();
     assert!(claim.token() > token && claim.attempt() == 2);
+    // A sign of life that somebody has removed is no death.
+    signs(dir.path()).iter().for_each(|name| std::fs::remove_file(dir.path().join(name)).unwrap());
+    assert!(one.claim(&now()).unwrap().is_none());
     claim.complete(&Outcome::new()).unwrap();
     drop((one, two));
     assert_eq!(signs(dir.path()), [""; 0]);
@@ -362,6 +365,31 @@ fn the_command_outlives_its_runner() {
     claim.complete(&Outcome::new()).unwrap();
 }
 
+/// STORE-2 (P14): what a command left running has nothing to do with the next command of its runner.
+#[test]
+#[cfg(unix)]
+fn what_a_command_left_running() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q");
+    let (one, two) = (queue(&path), queue(&path));
+    add(&one, 3);
+    let mut claim = one.claim(&now()).unwrap().unwrap();
+    let mut left = claim.hand_on(|| std::process::Command::new("sleep").arg("1000").spawn().unwrap()).unwrap();
+    let next = claim.complete_and_claim(&Outcome::new(), &now()).unwrap().unwrap();
+    drop(next);
+    assert_eq!(two.claim(&now()).unwrap().unwrap().id(), "000001");
+    let mut claim = one.claim(&now()).unwrap().unwrap();
+    assert_eq!(claim.id(), "000001");
+    let mut too = claim.hand_on(|| std::process::Command::new("sleep").arg("1000").spawn().unwrap()).unwrap();
+    claim.complete(&Outcome::new()).unwrap();
+    drop(one.claim(&now()).unwrap());
+    assert_eq!(two.claim(&now()).unwrap().unwrap().id(), "000002");
+    for child in [&mut left, &mut too] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
 /// Claims, starts a program that inherits the sign of life, and one that does not.
 #[cfg(unix)]
 pub(crate) fn child(path: &str) {
@@ -374,6 +402,39 @@ pub(crate) fn child(path: &str) {
     other.wait().unwrap();
     say(heir.id());
     hear();
+}
+
+/// STORE-2: the file is written anew when it has become long, claims and places included, and those who have read it go on.
+#[test]
+fn a_long_queue() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("q");
+    let (one, two) = (queue(&path), queue(&path));
+    add(&one, 3);
+    let claim = two.claim(&now()).unwrap().unwrap();
+    one.move_to("000002", &Beside::Before("000001".to_owned())).unwrap();
+    let long = "x".repeat(100_000);
+    let ids = one.add_all((0..12).map(|_| NewCommand::new([long.clone()]))).unwrap();
+    let before = std::fs::metadata(&path).unwrap().len();
+    ids.iter().for_each(|id| one.remove(id).unwrap());
+    let size = || {
+        let names = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap);
+        names.map(|entry| entry.metadata().unwrap().len()).sum::<u64>()
+    };
+    assert!(before > 1_200_000 && size() < before / 2, "{before}, then {}", size());
+    let wanted = ["000000", "000002", "000001"].map(str::to_owned);
+    for queue in [&one, &two, &super::store_queue::queue(&path)] {
+        assert_eq!(states(queue).into_iter().map(|(id, _)| id).collect::<Vec<_>>(), wanted);
+    }
+    assert!(one.compact().unwrap());
+    let next = claim.complete_and_claim(&Outcome::new().exit_code(3), &now()).unwrap().unwrap();
+    assert_eq!(next.id(), "000002");
+    next.complete(&Outcome::new()).unwrap();
+    assert!(two.compact().unwrap());
+    let shown = one.get("000000").unwrap();
+    assert_eq!((shown.state, shown.exit_code, shown.attempts), (CommandState::Done, Some(3), 1));
+    // Numbers go on where they were.
+    assert_eq!(add(&queue(&path), 1), ["000015"]);
 }
 
 /// STORE-2: whatever byte of a queue is changed, what was acknowledged is told as it was, or there is an error that names the place.

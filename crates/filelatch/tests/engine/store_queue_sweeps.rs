@@ -120,6 +120,41 @@ fn every_mishap() {
     }
 }
 
+/// Compacts while it has a command.
+fn compacts(fs: &SimFs) -> Told {
+    let mut told = Told::default();
+    let steps: Result<(), Error> = (|| {
+        let queue = queue(fs)?;
+        queue.add(NewCommand::new(["true"]).id("c"))?;
+        told.added.push("c");
+        let claim = queue.claim(&ClaimOptions::new())?.ok_or_else(|| Error::Cancelled { path: "a".into() })?;
+        told.token = claim.token();
+        queue.compact()?;
+        let own = (claim.id().to_owned(), claim.token());
+        claim.complete(&Outcome::new())?;
+        told.completed.push(own);
+        Ok(())
+    })();
+    told.done = steps.is_ok();
+    told
+}
+
+/// STORE-2 (P13): the power is cut and the process killed at every call while the queue is written anew: nothing of it is lost.
+#[test]
+fn mishaps_of_a_compaction() {
+    let fs = SimFs::new(Dials::default());
+    with_two(&fs);
+    let told = compacts(&fs);
+    assert!(told.done, "{told:?}");
+    let few = Dials { enumerate: 3, samples: 1, ..Dials::default() };
+    let sweep = Sweep::on(if is_full() { Dials::default() } else { few });
+    sweep.cuts(with_two, compacts, check).assert_clean();
+    sweep.kills(with_two, compacts, check).assert_clean();
+    if is_full() {
+        sweep.faults(with_two, compacts, check).assert_clean();
+    }
+}
+
 /// Who has which command, as the runners say.
 #[derive(Clone, Debug, Default)]
 struct Has(Arc<Mutex<BTreeMap<String, Vec<&'static str>>>>);

@@ -37,8 +37,8 @@ pub(crate) mod wait;
 
 pub use compact::Compacted;
 pub use handle::{Log, LogOptions, Triggers};
-pub(in crate::store) use line::{append as append_line, record as record_of_line};
 pub use keyed::Keyed;
+pub(in crate::store) use line::{append as append_line, record as record_of_line};
 pub use read::{Follow, LogRecord, Records};
 pub use verify::{LogProblem, RepairedLog, VerifiedLog};
 

@@ -22,8 +22,11 @@ use crate::lock::resource::locked;
 use crate::lock::{LockOptions, Wait};
 use crate::parts::epoch_millis;
 use crate::store::StoreError;
+use crate::store::log::Triggers;
 use crate::store::log::journal::{Fold, Journal};
 
+/// A log that is shorter is not compacted.
+const COMPACT: u64 = 1 << 20;
 /// Between two looks at what nothing tells of.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -69,6 +72,8 @@ pub(super) struct Inner {
 #[derive(Debug, Default)]
 struct Folded {
     state: State,
+    /// Bytes of the events that it was made of.
+    bytes: u64,
 }
 
 impl Fold for Folded {
@@ -85,11 +90,12 @@ impl Fold for Folded {
         if let Some(found) = event.form.filter(|form| *form > FORM) {
             return Err(StoreError::Newer { found, known: FORM });
         }
+        self.bytes += record.len() as u64;
         self.state.apply(event).map_err(damaged)
     }
 
     fn begin_again(&mut self) {
-        self.state = State::default();
+        *self = Folded::default();
     }
 }
 
@@ -236,6 +242,13 @@ impl Queue {
         self.inner.change_one(|state, _| decide::release(state, id, token, 0))
     }
 
+    /// Writes the file anew with what the queue is now; others go on meanwhile. Done by itself when the file is longer than 1 MiB and
+    /// twice what is needed. False: somebody else is at it.
+    pub fn compact(&self) -> Result<bool> {
+        self.inner.look(|_, _| ())?;
+        self.inner.compact(&mut locked(&self.inner.folded))
+    }
+
     /// Forgets commands that have ended; answers how many.
     pub fn prune(&self, options: &PruneOptions) -> Result<usize> {
         let PruneOptions { keep, older_than, failed } = *options;
@@ -318,7 +331,33 @@ impl Inner {
         if durable {
             pending.wait()?;
         }
+        self.compact_if_due();
         Ok(answer)
+    }
+
+    /// Whoever finds that the log is more than twice as long as its state puts a snapshot in its place.
+    fn compact_if_due(&self) {
+        let mut folded = locked(&self.folded);
+        let limit = COMPACT.max(2 * folded.state.size());
+        if folded.bytes <= limit {
+            return;
+        }
+        // What is too long stays so until somebody tries again; what was acknowledged is not taken back.
+        let due = self.journal.log().is_due(Triggers { bytes: Some(limit), ..Triggers::default() });
+        if due.is_ok_and(|due| due) {
+            self.compact(&mut folded).ok();
+        }
+        folded.bytes = limit / 2;
+    }
+
+    fn compact(&self, folded: &mut Folded) -> Result<bool> {
+        let compacted = self.journal.compact_with(folded, &LockOptions::new(), &mut |folded, take| {
+            for (at, event) in folded.state.snapshot().enumerate() {
+                take(at as u64, &event.to_bytes().map_err(|e| self.refused(e))?)?;
+            }
+            Ok(())
+        })?;
+        Ok(compacted.is_some())
     }
 
     fn change_one(

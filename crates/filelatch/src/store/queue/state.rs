@@ -116,7 +116,6 @@ impl Command {
 
 impl State {
     /// About as many bytes has a snapshot.
-    #[expect(dead_code, reason = "for compactions, which nobody begins yet")]
     pub(crate) fn size(&self) -> u64 {
         self.bytes
     }
@@ -442,7 +441,6 @@ impl State {
     }
 
     /// The events that make this state.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for compactions, which nobody begins yet"))]
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Event<'_>> {
         let first = Event {
             form: Some(FORM),
