@@ -1,10 +1,6 @@
 //! A worker on a queue: `queue add QUEUE WORD…` adds a command, `queue work QUEUE [COUNT]` claims and completes commands until none is left, or
 //! so many, without running anything; prints how many it has completed.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a small program of its own, not part of the library"
-)]
+#![expect(clippy::print_stdout, reason = "a small program of its own, not part of the library")]
 
 use std::error::Error;
 

@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use filelatch::store::log::LogOptions;
 use filelatch::store::queue::{
     Beside, ClaimOptions, CommandState, CommandUpdate, NewCommand, Outcome, PruneOptions, Queue,
 };
@@ -154,7 +155,9 @@ fn a_dropped_claim() {
     let claim = two.claim(&now()).unwrap().unwrap();
     assert!(claim.token() > token && claim.attempt() == 2);
     // A sign of life that somebody has removed is no death.
-    signs(dir.path()).iter().for_each(|name| std::fs::remove_file(dir.path().join(name)).unwrap());
+    for name in signs(dir.path()) {
+        std::fs::remove_file(dir.path().join(name)).unwrap();
+    }
     assert!(one.claim(&now()).unwrap().is_none());
     claim.complete(&Outcome::new()).unwrap();
     drop((one, two));
@@ -396,12 +399,13 @@ pub(crate) fn child(path: &str) {
     let queue = queue(Path::new(path));
     let mut claim = queue.claim(&now().lease(Duration::from_millis(LONG))).unwrap().unwrap();
     let sleep = || std::process::Command::new("sleep").arg("1000").stdout(std::process::Stdio::null()).spawn().unwrap();
-    let heir = claim.hand_on(sleep).unwrap();
+    let mut heir = claim.hand_on(sleep).unwrap();
     let mut other = sleep();
     other.kill().unwrap();
     other.wait().unwrap();
     say(heir.id());
     hear();
+    heir.wait().unwrap();
 }
 
 /// STORE-2: the file is written anew when it has become long, claims and places included, and those who have read it go on.
@@ -416,7 +420,9 @@ fn a_long_queue() {
     let long = "x".repeat(100_000);
     let ids = one.add_all((0..12).map(|_| NewCommand::new([long.clone()]))).unwrap();
     let before = std::fs::metadata(&path).unwrap().len();
-    ids.iter().for_each(|id| one.remove(id).unwrap());
+    for id in &ids {
+        one.remove(id).unwrap();
+    }
     let size = || {
         let names = std::fs::read_dir(dir.path()).unwrap().map(Result::unwrap);
         names.map(|entry| entry.metadata().unwrap().len()).sum::<u64>()
@@ -475,13 +481,13 @@ fn damage_is_told() {
 fn what_is_no_queue() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("log");
-    engine().log(&path).unwrap().append(b"{\"some\": \"record\"}", &Default::default()).unwrap();
+    engine().log(&path).unwrap().append(b"{\"some\": \"record\"}", &LogOptions::default()).unwrap();
     let before = std::fs::read(&path).unwrap();
     refused(queue(&path).list(), "damaged");
     refused(queue(&path).add(NewCommand::new(["true"])), "damaged");
     assert_eq!(std::fs::read(&path).unwrap(), before);
     let path = dir.path().join("newer");
-    engine().log(&path).unwrap().append(b"{\"do\":\"queue\",\"form\":2}", &Default::default()).unwrap();
+    engine().log(&path).unwrap().append(b"{\"do\":\"queue\",\"form\":2}", &LogOptions::default()).unwrap();
     refused(queue(&path).list(), "newer-form");
     refused(queue(&dir.path().join("missing")).list(), "not-found");
     refused(queue(&dir.path().join("missing")).claim(&now()), "not-found");
