@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use filelatch::store::{Record, Repository, RepositoryOptions, StoreError};
-use filelatch::{Error, Expect, LockOptions};
+use filelatch::{Error, Expect, Filelatch, LockOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -432,6 +432,9 @@ fn damaged_records() {
         tasks.insert(id, &task("over")).unwrap_err();
         tasks.update(id, |_| Ok::<_, Error>(())).unwrap_err();
     }
+    for id in ["b", "c"] {
+        assert!(matches!(refused(tasks.save(id, &task("over"))), StoreError::Damaged { line: Some(_), .. }), "{id}");
+    }
     tasks.list().unwrap_err();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
     tasks
@@ -469,4 +472,107 @@ fn what_cannot_be_stored() {
     let text = Repository::<Value>::open(&engine(), dir.path().join("a.txt"), &text);
     assert!(matches!(refused(text), StoreError::Invalid { .. }));
     assert_eq!(values.list().unwrap().len(), 1);
+}
+
+fn in_folder(latch: &Filelatch, dir: &Path) -> Repository<Task> {
+    Repository::open(latch, dir.join("tasks"), &RepositoryOptions::directory()).unwrap()
+}
+
+/// STORE-1: records with files of their own: the folder comes with the first of them, other files are left alone, comments stay, and a
+/// damaged file is named, hides no other, is not written over, and can be deleted.
+#[test]
+fn files_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let tasks = in_folder(&engine(), dir.path());
+    assert_eq!((tasks.list().unwrap().len(), tasks.try_get("a").unwrap()), (0, None));
+    assert!(!tasks.delete("a").unwrap() && !dir.path().join("tasks").exists(), "looking makes no folder");
+    tasks.insert("a", &task("one")).unwrap();
+    let path = |name: &str| dir.path().join("tasks").join(name);
+    for (name, text) in [("README.md", "#"), ("A.json", "?"), ("b.json.bak", "?"), (".c.json", "?"), ("d.yaml", "?")] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let text = std::fs::read_to_string(path("a.json")).unwrap();
+    assert!(text.starts_with("{\n  \"version\": 1,\n  \"record\": {"), "{text}");
+    std::fs::write(path("a.json"), text.replacen('{', "{ // kept", 1)).unwrap();
+    tasks.save("a", &task("two")).unwrap();
+    assert_eq!(
+        std::fs::read_to_string(path("a.json")).unwrap(),
+        text.replacen('{', "{ // kept", 1).replace("\"one\"", "\"two\"")
+    );
+    std::fs::write(path("bad.json"), "{\"version\": 1,\n \"record\": {\"title\": 1}}").unwrap();
+    std::fs::write(path("torn.json"), "{\"version\": 1,").unwrap();
+    let survey = tasks.survey().unwrap();
+    assert_eq!(ids(&survey.intact), ["a"]);
+    let damaged: Vec<_> = survey.damaged.iter().map(|(id, error)| (id.as_str(), error.to_string())).collect();
+    assert!(
+        matches!(&damaged[..], [("bad", bad), ("torn", torn)] if bad.contains("bad.json`: line 2") && torn.contains("torn.json")),
+        "{damaged:?}"
+    );
+    for id in ["bad", "torn"] {
+        tasks.save(id, &task("over")).unwrap_err();
+        assert!(matches!(refused(tasks.insert(id, &task("over"))), StoreError::Exists { .. }));
+        assert!(tasks.exists(id).unwrap() && tasks.delete(id).unwrap());
+    }
+    assert_eq!(ids(&tasks.list().unwrap()), ["a"]);
+    // Several need a place to keep what is to be written.
+    let several = tasks.modify(|records| records.insert("b", &task("b")).and_then(|_| records.insert("c", &task("c"))));
+    assert!(matches!(several, Err(Error::NoWorkspace { .. })), "{several:?}");
+    assert_eq!(ids(&tasks.list().unwrap()), ["a"]);
+    let many = tasks.modify(|records| (0..300).try_for_each(|n| records.exists(&format!("n{n}")).map(drop)));
+    assert!(matches!(refused(many), StoreError::Invalid { .. }));
+    assert_eq!(std::fs::read_to_string(path("README.md")).unwrap(), "#");
+}
+
+/// STORE-1: no record leads out of the folder, or to another record: not by its id, and not by a link that somebody put there.
+#[test]
+#[cfg(unix)]
+fn no_record_leads_elsewhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let tasks = in_folder(&engine(), dir.path());
+    tasks.insert("a", &task("one")).unwrap();
+    std::fs::write(dir.path().join("outside.json"), "{}").unwrap();
+    let path = |name: &str| dir.path().join("tasks").join(name);
+    std::os::unix::fs::symlink("../outside.json", path("link.json")).unwrap();
+    std::os::unix::fs::symlink("a.json", path("alias.json")).unwrap();
+    std::os::unix::fs::symlink("../new.json", path("new.json")).unwrap();
+    for id in ["../outside", "link", "alias", "new", "A", "a/../a", ".", ""] {
+        for result in [
+            tasks.try_get(id).map(drop),
+            tasks.save(id, &task("x")).map(drop),
+            tasks.delete(id).map(drop),
+            tasks.modify(|records| records.save(id, &task("x"))).map(drop),
+            tasks.lock_record(id, &no_wait()).map(drop),
+        ] {
+            assert!(matches!(refused(result), StoreError::Invalid { .. }), "{id}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(dir.path().join("outside.json")).unwrap(), "{}");
+    assert!(!dir.path().join("new.json").exists());
+    assert_eq!(tasks.get("a").unwrap(), task("one"));
+}
+
+/// STORE-1: while somebody holds a record with a file of its own, others change other records; a step that looks at it waits.
+#[test]
+fn locked_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let latch = Filelatch::new();
+    latch.init(dir.path()).unwrap();
+    let tasks = in_folder(&latch, dir.path());
+    tasks.insert("a", &task("one")).unwrap();
+    let held = tasks.lock_record("a", &LockOptions::new()).unwrap();
+    let others = in_folder(&Filelatch::new(), dir.path());
+    others.insert("b", &task("two")).unwrap();
+    let moved = others.modify(|records| records.rename("b", "c"));
+    moved.unwrap();
+    let looks = others.modify_with(&no_wait(), |records| records.update("a", |_| Ok::<_, Error>(())));
+    assert!(matches!(looks, Err(Error::Locked { .. })), "{looks:?}");
+    held.update(|task| {
+        task.done = true;
+        Ok::<_, Error>(())
+    })
+    .unwrap();
+    assert!(held.get().unwrap().done && held.delete().unwrap() && !held.delete().unwrap());
+    held.save(&task("again")).unwrap();
+    held.release();
+    assert_eq!(ids(&others.list().unwrap()), ["a", "c"]);
 }
