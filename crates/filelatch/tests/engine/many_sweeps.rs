@@ -200,6 +200,22 @@ fn recovery_dies_too() {
     }
 }
 
+/// P9: the applier dies when it has committed and nobody has made that durable yet; another process completes it, and the power is cut at any
+/// point of all that.
+#[test]
+fn power_cut_after_a_death() {
+    let (call, _) = deaths()[1];
+    let both = |fs: &SimFs| {
+        let victim = fs.process();
+        let killed = victim.clone();
+        fs.on_call(call, move |_| killed.kill());
+        apply(&victim);
+        recover(fs).then_some(Told::Done)
+    };
+    let sweep = Sweep::on(Dials::usual()[0]);
+    sweep.cuts(build, both, |fs, told| check_with(fs, &engine(fs), *told, false)).assert_clean();
+}
+
 /// P9: each kind of acquisition completes what a dead applier left before anybody sees the file.
 #[test]
 fn whoever_comes() {
