@@ -19,7 +19,7 @@
 //! - It is no evidence: nothing in it is chained. That is the audit log.
 //!
 //! # Invariants
-//! - A record goes on from the place that the index is at, or does not count ([`record`]).
+//! - A record goes on from the place that the index is at, or does not count (`record`).
 //! - The place in the audit log is a record's number and chain value. While the log has that record it is the same up to there. If it has it not, it
 //!   has lost its end or was begun anew: taking in goes on behind the last change that both have, or from the beginning.
 
