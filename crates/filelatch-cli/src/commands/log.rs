@@ -211,7 +211,7 @@ fn compact(context: &Context, args: &Compact) -> Result<(), CliError> {
                 "kept": done.kept,
                 "before": done.before,
                 "after": done.after,
-                "stoppedMs": done.stopped.as_secs_f64() * 1e3,
+                "stoppedMs": (done.stopped.as_secs_f64() * 1e4).round() / 10.0,
             }),
             None => json!({"compacted": false}),
         });

@@ -85,6 +85,9 @@ mod store_generated;
 mod store_log;
 #[cfg(test)]
 #[cfg(feature = "store")]
+mod store_log_sweeps;
+#[cfg(test)]
+#[cfg(feature = "store")]
 mod store_private;
 #[cfg(test)]
 #[cfg(feature = "store")]

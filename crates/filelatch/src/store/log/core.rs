@@ -299,7 +299,7 @@ impl Core {
                 Arc::new(segment)
             };
             let wrong = self.sync.has_failed(segment.id)
-                || (fresh && stat.size > segment.start && !self.sync.knows(segment.id))
+                || (fresh && self.sync.known(segment.id).is_none_or(|upto| segment.offset(stat.size) < upto))
                 || !self.ends_with_line(&segment, stat.size, disk.left)?;
             if wrong && !alone {
                 return Ok(None);
@@ -330,8 +330,12 @@ impl Core {
             return Err(missing(&self.place));
         }
         match self.place.dir.create_new(&self.place.name, 0o666) {
-            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(self.io("create")(e)),
-            _ => Ok(()),
+            Ok(file) => {
+                self.sync.begin(file.stat().map_err(self.io("create"))?.id);
+                Ok(())
+            }
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(e) => Err(self.io("create")(e)),
         }
     }
 

@@ -56,10 +56,9 @@ impl Mark {
         (self.dev, self.ino) == (id.dev, id.ino)
     }
 
-    /// Is everything between these offsets durable? Also if it was written to an earlier inode: what moves records to a new one makes them
-    /// durable before.
-    pub(super) fn covers(&self, boot: &str, from: u64, upto: u64) -> bool {
-        !self.failed && self.is_of_boot(boot) && self.from <= from && upto <= self.upto
+    /// Is everything between these offsets of this inode durable? Of another inode a mark says nothing: it may be another log's.
+    pub(super) fn covers(&self, boot: &str, id: FileId, from: u64, upto: u64) -> bool {
+        !self.failed && self.is_of(id) && self.is_of_boot(boot) && self.from <= from && upto <= self.upto
     }
 
     fn render(&self) -> io::Result<Vec<u8>> {

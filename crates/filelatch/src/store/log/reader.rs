@@ -22,6 +22,8 @@ pub(super) struct Reader {
     place: Place,
     /// Offset of what comes next.
     next: u64,
+    /// It is what somebody asked for, who may have asked for anything.
+    asked: bool,
     part: Part,
 }
 
@@ -45,7 +47,7 @@ pub(super) enum Next {
 
 impl Reader {
     pub(super) fn new(place: Place, from: u64) -> Reader {
-        Reader { place, next: from, part: Part::None }
+        Reader { place, next: from, asked: from > 0, part: Part::None }
     }
 
     /// Offset of what comes next.
@@ -100,7 +102,7 @@ impl Reader {
                 Part::Snapshot(snapshot) => match snapshot.next() {
                     Ok(Line::Record { at }) => return Ok(Next::Record { offset: at }),
                     Ok(Line::End) => {
-                        self.next = snapshot.base;
+                        self.next = self.next.max(snapshot.base);
                         self.part = Part::None;
                     }
                     Ok(Line::Damaged { at, problem }) => {
@@ -195,6 +197,20 @@ impl Reader {
             return Ok(Some(Next::Anew));
         }
         let end = segment.end().map_err(self.io("examine"))?;
+        if segment.start == 0
+            && let Ok(Some(snapshot)) = Snapshot::open(&self.place)
+            && snapshot.base > end
+        {
+            return Err(shorter(&self.place, end));
+        }
+        if self.asked {
+            // Not known to be the beginning of a line, nor to be there at all.
+            match line_from(&segment, self.next).map_err(self.io("read"))? {
+                Some(next) => self.next = next,
+                None => return Ok(Some(Next::Nothing)),
+            }
+            self.asked = false;
+        }
         if end < self.next {
             if segment.start > 0 {
                 return Err(shorter(&self.place, segment.place(end)));
@@ -215,7 +231,25 @@ impl Reader {
     }
 }
 
-fn shorter(place: &Place, size: u64) -> Error {
+/// The first line that begins at an offset or behind it; `None`: there is none yet.
+fn line_from(segment: &Segment, offset: u64) -> io::Result<Option<u64>> {
+    if offset <= segment.base {
+        return Ok(Some(offset.max(segment.base)));
+    }
+    let (mut at, mut buf) = (segment.place(offset) - 1, [0; 4096]);
+    loop {
+        let read = segment.file.read_at(&mut buf, at)?;
+        if let Some(newline) = buf[..read].iter().position(|byte| *byte == b'\n') {
+            return Ok(Some(segment.offset(at + newline as u64 + 1)));
+        }
+        if read == 0 {
+            return Ok(None);
+        }
+        at += read as u64;
+    }
+}
+
+pub(super) fn shorter(place: &Place, size: u64) -> Error {
     let problem = "the file is shorter than it was".to_owned();
     let way_out = format!(
         "bring it back from a backup; or `filelatch log repair {}` goes on with what is there",

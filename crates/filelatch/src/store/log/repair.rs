@@ -19,9 +19,11 @@ use filelatch_fs::{Access, FsFile};
 
 use super::core::Core;
 use super::mark::{Evidence, MarkFile};
+use super::reader::shorter;
 use super::renew::NewSegment;
 use super::scan::{Found, Scanner, Tail};
 use super::segment::{Segment, beside, refuse};
+use super::snapshot::Snapshot;
 use super::verify::damage_at_first;
 use crate::error::{Error, Result};
 use crate::path::Place;
@@ -49,6 +51,7 @@ impl Core {
         let evidence = MarkFile::look(&self.place);
         let size = segment.file.stat().map_err(self.io("examine"))?.size;
         self.long_enough(segment, &evidence, size)?;
+        self.not_behind_snapshot(segment)?;
         let open_from = evidence.open_from(segment);
         if segment.start == 0
             && let Some((_, zeros)) = damage_at_first(self, segment)?
@@ -100,6 +103,18 @@ impl Core {
             self.place.spelled.display()
         );
         Err(refuse(&self.place, StoreError::Damaged { line: None, offset: Some(size), problem, way_out }))
+    }
+
+    /// A first compaction that was interrupted leaves a snapshot beside a file without a head; then the file is at least as long.
+    pub(super) fn not_behind_snapshot(&self, segment: &Segment) -> Result<()> {
+        if segment.start > 0 || self.place.dir.stat(&beside(&self.place, super::SNAPSHOT)).is_err() {
+            return Ok(());
+        }
+        let end = segment.end().map_err(self.io("examine"))?;
+        match Snapshot::open(&self.place)? {
+            Some(snapshot) if snapshot.base > end => Err(shorter(&self.place, end)),
+            _ => Ok(()),
+        }
     }
 
     /// Keeps bytes of the log in a file beside it, durably.

@@ -70,10 +70,20 @@ impl Syncer {
         mark.failed && mark.is_of(id) && mark.is_of_boot(&self.boot())
     }
 
-    /// Is there a mark of this inode from this boot? Otherwise nobody has looked at its end since the machine was started.
-    pub(super) fn knows(&self, id: FileId) -> bool {
-        let mark = self.file().and_then(|file| file.read());
-        mark.is_some_and(|mark| mark.is_of(id) && mark.is_of_boot(&self.boot()))
+    /// How much of this inode is durable by a mark of this boot; `None`: nobody has looked at its end since the machine was started.
+    pub(super) fn known(&self, id: FileId) -> Option<u64> {
+        let mark = self.file().and_then(|file| file.read())?;
+        (mark.is_of(id) && mark.is_of_boot(&self.boot())).then_some(mark.upto)
+    }
+
+    /// A new file was made: what is known of one with the same number, which is gone, is not true of it.
+    pub(super) fn begin(&self, id: FileId) {
+        if let Some(file) = self.file() {
+            file.write(&Mark::new(&self.boot(), id, 0, 0)).ok();
+        }
+        let mut state = locked(&self.state);
+        state.known = None;
+        state.failed = None;
     }
 
     fn file(&self) -> Option<Arc<MarkFile>> {
@@ -89,7 +99,7 @@ impl Syncer {
         let boot = self.boot();
         let mut state = locked(&self.state);
         loop {
-            if state.known.as_ref().is_some_and(|known| known.covers(&boot, from, upto)) {
+            if state.known.as_ref().is_some_and(|known| known.covers(&boot, segment.id, from, upto)) {
                 return Ok(());
             }
             if state.failed == Some(segment.id) {
@@ -149,7 +159,7 @@ impl Syncer {
         let began = host.monotonic();
         let mut pause = PAUSES.0;
         let told = |mark: Option<&Mark>| match mark? {
-            mark if mark.covers(boot, from, upto) => Some(Ok(Some(mark.clone()))),
+            mark if mark.covers(boot, segment.id, from, upto) => Some(Ok(Some(mark.clone()))),
             mark if mark.failed && mark.is_of(segment.id) && mark.is_of_boot(boot) => {
                 Some(Err(Trouble::Failed("a sync of the log has failed in another process".to_owned())))
             }
@@ -159,7 +169,7 @@ impl Syncer {
             match file.0.try_lock(LockKind::Exclusive) {
                 Ok(true) => {
                     let ended = match file.read() {
-                        Some(mark) if mark.covers(boot, from, upto) => Ok(Some(mark)),
+                        Some(mark) if mark.covers(boot, segment.id, from, upto) => Ok(Some(mark)),
                         mark => self.sync(Some((file, mark)), segment, boot, upto),
                     };
                     // What can't be given back is given back by closing.
@@ -208,9 +218,10 @@ impl Syncer {
             return self.moved(upto);
         }
         let end = Self::boundary(segment, upto.max(before.as_ref().map_or(0, |mark| mark.upto))).map_err(stat)?;
-        // Nobody of this boot has synced the name yet, if there is no mark.
+        // Then nobody of this boot has synced the name yet.
+        let first = before.as_ref().is_none_or(|mark| mark.upto == 0);
         let synced = segment.file.sync_data();
-        if let Err(e) = synced.and_then(|()| if before.is_none() { dir.sync() } else { Ok(()) }) {
+        if let Err(e) = synced.and_then(|()| if first { dir.sync() } else { Ok(()) }) {
             if let Some(file) = file {
                 let mark = Mark::failed(boot, segment.id);
                 // Who opens the file from now on would not be told; who has it open is, by its own sync.
@@ -226,7 +237,7 @@ impl Syncer {
         if let Some(file) = file {
             // Without it others sync again; no more than that.
             file.write(&mark).ok();
-            if before.is_none() {
+            if first {
                 // So that after a power cut there is a mark of this inode, whatever became of the later ones.
                 file.0.sync_data().ok();
             }

@@ -115,8 +115,7 @@ impl Log {
         let mut done = RepairedLog::default();
         let snapshot = repair_snapshot(core, &mut done)?;
         let old = match Segment::open(&core.place, Access::Read) {
-            // Only a crash between the two renames of a first compaction leaves a file without a head beside a snapshot: then it begins with a record.
-            Ok(Some(old)) if old.start == 0 && snapshot.is_some() && damage_at_first(core, &old)?.is_some() => {
+            Ok(Some(old)) if old.start == 0 && has_lost_head(core, &old, snapshot)? => {
                 without_head(core, snapshot.unwrap_or(0), &mut done)?
             }
             Ok(Some(old)) => old,
@@ -318,6 +317,13 @@ pub(super) fn damage_at_first(core: &Core, segment: &Segment) -> Result<Option<(
     }
 }
 
+/// Only a crash between the two renames of a first compaction leaves a file without a head beside a snapshot. Then it begins with a record and is
+/// as long as the snapshot says.
+fn has_lost_head(core: &Core, segment: &Segment, snapshot: Option<u64>) -> Result<bool> {
+    let Some(base) = snapshot else { return Ok(false) };
+    Ok(damage_at_first(core, segment)?.is_some() || segment.opened_at < base)
+}
+
 /// A log whose head is damaged: it goes on where the snapshot ends. The head goes to a file of its own.
 fn without_head(core: &Core, base: u64, done: &mut RepairedLog) -> Result<Segment> {
     let fail = |e| Error::io("repair", &core.place.spelled, e);
@@ -325,8 +331,10 @@ fn without_head(core: &Core, base: u64, done: &mut RepairedLog) -> Result<Segmen
     let stat = file.stat().map_err(fail)?;
     let mut whole = Segment { file, id: stat.id, base, start: 0, made: None, opened_at: base };
     let start = damage_at_first(core, &whole)?.map_or(0, |(until, _)| until);
-    let moved = core.save(&*whole.file, 0, start, ".damaged-").map_err(fail)?;
-    done.moved.push(moved.display().to_string());
+    if start > 0 {
+        let moved = core.save(&*whole.file, 0, start, ".damaged-").map_err(fail)?;
+        done.moved.push(moved.display().to_string());
+    }
     whole.start = start;
     whole.opened_at = base + stat.size.saturating_sub(start);
     Ok(whole)
