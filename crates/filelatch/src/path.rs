@@ -268,6 +268,13 @@ pub(crate) fn sync_name(name: &OsStr) -> OsString {
     around(".", name, ".sync")
 }
 
+/// Is this the name of such a file?
+#[cfg(feature = "watch")]
+pub(crate) fn is_sync_name(entry: &OsStr) -> bool {
+    let inner = entry.as_encoded_bytes().strip_prefix(b".").and_then(|rest| rest.strip_suffix(b".sync"));
+    inner.is_some_and(|inner| !inner.is_empty())
+}
+
 /// A name for a temporary file beside `name`: `.name.<pid>-<random>.tmp` (ATOM-6: a pid alone is not unique among
 /// threads, containers and hosts).
 pub(crate) fn temp_name(name: &OsStr, pid: u32, random: u64) -> OsString {

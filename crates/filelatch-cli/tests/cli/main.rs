@@ -31,6 +31,7 @@ mod keep;
 mod leases;
 #[cfg(unix)]
 mod lock_files;
+mod log;
 #[cfg(unix)]
 mod many;
 mod merge;

@@ -40,7 +40,7 @@ use super::watches::Watches;
 use super::way::Step;
 use crate::error::{Error, Result};
 use crate::parts::Parts;
-use crate::path::{Dirs, leased_by, locked_by, temp_base};
+use crate::path::{Dirs, is_sync_name, leased_by, locked_by, temp_base};
 use crate::version::Version;
 use crate::workspace::{WORKSPACE_DIR, Workspace};
 
@@ -402,6 +402,7 @@ fn is_own_name(name: &OsStr) -> bool {
     name == WORKSPACE_DIR
         || locked_by(name).is_some()
         || leased_by(name).is_some()
+        || is_sync_name(name)
         || temp_base(name).is_some()
         || is_held_name(name)
 }

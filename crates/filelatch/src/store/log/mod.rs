@@ -15,8 +15,6 @@
 //! `FILE`: the records (`line`, `segment`); `FILE.snapshot`: what a compaction has left of those before (`snapshot`). `.FILE.lock`: the ordinary lock, shared by appenders, exclusive for deciding, repairing and
 //! compacting. `.FILE.sync`: how much is durable (`mark`). Beside them, if there was a reason: `FILE.torn-<n>`, `FILE.failed-<n>`.
 
-#![allow(dead_code, reason = "what the queue calls; it is not there yet")]
-
 mod compact;
 pub(crate) mod core;
 mod handle;

@@ -6,7 +6,6 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
 
 use filelatch_fs::{Access, FileId, FileKind, FsFile};
 
@@ -139,11 +138,6 @@ pub(super) fn beside(place: &Place, suffix: &str) -> OsString {
     let mut name = place.name.clone();
     name.push(suffix);
     name
-}
-
-/// The path of a file beside the log, for people.
-pub(super) fn path_beside(place: &Place, name: &OsString) -> PathBuf {
-    place.spelled.with_file_name(name)
 }
 
 /// An error of this log.

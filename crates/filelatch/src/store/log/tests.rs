@@ -99,3 +99,26 @@ fn decisions_survive_everything() {
     };
     sweep.everything(|_| (), scenario, |fs, acknowledged| goes_on(fs, acknowledged, 3)).assert_clean();
 }
+
+/// STORE-8: a store that makes its own snapshot: others who follow begin again from it, or go on where they were.
+#[test]
+fn own_snapshots() {
+    let fs = SimFs::default();
+    let (one, two) = (log(&fs), log(&fs.process()));
+    let (mine, theirs) = (one.journal(), two.journal());
+    let (mut fold, mut other, mut late) = (All::default(), All::default(), All::default());
+    one.append(b"1", &LogOptions::default()).unwrap();
+    theirs.refresh(&mut other).unwrap();
+    let far = two.append(b"2", &LogOptions::default()).unwrap();
+    let done = mine
+        .compact_with(&mut fold, &LockOptions::new(), &mut |fold, take| take(far, fold.0.len().to_string().as_bytes()));
+    assert_eq!(done.unwrap().unwrap().kept, 1);
+    let third = one.append(b"3", &LogOptions::default()).unwrap();
+    for (journal, fold) in [(&theirs, &mut other), (&log(&fs).journal(), &mut late)] {
+        journal.refresh(fold).unwrap();
+        assert_eq!(fold.0, [(far, "2".to_owned()), (third, "3".to_owned())]);
+    }
+    mine.refresh(&mut fold).unwrap();
+    let seen: Vec<_> = fold.0.iter().map(|(_, record)| record.as_str()).collect();
+    assert_eq!(seen, ["1", "2", "3"], "it had read all that the snapshot replaced");
+}
