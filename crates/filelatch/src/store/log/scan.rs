@@ -145,7 +145,8 @@ impl Scanner {
                 let len = match rest.get(end + 1) {
                     Some(b'\n') => end + 2,
                     // Its newline is missing, and it is all there nevertheless. What stands there is looked at next.
-                    Some(_) => end + 1,
+                    Some(byte) if *byte != 0 => end + 1,
+                    Some(_) => return self.irregular(file, at),
                     None => return Ok(Found::Tail { at, what: Tail::Whole }),
                 };
                 self.record = (self.start + head.size, self.start + end);
