@@ -135,10 +135,6 @@ impl Journal {
 
     /// Puts a snapshot in the place of all that `fold` has read, made of the records that `write` gives, in order, with the offsets that they are
     /// to have; appends go on meanwhile. `None`: another compaction is under way.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for stores that make their own snapshots; the queue does not yet")
-    )]
     pub(crate) fn compact_with<F: Fold>(
         &self,
         fold: &mut F,
