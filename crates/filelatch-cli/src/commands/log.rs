@@ -37,7 +37,7 @@ pub(crate) fn log(context: &Context, args: &Log) -> Result<u8, CliError> {
 fn open(context: &Context, name: &Path, create: bool) -> Result<Store, CliError> {
     let path = context.latch.store_path(".", StoreFolder::Logs, name, create)?;
     // A path is shown as it was given.
-    let path = path.strip_prefix(".").unwrap_or(&path);
+    let path = path.strip_prefix(".").ok().filter(|path| !path.as_os_str().is_empty()).unwrap_or(&path);
     let log = context.latch.log(path)?;
     warn(log.file());
     Ok(log)

@@ -20,13 +20,13 @@ use filelatch_fs::{Access, FsFile};
 use super::core::Core;
 use super::mark::{Evidence, MarkFile};
 use super::reader::shorter;
-use super::renew::NewSegment;
+use super::renew::{NewSegment, wear};
 use super::scan::{Found, Scanner, Tail};
 use super::segment::{Segment, beside, refuse};
 use super::snapshot::Snapshot;
 use super::verify::damage_at_first;
 use crate::error::{Error, Result};
-use crate::path::Place;
+use crate::path::{Place, temp_name};
 use crate::store::StoreError;
 
 /// Bytes that are copied at once.
@@ -149,6 +149,9 @@ impl Core {
             let mut new = NewSegment::begin(self, &*old.file, old.base)?;
             let end = new.copy_intact(old, &mut |_, _| Ok(false))?;
             new.finish(&*old.file)?;
+            if old.base > 0 {
+                self.renew_snapshot(&*old.file)?;
+            }
             let kept = self.numbered(".failed-", |name| self.place.dir.link(&self.place.name, name));
             match kept {
                 // No hard links here: then it is kept by moving it, and for a moment nothing has the name.
@@ -161,6 +164,21 @@ impl Core {
         })();
         let (new, end) = made.map_err(|e| self.not_renewed(&e))?;
         new.publish(end).map_err(|e| self.not_renewed(&e))
+    }
+
+    /// What has failed may have been the sync of the directory after a compaction: then the snapshot's name is in doubt, too, and only another rename
+    /// makes it safe.
+    fn renew_snapshot(&self, like: &dyn FsFile) -> io::Result<()> {
+        let (dir, host) = (&self.place.dir, &self.parts.host);
+        let name = beside(&self.place, super::SNAPSHOT);
+        let old = dir.open(&name, Access::Read)?;
+        let temp = temp_name(&name, host.pid(), host.random());
+        let new = dir.create_new(&temp, 0o600)?;
+        let made = wear(&*new, like)
+            .and_then(|()| copy(&*old, 0, old.stat()?.size, &*new, 0))
+            .and_then(|()| new.sync())
+            .and_then(|()| dir.rename(&temp, &name));
+        made.inspect_err(|_| drop(dir.remove(&temp)))
     }
 
     fn not_renewed(&self, e: &io::Error) -> Error {
