@@ -220,7 +220,7 @@ fn rebuild(context: &Context, index: &Changes, dir: &Path) -> Result<(), CliErro
     if rebuilt.damaged > 0 {
         let lines = rebuilt.damaged;
         output::warning(&format!(
-            "{lines} lines of the old index can't be read; what only they had is lost: of sessions that are removed, and of removed files of the audit log"
+            "{lines} places of the old index can't be read, and are moved aside; what only they had is lost: of sessions that are removed, and of removed files of the audit log"
         ));
     }
     if rebuilt.audit_damaged > 0 {

@@ -256,6 +256,7 @@ fn bit_by_bit_is_anew() {
         // From the audit log alone, where it has all.
         if keep == "64MiB" {
             std::fs::rename(world.changes().path(), world.path("moved")).unwrap();
+            std::fs::remove_file(world.path(".filelatch/stores/changes.jsonl.snapshot")).unwrap();
             assert_eq!(world.changes().rebuild(&LockOptions::new()).unwrap().from_audit, written);
             let mut alone = counted(&world.changes());
             alone.extend(
@@ -333,6 +334,7 @@ fn damaged() {
         let mut bad = good.clone();
         bad[at] ^= 1;
         std::fs::write(changes.path(), &bad).unwrap();
+        std::fs::remove_file(changes.path().with_extension("jsonl.snapshot")).ok();
         match world.changes().update(&LockOptions::new()) {
             Err(error @ Error::Store { source: StoreError::Damaged { .. }, .. }) => {
                 errors += 1;
@@ -469,6 +471,32 @@ pub(crate) fn worker(role: &str, dir: &Path, name: &str) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// STORE-5: a session that is taken in while the index is made anew is in the new one: nothing else has it any more.
+#[test]
+fn a_session_meanwhile() {
+    let world = World::new("");
+    world.write("ada", "a", "1");
+    let count = 200;
+    std::thread::scope(|scope| {
+        let taking = scope.spawn(|| {
+            for n in 0..count {
+                let name = format!("s{n}");
+                let taken = world.changes().take_session(&name, &LockOptions::new(), |taken| {
+                    let found = SessionChanges { tip: "t".to_owned(), changes: vec![git_change("g", &name, n)] };
+                    Ok::<_, Error>(taken.since.is_none().then_some(found))
+                });
+                assert_eq!(taken.unwrap(), 1);
+            }
+        });
+        while !taking.is_finished() {
+            world.changes().rebuild(&LockOptions::new()).unwrap();
+        }
+    });
+    world.update();
+    let all = counted(&world.changes());
+    assert_eq!((all.len() as u64, all.values().copied().max()), (count + 1, Some(1)));
 }
 
 /// STORE-5: 8 processes publish, 2 take in and one makes anew, all the while: each publish is there once.

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::lock::LockOptions;
 use crate::parts::epoch_millis;
 use crate::store::log::Log;
-use crate::store::log::journal::Fold;
+use crate::store::log::journal::{Fold, Journal};
 use crate::store::{OwnStore, StoreError};
 
 /// How often the audit log may become another one while it is read.
@@ -123,6 +123,12 @@ impl Changes {
         }
     }
 
+    /// `None`: there is no file.
+    pub(super) fn existing_file(&self) -> Result<Option<Log>> {
+        let is_there = self.latch.parts().fs.stat(&self.path).is_ok();
+        if is_there { self.existing() } else { Ok(None) }
+    }
+
     fn open(&self) -> Result<Log> {
         self.latch.own_store(self.root(), OwnStore::Changes, true)?;
         self.latch.log(&self.path)
@@ -160,10 +166,10 @@ impl Changes {
             // The index may stand at another place although there is nothing new.
             step.to = step.to.or(read_from).filter(|to| Some(*to) != from);
             let Some(to) = step.to.filter(|_| step.counts || read_from != from) else { return Ok(updated) };
-            let taken = journal.transact(&mut state, true, lock, |state, records| {
+            let taken = self.transact(&journal, &mut state, lock, |state, records| {
                 let is_ours = state.place == from;
                 records.extend(is_ours.then(|| record::write(&Take::Audit { from, to }, &step.changes)));
-                Ok::<_, Error>(is_ours)
+                is_ours
             })?;
             if taken {
                 updated.changes += step.changes.len() as u64;
@@ -229,16 +235,34 @@ impl Changes {
                     record::write(&Take::Session(part), portion)
                 })
                 .collect();
-            let is_taken = journal.transact(&mut state, true, lock, |state, out| {
+            let is_taken = self.transact(&journal, &mut state, lock, |state, out| {
                 let is_ours = state.sessions.get(name) == known.as_ref();
                 if is_ours {
                     out.extend(records.iter().cloned());
                 }
-                Ok::<_, E>(is_ours)
+                is_ours
             })?;
             if is_taken {
                 count += portions.iter().skip(done).map(|portion| portion.len() as u64).sum::<u64>();
             }
+        }
+    }
+
+    /// Decides under the index's lock, writes, and makes durable. Answers what `decide` did.
+    fn transact(
+        &self,
+        journal: &Journal,
+        state: &mut State,
+        lock: &LockOptions<'_>,
+        mut decide: impl FnMut(&State, &mut Vec<Vec<u8>>) -> bool,
+    ) -> Result<bool> {
+        let id = || self.latch.parts().fs.stat(&self.path).ok().map(|stat| stat.id);
+        let before = id();
+        let done = journal.transact(state, true, lock, |state, records| Ok::<_, Error>(decide(state, records)));
+        match done {
+            // Made anew between the write and its sync: what was written under the lock is in the new one, which was synced before it was put here.
+            Err(Error::Store { source: StoreError::NotDurable { .. }, .. }) if id() != before => Ok(true),
+            done => done.map_err(with_way_out),
         }
     }
 

@@ -1,41 +1,33 @@
 //! Making the index anew, from its sources or from itself.
 //!
 //! # Order of operations
-//! One at a time (its own lock). A new file is written beside the index, which goes on being used: what the sources have, what of the old one
-//! they have not any more, how far the sources are taken in. Then, under the index's exclusive lock: what was taken in meanwhile → sync →
-//! rename over the index → sync of the folder. So there is the old index or the new one, and none of its readers sees a mix.
+//! What is damaged is moved aside ([`Log::repair`](crate::store::log::Log::repair)). Then the log is compacted: a snapshot of what the sources have, of
+//! what of the old index they have not any more, and of how far they are taken in, takes the place of all records; what is taken in
+//! meanwhile stays behind it, and counts if it goes on from there. So there is the old index or the new one, and none of its readers sees a mix.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsStr;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
-
-use filelatch_fs::fs::write_all_at;
-use filelatch_fs::{Access, FileId, FsDir, FsFile};
 
 use super::change::{Change, Written};
 use super::feed;
 use super::index::{Changes, unreadable};
-use super::record::{self, Take, WAY_OUT};
+use super::record::{self, Take as Takes, WAY_OUT};
 use super::state::State;
 use crate::audit::place::Place;
 use crate::error::{Error, Result};
 use crate::lock::LockOptions;
 use crate::parts::epoch_millis;
-use crate::store::log::{append_line, record_of_line};
-use crate::store::{OwnStore, StoreError};
+use crate::store::StoreError;
+use crate::store::log::Log;
+use crate::store::log::compact::Take;
+use crate::store::log::journal::Fold;
 
-/// Bytes that are read and written at once.
-const CHUNK: usize = 1 << 20;
 /// Changes in one record of a new index.
-const BATCH: usize = 256;
-/// No line is longer than this.
-const LONGEST: usize = 32 << 20;
-/// The name of a new index, beside the old one.
-const NEW: &str = "changes.jsonl.new";
-/// Whose lock says that one is being made.
-const TURN: &str = "changes.rebuild";
+const BATCH: usize = 4096;
+/// How often somebody else may be at it, and between two looks.
+const TRIES: usize = 3000;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What became of a rebuild.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +38,7 @@ pub struct Rebuilt {
     /// Changes of the old index that were taken over, because their sources are not there to be read again: of removed files of the audit log,
     /// and of sessions.
     pub taken_over: u64,
-    /// Lines of the old index that can't be read. What was in them is lost where no source has it any more.
+    /// Places of the old index that can't be read; they are beside it, in `….damaged-N`. What was in them is lost where no source has it any more.
     pub damaged: u64,
     /// Lines of the audit log that are no records.
     pub audit_damaged: u64,
@@ -102,6 +94,15 @@ impl Changes {
     /// # Errors
     /// Of the audit log, the disk, the locks. Then the old index is there.
     pub fn rebuild(&self, lock: &LockOptions<'_>) -> Result<Rebuilt> {
+        let Some(log) = self.existing_file()? else {
+            let updated = self.update(lock)?;
+            let (from_audit, audit_removed, audit_damaged) = (updated.changes, updated.missed, updated.damaged);
+            return Ok(Rebuilt { from_audit, audit_damaged, audit_removed, ..Rebuilt::default() });
+        };
+        let moved = match log.journal().refresh(&mut Passed::default()) {
+            Err(Error::Store { source: StoreError::Damaged { .. }, .. }) => log.repair(lock)?.moved.len() as u64,
+            read => read.map(|()| 0)?,
+        };
         let mut rebuilt = Rebuilt::default();
         self.replace(lock, &mut |new, old| {
             rebuilt = Rebuilt::default();
@@ -124,7 +125,7 @@ impl Changes {
                     break;
                 }
             }
-            let mut salvage = Salvage::default();
+            let mut salvage = Salvage { broken: moved > 0, broken_audit: moved > 0, ..Salvage::default() };
             let damaged = old.each(&mut |record| {
                 salvage.read(record, &mut |change| {
                     if change.identity().is_none_or(|identity| !known.contains(&identity)) {
@@ -134,7 +135,7 @@ impl Changes {
                     Ok(())
                 })
             });
-            rebuilt.damaged = damaged.map_err(|e| self.not_made(e))?;
+            rebuilt.damaged = moved + damaged.map_err(|e| self.not_made(e))?;
             Ok(State { place, sessions: salvage.state.sessions })
         })?;
         Ok(rebuilt)
@@ -193,41 +194,46 @@ impl Changes {
     fn not_made(&self, e: io::Error) -> Error {
         match e.downcast::<StoreError>() {
             Ok(source) => Error::Store { path: self.path.clone(), source },
-            Err(e) => Error::io("make anew", &self.path, e),
+            Err(e) => e.downcast::<Error>().unwrap_or_else(|e| Error::io("make anew", &self.path, e)),
         }
     }
 
-    /// Puts a new index in the place of the old one. `fill` is called once.
-    fn replace(&self, lock: &LockOptions<'_>, fill: &mut dyn FnMut(&mut New, &Old) -> Result<State>) -> Result<()> {
-        self.latch.own_store(self.root(), OwnStore::Changes, true)?;
-        let folder = self.path.with_file_name(TURN);
-        let _turn = self.latch.file(folder)?.lock(lock)?;
-        let fail = |e| self.not_made(e);
-        let index = self.latch.file(&self.path)?;
-        let entry = index.entry()?;
-        let (dir, name) = (Arc::clone(&entry.place().dir), entry.place().name.clone());
-        // One that was killed has left it.
-        match dir.remove(NEW.as_ref()) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(fail(e)),
-            _ => {}
+    /// Puts what `fill` gives in the place of all that there is.
+    fn replace(&self, lock: &LockOptions<'_>, fill: &mut Fill<'_>) -> Result<()> {
+        let Some(log) = self.existing_file()? else { return Ok(()) };
+        let journal = log.journal();
+        for _ in 0..TRIES {
+            let done = journal.compact_with(&mut Passed::default(), lock, &mut |passed, take| {
+                let old = Old { log: &log, last: passed.last };
+                let mut new = New { take, at: 0, batch: Vec::new() };
+                let state = fill(&mut new, &old)?;
+                new.finish(&state).map_err(|e| self.not_made(e))
+            })?;
+            if done.is_some() {
+                return Ok(());
+            }
+            self.latch.parts().host.sleep(PAUSE);
         }
-        let made = (|| {
-            let old = Old::open(&*dir, &name).map_err(fail)?;
-            let mut new = New::create(&*dir).map_err(fail)?;
-            let state = fill(&mut new, &old)?;
-            new.finish(&state).map_err(fail)?;
-            let guard = index.lock(lock)?;
-            old.rest(&*dir, &name, &mut new).map_err(fail)?;
-            new.file.sync().map_err(fail)?;
-            dir.rename(NEW.as_ref(), &name).map_err(fail)?;
-            dir.sync().map_err(fail)?;
-            drop(guard);
-            Ok(())
-        })();
-        if made.is_err() {
-            dir.remove(NEW.as_ref()).ok();
-        }
-        made
+        Err(self.not_made(io::Error::new(io::ErrorKind::TimedOut, "somebody else makes it anew and does not end")))
+    }
+}
+
+type Fill<'a> = dyn FnMut(&mut New<'_, '_>, &Old<'_>) -> Result<State> + 'a;
+
+/// Reads all and remembers where the last record was.
+#[derive(Default)]
+struct Passed {
+    last: Option<u64>,
+}
+
+impl Fold for Passed {
+    fn apply(&mut self, offset: u64, _: &[u8]) -> Result<(), StoreError> {
+        self.last = Some(offset);
+        Ok(())
+    }
+
+    fn begin_again(&mut self) {
+        self.last = None;
     }
 }
 
@@ -282,13 +288,13 @@ impl Salvage {
         }
     }
 
-    fn accept(&mut self, take: Take) -> bool {
+    fn accept(&mut self, take: Takes) -> bool {
         match take {
-            Take::Audit { to, .. } if std::mem::take(&mut self.broken_audit) => {
+            Takes::Audit { to, .. } if std::mem::take(&mut self.broken_audit) => {
                 self.state.place = Some(to);
                 true
             }
-            Take::Session(part) if self.broken && self.state.sessions.get(&part.name) != Some(&part) => {
+            Takes::Session(part) if self.broken && self.state.sessions.get(&part.name) != Some(&part) => {
                 self.state.sessions.insert(part.name.clone(), part);
                 true
             }
@@ -298,127 +304,57 @@ impl Salvage {
 }
 
 /// The index as it is.
-struct Old {
-    file: Option<(FileId, Box<dyn FsFile>)>,
-    /// Up to where it is read: a line's end.
-    end: u64,
+struct Old<'a> {
+    log: &'a Log,
+    /// Up to this record. What was taken in since stays behind the new one: taken over, it could be there twice.
+    last: Option<u64>,
 }
 
-impl Old {
-    fn open(dir: &dyn FsDir, name: &OsStr) -> io::Result<Old> {
-        let file = match dir.open(name, Access::Read) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Old { file: None, end: 0 }),
-            opened => opened?,
-        };
-        let stat = file.stat()?;
-        if !stat.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
-        Ok(Old { file: Some((stat.id, file)), end: stat.size })
-    }
+/// What is done with each record: false, it can't be read.
+type EachRecord<'a> = dyn FnMut(Option<&[u8]>) -> io::Result<bool> + 'a;
 
-    /// Each line with an end: its record, or `None` for what is none. Answers how many could not be read, by the word of `each`.
-    fn each(&self, each: &mut dyn FnMut(Option<&[u8]>) -> io::Result<bool>) -> io::Result<u64> {
-        let mut damaged = 0;
-        self.lines(0, self.end, &mut |line| {
-            damaged += u64::from(!each(record_of_line(line))?);
-            Ok(())
-        })?;
-        Ok(damaged)
-    }
+struct Each<'a> {
+    last: Option<u64>,
+    tell: &'a mut EachRecord<'a>,
+    damaged: u64,
+    failed: Option<io::Error>,
+}
 
-    /// Under the index's lock: what was taken in since it was opened goes behind what is in the new one.
-    fn rest(&self, dir: &dyn FsDir, name: &OsStr, new: &mut New) -> io::Result<()> {
-        let now = match dir.open(name, Access::Read) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-            opened => opened?,
-        };
-        let stat = now.stat()?;
-        let from = match &self.file {
-            Some((id, _)) if *id == stat.id => self.end.min(stat.size),
-            _ => 0,
-        };
-        let now = Old { file: Some((stat.id, now)), end: stat.size };
-        // The end of the part that was read may have been within a line.
-        let from = now.line_before(from)?;
-        now.lines(from, stat.size, &mut |line| match record_of_line(line) {
-            Some(record) => new.put(record),
-            None => Ok(()),
-        })?;
-        new.flush()
-    }
-
-    /// Where the line begins that a place is in.
-    fn line_before(&self, place: u64) -> io::Result<u64> {
-        let Some((_, file)) = &self.file else { return Ok(0) };
-        let mut at = place;
-        while at > 0 {
-            let from = at.saturating_sub(CHUNK as u64);
-            let bytes = read_at(&**file, from, at)?;
-            match bytes.iter().rposition(|byte| *byte == b'\n') {
-                Some(newline) => return Ok(from + newline as u64 + 1),
-                None => at = from,
-            }
-        }
-        Ok(0)
-    }
-
-    fn lines(&self, from: u64, to: u64, each: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-        let Some((_, file)) = &self.file else { return Ok(()) };
-        let (mut at, mut carry) = (from, Vec::new());
-        while at < to {
-            let bytes = read_at(&**file, at, to.min(at + CHUNK as u64))?;
-            if bytes.is_empty() {
-                break;
-            }
-            at += bytes.len() as u64;
-            let mut rest = &bytes[..];
-            while let Some(newline) = rest.iter().position(|byte| *byte == b'\n') {
-                let (line, after) = rest.split_at(newline + 1);
-                rest = after;
-                if carry.is_empty() {
-                    each(line)?;
-                } else {
-                    carry.extend_from_slice(line);
-                    each(&carry)?;
-                    carry.clear();
-                }
-            }
-            // What is longer than any record is none.
-            if carry.len() <= LONGEST {
-                carry.extend_from_slice(rest);
+impl Fold for Each<'_> {
+    fn apply(&mut self, offset: u64, record: &[u8]) -> Result<(), StoreError> {
+        if self.failed.is_none() && self.last.is_some_and(|last| offset <= last) {
+            match (self.tell)(Some(record)) {
+                Ok(is_read) => self.damaged += u64::from(!is_read),
+                Err(e) => self.failed = Some(e),
             }
         }
         Ok(())
     }
+
+    /// Nobody else can make it anew meanwhile.
+    fn begin_again(&mut self) {}
 }
 
-fn read_at(file: &dyn FsFile, from: u64, to: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(to - from).map_err(|_| io::ErrorKind::FileTooLarge)?];
-    let mut done = 0;
-    while done < bytes.len() {
-        match file.read_at(&mut bytes[done..], from + done as u64)? {
-            0 => break,
-            n => done += n,
+impl Old<'_> {
+    /// Answers how many could not be read, by the word of `each`.
+    fn each(&self, each: &mut EachRecord<'_>) -> io::Result<u64> {
+        let mut fold = Each { last: self.last, tell: &mut |record| each(record), damaged: 0, failed: None };
+        self.log.journal().refresh(&mut fold).map_err(io::Error::other)?;
+        match fold.failed {
+            Some(e) => Err(e),
+            None => Ok(fold.damaged),
         }
     }
-    bytes.truncate(done);
-    Ok(bytes)
 }
 
-/// A new index, under a name of its own.
-struct New {
-    file: Box<dyn FsFile>,
-    len: u64,
-    lines: Vec<u8>,
+/// A new index.
+struct New<'a, 't> {
+    take: &'a mut Take<'t>,
+    at: u64,
     batch: Vec<Change>,
 }
 
-impl New {
-    fn create(dir: &dyn FsDir) -> io::Result<New> {
-        Ok(New { file: dir.create_new(NEW.as_ref(), 0o600)?, len: 0, lines: Vec::new(), batch: Vec::new() })
-    }
-
+impl New<'_, '_> {
     fn add(&mut self, change: Change) -> io::Result<()> {
         self.batch.push(change);
         if self.batch.len() < BATCH { Ok(()) } else { self.put_batch() }
@@ -427,20 +363,14 @@ impl New {
     fn put_batch(&mut self) -> io::Result<()> {
         let batch = std::mem::take(&mut self.batch);
         for portion in record::portions(&batch).into_iter().filter(|portion| !portion.is_empty()) {
-            self.put(&record::write(&Take::Kept { place: None, sessions: Vec::new() }, portion))?;
+            self.put(&record::write(&Takes::Kept { place: None, sessions: Vec::new() }, portion))?;
         }
         Ok(())
     }
 
     fn put(&mut self, record: &[u8]) -> io::Result<()> {
-        append_line(&mut self.lines, record);
-        if self.lines.len() < CHUNK { Ok(()) } else { self.flush() }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        write_all_at(&*self.file, &self.lines, self.len)?;
-        self.len += self.lines.len() as u64;
-        self.lines.clear();
+        (self.take)(self.at, record).map_err(io::Error::other)?;
+        self.at += 1;
         Ok(())
     }
 
@@ -449,9 +379,8 @@ impl New {
         self.put_batch()?;
         let sessions: Vec<_> = state.sessions.values().cloned().collect();
         for part in sessions.chunks(BATCH) {
-            self.put(&record::write(&Take::Kept { place: None, sessions: part.to_vec() }, &[]))?;
+            self.put(&record::write(&Takes::Kept { place: None, sessions: part.to_vec() }, &[]))?;
         }
-        self.put(&record::write(&Take::Kept { place: state.place, sessions: Vec::new() }, &[]))?;
-        self.flush()
+        self.put(&record::write(&Takes::Kept { place: state.place, sessions: Vec::new() }, &[]))
     }
 }

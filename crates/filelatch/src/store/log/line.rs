@@ -62,7 +62,7 @@ pub(super) fn sum(parts: &[&[u8]]) -> [u8; SUM] {
 }
 
 /// Adds the line of a record.
-pub(in crate::store) fn append(out: &mut Vec<u8>, record: &[u8]) {
+pub(super) fn append(out: &mut Vec<u8>, record: &[u8]) {
     out.extend_from_slice(OPENING);
     out.extend_from_slice(record.len().to_string().as_bytes());
     out.extend_from_slice(MIDDLE);
@@ -128,7 +128,7 @@ fn literal(rest: &mut &[u8], wanted: &[u8]) -> Option<Begin> {
 }
 
 /// The record of a whole line that ends with its newline.
-pub(in crate::store) fn record(line: &[u8]) -> Option<&[u8]> {
+pub(super) fn record(line: &[u8]) -> Option<&[u8]> {
     let Begin::Head(head) = begin(line) else { return None };
     if head.whole() != line.len() || !line.ends_with(ENDING) {
         return None;
