@@ -261,7 +261,11 @@ impl Changes {
         let done = journal.transact(state, true, lock, |state, records| Ok::<_, Error>(decide(state, records)));
         match done {
             // Made anew between the write and its sync: what was written under the lock is in the new one, which was synced before it was put here.
-            Err(Error::Store { source: StoreError::NotDurable { .. }, .. }) if id() != before => Ok(true),
+            Err(Error::Store { source: StoreError::NotDurable { .. }, .. })
+                if id().is_some_and(|now| Some(now) != before) =>
+            {
+                Ok(true)
+            }
             done => done.map_err(with_way_out),
         }
     }

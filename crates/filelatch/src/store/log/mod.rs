@@ -15,13 +15,7 @@
 //! `FILE`: the records (`line`, `segment`); `FILE.snapshot`: what a compaction has left of those before (`snapshot`). `.FILE.lock`: the ordinary lock, shared by appenders, exclusive for deciding, repairing and
 //! compacting. `.FILE.sync`: how much is durable (`mark`). Beside them, if there was a reason: `FILE.torn-<n>`, `FILE.failed-<n>`.
 
-<<<<<<< Updated upstream
-mod compact;
-=======
-#![allow(dead_code, reason = "what the queue calls; it is not there yet")]
-
 pub(crate) mod compact;
->>>>>>> Stashed changes
 pub(crate) mod core;
 mod handle;
 pub(crate) mod journal;
