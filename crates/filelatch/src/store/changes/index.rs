@@ -125,8 +125,11 @@ impl Changes {
 
     /// `None`: there is no file.
     pub(super) fn existing_file(&self) -> Result<Option<Log>> {
-        let is_there = self.latch.parts().fs.stat(&self.path).is_ok();
-        if is_there { self.existing() } else { Ok(None) }
+        match self.latch.parts().fs.stat(&self.path) {
+            Ok(_) => self.existing(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::io("look for", &self.path, e)),
+        }
     }
 
     fn open(&self) -> Result<Log> {
