@@ -216,6 +216,8 @@ impl<'l> Compaction<'l> {
         copy(&*old.file, old.place(copied), old.place(end), &*new.file, new.place(copied)).map_err(fail)?;
         new.finish(&*old.file).map_err(fail)?;
         core.place.dir.rename(&snapshot.name, &beside(&core.place, super::SNAPSHOT)).map_err(fail)?;
+        // The log's own rename must not survive a power cut without this one.
+        core.place.dir.sync().map_err(fail)?;
         new.publish(end).map_err(fail)?;
         drop((disk, held));
         Ok(Some(host.monotonic().saturating_sub(began)))
