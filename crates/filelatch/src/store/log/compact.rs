@@ -9,7 +9,8 @@
 //! 1. The exclusive lock for a moment: what is irregular is put right.
 //! 2. Without a lock: everything before an offset is read twice (what was written does not change), and what is to stay goes to a new snapshot,
 //!    durable under a temporary name.
-//! 3. Without a lock: what was appended since goes to a new segment, durable, again and again until little is left.
+//! 3. Without a lock: what the snapshot stands for is made durable in the log; what was appended since goes to a new segment, durable, again
+//!    and again until little is left.
 //! 4. Under the exclusive lock: the rest; the snapshot gets its name, then the segment; the directory is synced.
 
 use std::collections::HashMap;
@@ -192,6 +193,8 @@ impl<'l> Compaction<'l> {
     ) -> Result<Option<Duration>> {
         let fail = |e| Error::io("compact", &core.place.spelled, e);
         let Some(old) = Segment::open(&core.place, Access::Read)? else { return Ok(None) };
+        // No snapshot survives a power cut that its log does not.
+        core.sync.join(&old, old.base, upto)?;
         let new = NewSegment::begin(core, &*old.file, upto).map_err(fail)?;
         let mut copied = upto;
         for _ in 0..ROUNDS {
