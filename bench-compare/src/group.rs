@@ -55,7 +55,7 @@ impl Group {
                 futex::wake(&self.shared.round, futex::Flags::empty(), u32::MAX >> 1).unwrap();
                 return;
             }
-            drop(futex::wait(&self.shared.round, futex::Flags::empty(), round, None));
+            futex::wait(&self.shared.round, futex::Flags::empty(), round, None).ok();
         }
     }
 

@@ -141,7 +141,7 @@ struct Runner {
 impl Turns for Runner {
     fn turn(&mut self) -> bool {
         let Some(claim) = self.queue.claim(&self.options).unwrap() else { return false };
-        claim.complete(Outcome::new()).unwrap();
+        claim.complete(&Outcome::new()).unwrap();
         true
     }
 }
