@@ -1,0 +1,5 @@
+//! The routes, by area. Each module gives an [`OpenApiRouter`](utoipa_axum::router::OpenApiRouter) of its own, and `app` puts them together.
+
+pub(crate) mod files;
+pub(crate) mod health;
+pub(crate) mod raw;

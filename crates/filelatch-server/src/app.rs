@@ -1,0 +1,67 @@
+//! All routes in one table.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
+use filelatch::store::Scope;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::access::Known;
+use crate::api;
+use crate::problem::Problem;
+use crate::state::State;
+
+/// Each area's routes. A new area is a module in `api/` and a line here.
+fn table() -> OpenApiRouter<State> {
+    OpenApiRouter::with_openapi(description())
+        .merge(api::health::routes())
+        .merge(api::raw::routes())
+        .merge(api::files::routes())
+}
+
+fn description() -> OpenApi {
+    use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
+    let info = InfoBuilder::new()
+        .title("filelatch")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some("Many writers, one file, nothing lost."));
+    OpenApiBuilder::new().info(info.build()).build()
+}
+
+/// The description of all routes. Paths of files are one parameter that may have slashes.
+pub fn open_api() -> OpenApi {
+    let mut api = table().split_for_parts().1;
+    // The router's wildcard is an ordinary parameter to everybody else.
+    let paths = std::mem::take(&mut api.paths.paths);
+    api.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    api
+}
+
+/// The server's routes, for [`serve`](crate::serve()) and for tests.
+pub fn app(state: State) -> Router {
+    let (router, _) = table().split_for_parts();
+    router
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(from_fn_with_state(state.clone(), check))
+        .with_state(state)
+}
+
+async fn check(mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(Known { name: None, scopes: vec![Scope::Write] });
+    next.run(request).await
+}
+
+async fn no_route(uri: Uri) -> Response {
+    Problem::not_found("no-route", format!("there is nothing at `{}`", uri.path()))
+        .hint("`/openapi.json` lists what there is")
+        .into_response()
+}
+
+async fn no_method(method: Method, uri: Uri) -> Response {
+    let detail = format!("`{}` does not take {method}", uri.path());
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response()
+}

@@ -1,0 +1,182 @@
+//! Files that the server does not show: not in lists, not by name, not for writing. To everybody outside they are not there.
+//!
+//! # Promise
+//! A name is compared as the most forgiving file system would: without case, without trailing dots and blanks, and without characters that are
+//! not seen (HFS+ ignores them: `.g\u{200c}it` is `.git` there).
+//!
+//! # Non-promise
+//! It is about names. A file with a secret and an innocent name is shown.
+
+use filelatch::Error;
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+use crate::extract::FilePath;
+
+/// The workspace's own folder and filelatch's own files: never shown, whatever is allowed. What is written to them is not by the server's rules.
+const OWN: [&str; 8] = [
+    "**/.filelatch",
+    "**/.filelatch/**",
+    "**/.*.lock",
+    "**/.*.lock.held",
+    "**/.*.lock.held.*",
+    "**/.*.lease",
+    "**/.*.sync",
+    "**/.*.[0-9]*-[0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f][0-9a-f].tmp",
+];
+
+/// What is hidden unless it is allowed: folders of version control, where a writer could have programs run, and where secrets usually are.
+pub(crate) const DEFAULTS: [&str; 26] = [
+    "**/.git",
+    "**/.git/**",
+    "**/git~[0-9]*/**",
+    "**/.hg/**",
+    "**/.jj/**",
+    "**/.svn/**",
+    "**/.ssh/**",
+    "**/.gnupg/**",
+    "**/.aws/**",
+    "**/.kube/**",
+    "**/.docker/**",
+    "**/.env",
+    "**/.env.*",
+    "**/.envrc",
+    "**/*.pem",
+    "**/*.key",
+    "**/*.p12",
+    "**/*.pfx",
+    "**/*.kdbx",
+    "**/id_{rsa,dsa,ecdsa,ed25519}*",
+    "**/.netrc",
+    "**/.npmrc",
+    "**/.pypirc",
+    "**/.htpasswd",
+    "**/.pgpass",
+    "**/.git-credentials",
+];
+
+/// What is hidden.
+#[derive(Clone, Debug)]
+pub(crate) struct Hidden {
+    own: GlobSet,
+    defaults: GlobSet,
+    allow: GlobSet,
+    deny: GlobSet,
+}
+
+impl Hidden {
+    /// With what is allowed and denied besides: globs relative to the root; one without `/` is for names at any depth.
+    pub(crate) fn new(allow: &[String], deny: &[String]) -> Result<Hidden, Error> {
+        let own = OWN.map(str::to_owned);
+        let defaults = DEFAULTS.map(str::to_owned);
+        Ok(Hidden { own: set(&own)?, defaults: set(&defaults)?, allow: set(allow)?, deny: set(deny)? })
+    }
+
+    /// Is it hidden?
+    pub(crate) fn hides(&self, path: &FilePath) -> bool {
+        let path = folded(path.as_str());
+        self.own.is_match(&path)
+            || self.deny.is_match(&path)
+            || (self.defaults.is_match(&path) && !self.allow.is_match(&path))
+    }
+}
+
+fn set(globs: &[String]) -> Result<GlobSet, Error> {
+    let mut builder = GlobSetBuilder::new();
+    for glob in globs {
+        let wrong = |e: &globset::Error| Error::BadGlob { glob: glob.clone(), problem: e.kind().to_string() };
+        // As in .gitignore: without a slash it is a name; and what it names may be a folder.
+        let anywhere = if glob.contains('/') { glob.trim_start_matches('/').to_owned() } else { format!("**/{glob}") };
+        for text in [anywhere.clone(), format!("{}/**", anywhere.trim_end_matches('/'))] {
+            let glob = GlobBuilder::new(&text).literal_separator(true).case_insensitive(true).build();
+            builder.add(glob.map_err(|e| wrong(&e))?);
+        }
+    }
+    builder.build().map_err(|e| Error::BadGlob { glob: globs.join(" "), problem: e.kind().to_string() })
+}
+
+/// A path as the most forgiving file system takes it.
+fn folded(path: &str) -> String {
+    let seen = |c: &char| !matches!(*c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let names = path.split('/').map(|name| {
+        let name: String = name.chars().filter(seen).collect();
+        name.trim_end_matches(['.', ' ']).to_owned()
+    });
+    names.collect::<Vec<_>>().join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hides(hidden: &Hidden, path: &str) -> bool {
+        hidden.hides(&FilePath::parse(path).unwrap())
+    }
+
+    /// SERVE-7: what is hidden by default, in every spelling, and what is not.
+    #[test]
+    fn defaults() {
+        let hidden = Hidden::new(&[], &[]).unwrap();
+        for path in [
+            ".git/config",
+            "a/.git/hooks/pre-commit",
+            ".GIT/config",
+            ".git",
+            ".git./config",
+            ".git /config",
+            "git~1/config",
+            "GIT~1/x",
+            ".g\u{200c}it/config",
+            ".filelatch/config.toml",
+            ".FileLatch/stores/tokens.json",
+            "a/.filelatch/x",
+            ".a.json.lock",
+            "b/.a.json.lock.held",
+            ".a.json.lock.held.0123456789abcdef",
+            ".a.lease",
+            ".a.log.sync",
+            ".a.json.12-0123456789abcdef.tmp",
+            ".env",
+            "a/.env.local",
+            "server.pem",
+            "x/tls.KEY",
+            "id_rsa",
+            "id_ed25519.pub",
+            ".ssh/known_hosts",
+            ".netrc",
+        ] {
+            assert!(hides(&hidden, path), "{path}");
+        }
+        for path in [
+            "a.json",
+            "Cargo.lock",
+            "git/config",
+            ".gitignore",
+            "environment",
+            "keys.json",
+            "a/b.tmp",
+            ".github/workflows/ci.yml",
+        ] {
+            assert!(!hides(&hidden, path), "{path}");
+        }
+    }
+
+    /// SERVE-7: what may be allowed and denied; the workspace's own files are never shown.
+    #[test]
+    fn allowed_and_denied() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let hidden = Hidden::new(
+            &words(&[".env", ".git", ".filelatch/**", "*.lock"]),
+            &words(&["secret/", "*.sql", "a/b.json"]),
+        )
+        .unwrap();
+        for path in [".env", "x/.env", ".git/config", "b.json", "a/b.jsonl"] {
+            assert!(!hides(&hidden, path), "{path}");
+        }
+        for path in
+            [".filelatch/config.toml", ".a.lock", "secret/x/y", "dump.sql", "a/dump.SQL", "a/b.json", ".env.local"]
+        {
+            assert!(hides(&hidden, path), "{path}");
+        }
+        assert!(Hidden::new(&words(&["a["]), &[]).is_err());
+    }
+}

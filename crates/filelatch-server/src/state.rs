@@ -1,0 +1,140 @@
+//! What all requests share: one engine, the root, limits, and what a shutdown waits for.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use filelatch::{Error, Filelatch};
+use filelatch_fs::Host;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::extract::FilePath;
+use crate::hidden::Hidden;
+use crate::options::{Limits, ServerOptions};
+use crate::problem::Problem;
+use crate::work::Pool;
+
+/// A server before, or while, it listens. Cheap to clone; clones are the same server.
+///
+/// Handlers take it as an argument.
+#[derive(Clone, Debug)]
+pub struct State {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    latch: Filelatch,
+    host: Arc<dyn Host>,
+    options: ServerOptions,
+    root: PathBuf,
+    workspace: bool,
+    hidden: Hidden,
+    started: Duration,
+    pool: Pool,
+    tasks: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl State {
+    /// A server of the options' root on an engine. `host` is the engine's own.
+    ///
+    /// Fails if the root can't be found, is not a folder, or a glob is wrong.
+    pub fn new(latch: Filelatch, host: Arc<dyn Host>, root: PathBuf, options: ServerOptions) -> Result<State, Error> {
+        let workspace = latch.workspace_of(&root)?.is_some();
+        let hidden = Hidden::new(&options.allow, &options.deny)?;
+        Ok(State {
+            inner: Arc::new(Inner {
+                hidden,
+                pool: Pool::new(&options.limits),
+                started: host.monotonic(),
+                tasks: TaskTracker::new(),
+                ending: CancellationToken::new(),
+                latch,
+                host,
+                options,
+                root,
+                workspace,
+            }),
+        })
+    }
+
+    /// The engine. Everything that touches files goes through [`State::blocking`].
+    pub fn latch(&self) -> &Filelatch {
+        &self.inner.latch
+    }
+
+    /// Clock and process facts: the seam's.
+    pub fn host(&self) -> &Arc<dyn Host> {
+        &self.inner.host
+    }
+
+    /// The folder that is served: absolute, without symbolic links.
+    pub fn root(&self) -> &Path {
+        &self.inner.root
+    }
+
+    /// What the server was made from.
+    pub fn options(&self) -> &ServerOptions {
+        &self.inner.options
+    }
+
+    /// What one request, and all of them together, may take.
+    pub fn limits(&self) -> &Limits {
+        &self.inner.options.limits
+    }
+
+    /// Is there a workspace at the root, or above it? Without one there is no history, and there are no stored conflicts.
+    pub fn has_workspace(&self) -> bool {
+        self.inner.workspace
+    }
+
+    /// How long the server has been there.
+    pub fn uptime(&self) -> Duration {
+        self.inner.host.monotonic().saturating_sub(self.inner.started)
+    }
+
+    /// What a shutdown waits for: everything that must come to its end is spawned on it.
+    pub fn tasks(&self) -> &TaskTracker {
+        &self.inner.tasks
+    }
+
+    /// Cancelled when the server ends: sockets close, long polls return.
+    pub fn ending(&self) -> &CancellationToken {
+        &self.inner.ending
+    }
+
+    /// Is this file one that the server does not show?
+    pub fn is_hidden(&self, path: &FilePath) -> bool {
+        self.inner.hidden.hides(path)
+    }
+
+    /// Refuses a file that is hidden, as if it were not there.
+    pub fn check_shown(&self, path: &FilePath) -> Result<(), Problem> {
+        if self.is_hidden(path) {
+            let detail = format!("`{}` does not exist", path.as_str());
+            return Err(Problem::not_found("not-found", detail).about(path.as_str()));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.inner.pool
+    }
+
+    /// An error of the library as a refusal, with paths relative to the root.
+    pub fn problem(&self, error: &Error) -> Problem {
+        Problem::of(error, &self.inner.root)
+    }
+}
+
+impl FromRequestParts<State> for State {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(_: &mut Parts, state: &State) -> Result<State, Self::Rejection> {
+        Ok(state.clone())
+    }
+}

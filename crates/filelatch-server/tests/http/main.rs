@@ -1,0 +1,6 @@
+//! The HTTP contract, in process: requests to `app(state)` without a socket.
+#![expect(clippy::unwrap_used, reason = "a failing test is how these tests complain")]
+#![expect(clippy::disallowed_methods, reason = "tests look at the disk from outside")]
+
+mod common;
+mod files;
