@@ -1,15 +1,13 @@
 //! All routes in one table.
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::{Method, StatusCode, Uri};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use filelatch::store::Scope;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::Known;
+use crate::access::{self, guard};
 use crate::api;
 use crate::problem::Problem;
 use crate::state::State;
@@ -18,6 +16,7 @@ use crate::state::State;
 fn table() -> OpenApiRouter<State> {
     OpenApiRouter::with_openapi(description())
         .merge(api::health::routes())
+        .merge(access::routes())
         .merge(api::raw::routes())
         .merge(api::files::routes())
 }
@@ -46,13 +45,8 @@ pub fn app(state: State) -> Router {
     router
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn_with_state(state.clone(), check))
+        .layer(from_fn_with_state(state.clone(), guard))
         .with_state(state)
-}
-
-async fn check(mut request: Request, next: Next) -> Response {
-    request.extensions_mut().insert(Known { name: None, scopes: vec![Scope::Write] });
-    next.run(request).await
 }
 
 async fn no_route(uri: Uri) -> Response {

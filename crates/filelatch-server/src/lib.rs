@@ -25,13 +25,20 @@ mod hidden;
 mod options;
 pub mod problem;
 mod serve;
+mod stall;
 mod state;
+#[cfg(feature = "tls")]
+mod tls;
 mod work;
 
 pub use app::{app, open_api};
 pub use extract::{Content, FilePath, Json, Param, Query, Span};
 pub use options::{Limits, ServerOptions};
 pub use problem::Problem;
-pub use serve::serve;
+#[cfg(feature = "tls")]
+pub use serve::serve_tls;
+pub use serve::{runtime, serve};
 pub use state::State;
+#[cfg(feature = "tls")]
+pub use tls::Tls;
 pub use work::{Call, Failure, Work};

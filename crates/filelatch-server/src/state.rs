@@ -1,16 +1,19 @@
 //! What all requests share: one engine, the root, limits, and what a shutdown waits for.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use filelatch::store::Tokens;
 use filelatch::{Error, Filelatch};
 use filelatch_fs::Host;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Logins;
 use crate::extract::FilePath;
 use crate::hidden::Hidden;
 use crate::options::{Limits, ServerOptions};
@@ -37,6 +40,16 @@ struct Inner {
     pool: Pool,
     tasks: TaskTracker,
     ending: CancellationToken,
+    logins: Logins,
+    tokens: OnceLock<Tokens>,
+    address: OnceLock<Address>,
+}
+
+/// Where the server is reached.
+#[derive(Clone, Copy, Debug)]
+struct Address {
+    listens: SocketAddr,
+    secure: bool,
 }
 
 impl State {
@@ -53,6 +66,9 @@ impl State {
                 started: host.monotonic(),
                 tasks: TaskTracker::new(),
                 ending: CancellationToken::new(),
+                logins: Logins::default(),
+                tokens: OnceLock::new(),
+                address: OnceLock::new(),
                 latch,
                 host,
                 options,
@@ -105,6 +121,48 @@ impl State {
     /// Cancelled when the server ends: sockets close, long polls return.
     pub fn ending(&self) -> &CancellationToken {
         &self.inner.ending
+    }
+
+    pub(crate) fn logins(&self) -> &Logins {
+        &self.inner.logins
+    }
+
+    pub(crate) fn opened_tokens(&self, open: impl FnOnce() -> Result<Tokens, Error>) -> Result<Tokens, Error> {
+        match self.inner.tokens.get() {
+            Some(tokens) => Ok(tokens.clone()),
+            // Two that open it at once open the same file.
+            None => open().map(|tokens| self.inner.tokens.get_or_init(|| tokens).clone()),
+        }
+    }
+
+    /// Says where the server is reached. Only the first call counts.
+    pub(crate) fn listens_on(&self, listens: SocketAddr, secure: bool) {
+        self.inner.address.get_or_init(|| Address { listens, secure });
+    }
+
+    /// Where it listens, if it does.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.inner.address.get().map(|address| address.listens)
+    }
+
+    /// Does it speak TLS?
+    pub fn is_secure(&self) -> bool {
+        self.inner.address.get().is_some_and(|address| address.secure)
+    }
+
+    /// How this machine's browsers reach it: `http://127.0.0.1:8080`.
+    pub fn url(&self) -> String {
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        match self.address() {
+            Some(address) if address.ip().is_unspecified() => format!("{scheme}://localhost:{}", address.port()),
+            Some(address) => format!("{scheme}://{address}"),
+            None => format!("{scheme}://localhost"),
+        }
+    }
+
+    /// The name of the served folder.
+    pub fn root_name(&self) -> String {
+        self.root().file_name().map_or_else(|| "/".to_owned(), |name| name.to_string_lossy().into_owned())
     }
 
     /// Is this file one that the server does not show?

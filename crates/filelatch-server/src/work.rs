@@ -44,7 +44,6 @@ impl Pool {
     }
 
     /// Threads that calls can take together, for whoever builds the runtime.
-    #[expect(dead_code, reason = "the runtime is built by the command line, which comes next")]
     pub(crate) fn threads(limits: &Limits) -> usize {
         LOOKS + limits.waits + 16
     }

@@ -23,6 +23,8 @@ pub struct Caller {
     pub(crate) scopes: Vec<Scope>,
     /// The name of the writer.
     pub(crate) session: String,
+    /// The browser's login, if it came by one.
+    pub(crate) login: Option<String>,
 }
 
 impl Caller {
@@ -62,7 +64,7 @@ impl FromRequestParts<State> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Caller> {
         let known = parts.extensions.get::<Known>().cloned();
-        let Known { name, scopes } = known.ok_or_else(unknown)?;
+        let Known { name, scopes, login } = known.ok_or_else(unknown)?;
         let session = match parts.headers.get(SESSION) {
             Some(given) => {
                 let text = std::str::from_utf8(given.as_bytes()).unwrap_or_default();
@@ -70,7 +72,7 @@ impl FromRequestParts<State> for Caller {
             }
             None => name.clone().unwrap_or_else(|| state.options().session.clone()),
         };
-        Ok(Caller { name, scopes, session })
+        Ok(Caller { name, scopes, session, login })
     }
 }
 
@@ -79,6 +81,7 @@ impl FromRequestParts<State> for Caller {
 pub(crate) struct Known {
     pub(crate) name: Option<String>,
     pub(crate) scopes: Vec<Scope>,
+    pub(crate) login: Option<String>,
 }
 
 /// 401.

@@ -44,6 +44,7 @@ impl Server {
 
     fn over(dir: TempDir, latch: Filelatch, change: impl FnOnce(&mut ServerOptions)) -> Server {
         let mut options = ServerOptions::new(dir.path());
+        options.no_auth = true;
         change(&mut options);
         let root = dir.path().canonicalize().unwrap();
         let state = State::new(latch, Arc::new(RealHost), root, options).unwrap();
