@@ -12,7 +12,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::Debug;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,8 +81,21 @@ pub trait FsDir: Debug + Send + Sync + 'static {
     /// Creates an entry that must not exist, open for reading and writing. `mode` is reduced by the umask.
     fn create_new(&self, name: &OsStr, mode: u32) -> io::Result<Box<dyn FsFile>>;
 
-    /// Opens an entry that is a directory. A symbolic link is not followed: `ENOTDIR` or `ELOOP`.
+    /// Opens an entry that is a directory. A symbolic link is not followed: [`io::ErrorKind::NotADirectory`].
     fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>>;
+
+    /// Opens a directory some way below this one. Nothing outside can be reached, whatever others rename or replace meanwhile: a symbolic
+    /// link anywhere on the way is not followed ([`io::ErrorKind::NotADirectory`]). [`io::ErrorKind::InvalidInput`] unless `path` consists of names
+    /// only: it is relative, not empty, and has no `.` in front and no `..`.
+    ///
+    /// On Linux one call (openat2(2), `RESOLVE_BENEATH`); elsewhere, and where that call is not let through, one directory after the other.
+    /// What is mounted below counts as below.
+    fn open_beneath(&self, path: &Path) -> io::Result<Arc<dyn FsDir>> {
+        descend(path, |name| self.open_dir(name))
+    }
+
+    /// The text of an entry that is a symbolic link; an error (`EINVAL` on Unix) if it is none.
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf>;
 
     /// Creates an entry that is a directory; [`io::ErrorKind::AlreadyExists`] when there is one of this name. `mode` is reduced by
     /// the umask; Windows knows none. Not durable before [`FsDir::sync`].
@@ -278,6 +291,23 @@ pub fn read_to_end(file: &dyn FsFile, limit: u64) -> io::Result<Vec<u8>> {
             return Ok(buf);
         }
     }
+}
+
+/// Opens one directory after the other; the first as `open` does.
+pub(crate) fn descend(
+    path: &Path,
+    open: impl FnOnce(&OsStr) -> io::Result<Arc<dyn FsDir>>,
+) -> io::Result<Arc<dyn FsDir>> {
+    let mut names = names_of(path)?.into_iter();
+    let first = names.next().ok_or(io::ErrorKind::InvalidInput)?;
+    names.try_fold(open(first)?, |dir, name| dir.open_dir(name))
+}
+
+/// The names that a path consists of, which must be nothing else.
+pub(crate) fn names_of(path: &Path) -> io::Result<Vec<&OsStr>> {
+    let name = |part| if let Component::Normal(name) = part { Some(name) } else { None };
+    let names: Option<Vec<_>> = path.components().map(name).collect();
+    names.filter(|names| !names.is_empty()).ok_or_else(|| io::ErrorKind::InvalidInput.into())
 }
 
 /// The names of all entries, in the system's order (see [`FsDir::list`]).

@@ -377,8 +377,11 @@ impl Filelatch {
 
     pub(crate) fn entry(&self, place: Place) -> Result<Arc<Entry>> {
         let inner = &*self.inner;
-        let workspace =
-            if inner.use_workspaces { Workspace::find(&inner.parts, place.dir.path(), &inner.trusted)? } else { None };
+        let workspace = match &place.root {
+            _ if !inner.use_workspaces => None,
+            Some(root) => Workspace::find_beneath(&inner.parts, root, &place.dir, &inner.trusted)?,
+            None => Workspace::find(&inner.parts, place.dir.path(), &inner.trusted)?,
+        };
         let mut defaults = inner.defaults;
         // What nobody has chosen for this file is meant for disks. A file server takes longer (LOCK-20).
         if place.dir.caps().kind == FsKind::Network
@@ -398,7 +401,10 @@ impl Filelatch {
         let mut files = locked(&life.files);
         if let Some(entry) = files.entries.get(&place.id).and_then(Weak::upgrade)
             && (entry.policy == policy && entry.merge == merge)
-            && entry.workspace.as_ref().map(|known| &known.root) == workspace.as_ref().map(|found| &found.root)
+            && match (&entry.workspace, &workspace) {
+                (Some(known), Some(found)) => known.is(found),
+                (known, found) => known.is_none() && found.is_none(),
+            }
         {
             files.touch(&entry);
             return Ok(entry);
@@ -552,7 +558,7 @@ impl Filelatch {
             return None;
         }
         let mut audits = locked(&self.life().audits);
-        if let Some(log) = audits.get(&workspace.root).filter(|log| log.is_by(policy)) {
+        if let Some(log) = audits.get(&workspace.root).filter(|log| log.is_by(policy, workspace)) {
             return Some(Arc::clone(log));
         }
         let (parts, key) = (Arc::clone(&self.inner.parts), self.inner.audit_key.clone());

@@ -554,7 +554,9 @@ impl Entry {
             return Err("nothing is kept of files with secrets".to_owned());
         }
         match &self.history {
-            Some(history) if history.keep != Keep::None => Ok(Store { parts: self.parts(), root: &workspace.root }),
+            Some(history) if history.keep != Keep::None => {
+                Ok(Store { parts: self.parts(), root: &workspace.root, workspace: Some(workspace) })
+            }
             Some(_) => Err("by its policy nothing of this file is kept (`keep = \"none\"`)".to_owned()),
             None if !workspace.is_trusted => Err("the workspace belongs to another user".to_owned()),
             None => Err("nothing is kept of the workspace's own files".to_owned()),

@@ -48,6 +48,24 @@ pub enum Error {
         what: &'static str,
     },
 
+    /// The path, or a link on its way, leads out of the directory that is all there is for this caller ([`Root`](crate::Root)).
+    #[error("`{}` leads out of the folder: {why}", path.display())]
+    OutsideRoot {
+        /// The path asked for.
+        path: PathBuf,
+        /// How.
+        why: &'static str,
+    },
+
+    /// The path has a name in it that no file can have, or that means something else to the system.
+    #[error("`{}` is no path: {problem}", path.display())]
+    BadPath {
+        /// The path asked for.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+
     /// The file is larger than the limit for files that are held in memory.
     #[error("`{}` is larger than the limit of {limit} bytes", path.display())]
     TooLarge {
@@ -489,6 +507,8 @@ impl Error {
             },
             Error::NotFound { .. } => "not-found",
             Error::NotAFile { .. } => "not-a-file",
+            Error::OutsideRoot { .. } => "outside-root",
+            Error::BadPath { .. } => "bad-path",
             Error::TooLarge { .. } => "too-large",
             Error::Locked { .. } => "locked",
             Error::Timeout { .. } => "timeout",
@@ -574,6 +594,8 @@ impl Error {
             | Error::Config { path, .. }
             | Error::NotWatchable { path, .. }
             | Error::NotInSync { path, .. }
+            | Error::OutsideRoot { path, .. }
+            | Error::BadPath { path, .. }
             | Error::Internal { path, .. } => path,
         }
     }
@@ -669,6 +691,10 @@ impl Error {
                 "wait longer: everything may have to be looked at".to_owned(),
             ],
             Error::BadGlob { .. } => hint("`*`, `?`, `[abc]`, `{a,b}` and `**` have a meaning; `\\` takes it away"),
+            Error::OutsideRoot { .. } => hint(
+                "nothing was read or changed; give a path relative to the folder, without `..`; links to other places are not followed",
+            ),
+            Error::BadPath { .. } => hint("nothing was read or changed; a path is names, with one `/` between two of them"),
             Error::NotAFile { .. } | Error::Forked { .. } | Error::Config { .. } | Error::Internal { .. } => Vec::new(),
         }
     }

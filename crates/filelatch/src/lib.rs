@@ -128,6 +128,7 @@ mod path;
 mod policy;
 mod privacy;
 mod record_guard;
+mod root;
 mod snapshot;
 #[cfg(feature = "store")]
 pub mod store;
@@ -158,6 +159,7 @@ pub use many::{Applied, AppliedFile, FileChange, FileContent, ManyOptions};
 pub use path::{LockFileName, ResourceId};
 pub use policy::{Period, Policy, Strategy};
 pub use record_guard::RecordGuard;
+pub use root::{ListedFile, Listing, Root};
 pub use snapshot::Snapshot;
 pub use version::{Expect, ParseVersionError, Version};
 pub use workspace::{Initialized, WORKSPACE_DIR};

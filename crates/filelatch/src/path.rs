@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::lock::resource::locked;
 
 /// Links that may follow one another before it counts as a loop (`path_resolution(7)`).
-const MAX_LINKS: usize = 40;
+pub(crate) const MAX_LINKS: usize = 40;
 /// Directories that stay open for the next file in them.
 const KNOWN_DIRS: usize = 16;
 /// Longest file name, in bytes, of the file systems in use.
@@ -75,6 +75,8 @@ pub(crate) struct Place {
     pub(crate) path: PathBuf,
     /// As the caller wrote it: errors speak the user's language.
     pub(crate) spelled: PathBuf,
+    /// The directory that nothing about the file may leave ([`Root`](crate::Root)).
+    pub(crate) root: Option<Arc<dyn FsDir>>,
 }
 
 /// The directories that were opened last: finding out what one is takes ten times the calls of asking whether it is still the same.
@@ -158,7 +160,13 @@ impl Place {
     fn new(dir: Arc<dyn FsDir>, name: OsString, spelled: &Path) -> Place {
         let id = ResourceId::of(&*dir, &name);
         let path = dir.path().join(&name);
-        Place { dir, name, id, path, spelled: spelled.to_owned() }
+        Place { dir, name, id, path, spelled: spelled.to_owned(), root: None }
+    }
+
+    /// A name in a directory beneath a root.
+    pub(crate) fn beneath(root: &Arc<dyn FsDir>, dir: Arc<dyn FsDir>, name: OsString, spelled: &Path) -> Place {
+        let name = if dir.caps().case_insensitive { name_on_disk(&*dir, name) } else { name };
+        Place { root: Some(Arc::clone(root)), ..Place::new(dir, name, spelled) }
     }
 }
 
@@ -169,14 +177,14 @@ fn last_name(path: &Path) -> Option<OsString> {
     path.file_name().filter(|_| !ends_as_dir).map(OsStr::to_owned)
 }
 
-fn missing_dir(spelled: &Path, parent: &Path) -> Error {
+pub(crate) fn missing_dir(spelled: &Path, parent: &Path) -> Error {
     let source =
         io::Error::new(io::ErrorKind::NotFound, format!("its directory `{}` does not exist", parent.display()));
     Error::io("find", spelled, source)
 }
 
 /// The spelling that the directory has; the given one when nothing can be found out.
-fn name_on_disk(dir: &dyn FsDir, name: OsString) -> OsString {
+pub(crate) fn name_on_disk(dir: &dyn FsDir, name: OsString) -> OsString {
     let folded = name.to_string_lossy().to_lowercase();
     let mut found = None;
     let listed = dir.list(&mut |entry| {

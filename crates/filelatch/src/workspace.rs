@@ -34,6 +34,8 @@ pub(crate) type Trusted = Vec<PathBuf>;
 pub(crate) struct Workspace {
     /// The folder that holds `.filelatch`.
     pub(crate) root: PathBuf,
+    /// That folder, open, where its path may lead elsewhere by now: it was found beneath a [`Root`](crate::Root).
+    held: Option<Arc<dyn FsDir>>,
     pub(crate) policies: Policies,
     /// Its folder is the user's or root's, or was listed: what is in files may be put there.
     pub(crate) is_trusted: bool,
@@ -46,31 +48,60 @@ impl Workspace {
     pub(crate) fn find(parts: &Parts, dir: &Path, trusted: &Trusted) -> Result<Option<Workspace>> {
         for root in dir.ancestors() {
             let own = root.join(WORKSPACE_DIR);
-            match parts.fs.stat(&own) {
-                Ok(stat) if stat.kind == FileKind::Dir => {
-                    return Workspace::open(parts, root, &own, &stat, trusted).map(Some);
-                }
-                // Nothing there, or something that is not a workspace's folder.
-                Ok(_) => {}
-                Err(e)
-                    if matches!(
-                        e.kind(),
-                        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory
-                    ) => {}
-                Err(e) => return Err(Error::io("look for a workspace at", own, e)),
+            if let Some(stat) = own_folder(&own, parts.fs.stat(&own))? {
+                let dir = parts.fs.open_dir(&own).map_err(|e| Error::io("open", &own, e))?;
+                return Workspace::open(parts, root, None, &*dir, &stat, trusted).map(Some);
             }
         }
         Ok(None)
     }
 
-    fn open(parts: &Parts, root: &Path, own: &Path, stat: &Stat, trusted: &Trusted) -> Result<Workspace> {
-        let path = own.join(CONFIG);
+    /// Looks in `dir`, which lies beneath `base`, and above. As far as `base` nothing is asked by path.
+    pub(crate) fn find_beneath(
+        parts: &Parts,
+        base: &Arc<dyn FsDir>,
+        dir: &Arc<dyn FsDir>,
+        trusted: &Trusted,
+    ) -> Result<Option<Workspace>> {
+        let relative = dir.path().strip_prefix(base.path()).unwrap_or(Path::new(""));
+        for folder in relative.ancestors() {
+            let held = if folder == relative {
+                Arc::clone(dir)
+            } else if folder.as_os_str().is_empty() {
+                Arc::clone(base)
+            } else {
+                // What has been moved away meanwhile is above nothing here.
+                match base.open_beneath(&folder.join(WORKSPACE_DIR)).and_then(|_| base.open_beneath(folder)) {
+                    Ok(held) => held,
+                    Err(e) if nothing_there(&e) => continue,
+                    Err(e) => return Err(Error::io("look for a workspace at", base.path().join(folder), e)),
+                }
+            };
+            let root = base.path().join(folder);
+            let own = root.join(WORKSPACE_DIR);
+            if let Some(stat) = own_folder(&own, held.stat(WORKSPACE_DIR.as_ref()))? {
+                let dir = held.open_dir(WORKSPACE_DIR.as_ref()).map_err(|e| Error::io("open", &own, e))?;
+                return Workspace::open(parts, &root, Some(Arc::clone(&held)), &*dir, &stat, trusted).map(Some);
+            }
+        }
+        base.path().parent().map_or(Ok(None), |above| Workspace::find(parts, above, trusted))
+    }
+
+    fn open(
+        parts: &Parts,
+        root: &Path,
+        held: Option<Arc<dyn FsDir>>,
+        dir: &dyn FsDir,
+        stat: &Stat,
+        trusted: &Trusted,
+    ) -> Result<Workspace> {
+        let path = root.join(WORKSPACE_DIR).join(CONFIG);
         let fail = |e| Error::io("read", &path, e);
-        let dir = parts.fs.open_dir(own).map_err(|e| Error::io("open", own, e))?;
         let owned = |stat: &Stat| stat.uid == parts.host.uid() || stat.uid == 0;
         let listed = trusted.iter().any(|t| t == root);
         let workspace = Workspace {
             root: root.to_owned(),
+            held,
             policies: Policies::default(),
             is_trusted: owned(stat) || listed,
             owner: stat.uid,
@@ -95,6 +126,25 @@ impl Workspace {
         Ok(Workspace { policies: Policies::parse(&text, &path)?, ..workspace })
     }
 
+    /// Is it the other, also where others have moved folders about?
+    pub(crate) fn is(&self, other: &Workspace) -> bool {
+        let id = |workspace: &Workspace| workspace.held.as_ref().map(|dir| dir.id());
+        self.root == other.root && id(other).is_none_or(|other| id(self) == Some(other))
+    }
+
+    /// The folder that holds `.filelatch`, if it was found beneath a root.
+    pub(crate) fn held(&self) -> Option<Arc<dyn FsDir>> {
+        self.held.clone()
+    }
+
+    /// The folder that holds `.filelatch`.
+    pub(crate) fn folder(&self, parts: &Parts) -> io::Result<Arc<dyn FsDir>> {
+        match &self.held {
+            Some(dir) => Ok(Arc::clone(dir)),
+            None => parts.fs.open_dir(&self.root),
+        }
+    }
+
     /// The workspace's own folder.
     pub(crate) fn own_path(&self) -> PathBuf {
         self.root.join(WORKSPACE_DIR)
@@ -110,7 +160,7 @@ impl Workspace {
         names: &[&OsStr],
         create: bool,
     ) -> io::Result<Option<Arc<dyn FsDir>>> {
-        let mut parent = parts.fs.open_dir(&self.root)?.open_dir(WORKSPACE_DIR.as_ref())?;
+        let mut parent = self.folder(parts)?.open_dir(WORKSPACE_DIR.as_ref())?;
         let mut mode = 0o700;
         for name in names {
             if create {
@@ -141,7 +191,7 @@ impl Workspace {
     }
 
     fn sessions(&self, parts: &Parts) -> io::Result<Arc<dyn FsDir>> {
-        parts.fs.open_dir(&self.root.join(WORKSPACE_DIR).join(SESSIONS))
+        self.folder(parts)?.open_dir(WORKSPACE_DIR.as_ref())?.open_dir(SESSIONS.as_ref())
     }
 
     /// Notes the full name of a session whose short id is in attributions. Once for each name; best effort.
@@ -183,7 +233,20 @@ impl Workspace {
     }
 }
 
-fn is_empty(dir: &dyn FsDir) -> io::Result<bool> {
+/// The facts of a workspace's folder, if it is one.
+fn own_folder(path: &Path, found: io::Result<Stat>) -> Result<Option<Stat>> {
+    match found {
+        Ok(stat) => Ok((stat.kind == FileKind::Dir).then_some(stat)),
+        Err(e) if nothing_there(&e) => Ok(None),
+        Err(e) => Err(Error::io("look for a workspace at", path, e)),
+    }
+}
+
+fn nothing_there(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied | io::ErrorKind::NotADirectory)
+}
+
+pub(crate) fn is_empty(dir: &dyn FsDir) -> io::Result<bool> {
     let mut empty = true;
     dir.list(&mut |_| {
         empty = false;

@@ -1,9 +1,13 @@
-//! What only `/proc` tells on Linux.
+//! What only Linux has: what `/proc` tells, and openat2(2).
 #![expect(clippy::disallowed_methods, reason = "this is the other side of the seam")]
 
 use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 use crate::host::ProcessIn;
 use crate::types::{FileId, LockEntry, LockKind, LockTable};
@@ -99,6 +103,28 @@ fn has_open(pid: u32, file: FileId) -> bool {
         .flatten()
         .filter_map(|entry| std::fs::metadata(entry.path()).ok())
         .any(|m| m.ino() == file.ino && m.dev() == file.dev)
+}
+
+/// How often openat2(2) is asked again after `EAGAIN`: something was renamed meanwhile, and the kernel can't be sure.
+const ATTEMPTS: usize = 16;
+
+/// Opens what is below `dir`; no symbolic link is followed, and what was moved elsewhere meanwhile is not opened.
+pub(super) fn open_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+    let mut opened = Err(Errno::AGAIN);
+    for _ in 0..ATTEMPTS {
+        opened = rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve);
+        if !matches!(opened, Err(Errno::AGAIN)) {
+            break;
+        }
+    }
+    opened.map_err(super::unix::link_is_no_dir)
+}
+
+/// Is it an answer of kernels before 5.6, of filters that refuse calls that they do not know, or of a kernel that gave up?
+pub(super) fn is_kept_from_openat2(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EPERM | libc::EAGAIN | libc::EINVAL | libc::E2BIG))
+        || error.kind() == io::ErrorKind::Unsupported
 }
 
 /// Start time of a process in clock ticks since boot (proc(5), field 22).

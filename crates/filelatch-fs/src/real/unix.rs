@@ -115,6 +115,11 @@ fn stat_of(s: &rustix::fs::Stat) -> Stat {
     }
 }
 
+/// Systems differ in what they call a link that is to be opened as a directory and not to be followed.
+pub(super) fn link_is_no_dir(errno: Errno) -> Errno {
+    if errno == Errno::LOOP { Errno::NOTDIR } else { errno }
+}
+
 /// Opens a directory by `open`, which is told the flags.
 fn open_dir(path: &Path, open: impl Fn(OFlags) -> rustix::io::Result<OwnedFd>) -> io::Result<Arc<dyn FsDir>> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -234,7 +239,21 @@ impl FsDir for Dir {
 
     fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>> {
         let open = |flags| rustix::fs::openat(&self.fd, name, flags | OFlags::NOFOLLOW, Mode::empty());
-        open_dir(&self.path.join(name), open)
+        open_dir(&self.path.join(name), |flags| open(flags).map_err(link_is_no_dir))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn open_beneath(&self, path: &Path) -> io::Result<Arc<dyn FsDir>> {
+        crate::fs::names_of(path)?;
+        match open_dir(&self.path.join(path), |flags| super::linux::open_beneath(self.fd.as_fd(), path, flags)) {
+            Err(e) if super::linux::is_kept_from_openat2(&e) => crate::fs::descend(path, |name| self.open_dir(name)),
+            other => other,
+        }
+    }
+
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        let text = retry(|| rustix::fs::readlinkat(&self.fd, name, Vec::new()))?;
+        Ok(OsString::from_vec(text.into_bytes()).into())
     }
 
     fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {

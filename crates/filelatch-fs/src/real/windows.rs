@@ -313,6 +313,17 @@ impl FsDir for Dir {
         Ok(dir)
     }
 
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        // Held open, so that the directory keeps its path.
+        let entry = self.open_entry(name, Purpose::Look)?;
+        if stat_of(&entry)?.kind != FileKind::Symlink {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        let text = std::fs::read_link(self.path_now().join(name));
+        drop(entry);
+        text
+    }
+
     fn create_dir(&self, name: &OsStr, _mode: u32) -> io::Result<()> {
         units(name)?;
         std::fs::create_dir(self.path_now().join(name))

@@ -32,6 +32,9 @@ pub enum Verb {
     CreateNew,
     /// `FsDir::open_dir`
     OpenDirEntry,
+    OpenBeneath,
+    /// `FsDir::read_link`
+    ReadLinkEntry,
     /// `FsDir::create_dir`
     CreateDirEntry,
     Rename,

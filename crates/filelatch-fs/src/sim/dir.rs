@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::fs::{FsDir, FsFile};
+use crate::fs::{FsDir, FsFile, names_of};
 use crate::types::{Access, Caps, FileId, Mount, Stat};
 
 use super::call::Verb;
@@ -97,6 +97,30 @@ impl FsDir for SimDir {
             }
             let (id, caps) = (state.store.id(ino), state.store.dials.caps());
             Ok(Arc::new(SimDir::new(self.fs.clone(), ino, self.path.join(name), id, caps)) as Arc<dyn FsDir>)
+        })
+    }
+
+    fn open_beneath(&self, path: &Path) -> io::Result<Arc<dyn FsDir>> {
+        self.enter(Verb::OpenBeneath, &[path.as_os_str()])?.run(|state| {
+            let mut ino = self.ino;
+            for name in names_of(path)? {
+                ino = state.store.lookup(ino, name)?;
+                if state.store.inode(ino).node != Node::Dir {
+                    return Err(errors::os(ErrorKind::NotADirectory));
+                }
+            }
+            let (id, caps) = (state.store.id(ino), state.store.dials.caps());
+            Ok(Arc::new(SimDir::new(self.fs.clone(), ino, self.path.join(path), id, caps)) as Arc<dyn FsDir>)
+        })
+    }
+
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        self.enter(Verb::ReadLinkEntry, &[name])?.run(|state| {
+            let ino = state.store.lookup(self.ino, name)?;
+            match &state.store.inode(ino).node {
+                Node::Symlink(text) => Ok(text.clone()),
+                _ => Err(errors::os(ErrorKind::InvalidInput)),
+            }
         })
     }
 

@@ -67,6 +67,9 @@ impl FsDir for NotingDir {
     fn open_dir(&self, name: &OsStr) -> io::Result<Arc<dyn FsDir>> {
         self.0.open_dir(name)
     }
+    fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
+        self.0.read_link(name)
+    }
     fn create_dir(&self, name: &OsStr, mode: u32) -> io::Result<()> {
         self.0.create_dir(name, mode)
     }

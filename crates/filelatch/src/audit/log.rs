@@ -33,7 +33,7 @@ use super::line::{Body, Link, quoted};
 use crate::error::plain;
 use crate::lock::resource::locked;
 use crate::parts::Parts;
-use crate::workspace::Workspace;
+use crate::workspace::{WORKSPACE_DIR, Workspace};
 
 /// Name of the folder in the workspace's own.
 pub(super) const AUDIT: &str = "audit";
@@ -91,8 +91,8 @@ impl Log {
     }
 
     /// Is this log kept by this policy?
-    pub(crate) fn is_by(&self, policy: &AuditPolicy) -> bool {
-        self.policy == *policy
+    pub(crate) fn is_by(&self, policy: &AuditPolicy, workspace: &Workspace) -> bool {
+        self.policy == *policy && self.workspace.is(workspace)
     }
 
     /// A record that begins now.
@@ -233,9 +233,9 @@ impl Log {
     fn open(&self) -> io::Result<Open> {
         let folder = self.workspace.private_folder(&self.parts, &[AUDIT.as_ref()], true)?;
         let dir = folder.ok_or(io::ErrorKind::NotFound)?;
-        let path = self.workspace.own_path().join(AUDIT);
         // Open to the group if its folder is.
-        let mode = self.parts.fs.stat(&path)?.mode & 0o060 | 0o600;
+        let own = self.workspace.folder(&self.parts)?.open_dir(WORKSPACE_DIR.as_ref())?;
+        let mode = own.stat(AUDIT.as_ref())?.mode & 0o060 | 0o600;
         let key = self.key_file.as_ref().map(|key| Key::read(&*self.parts.fs, key, &self.workspace.root));
         let key = key.transpose().map_err(|e| io::Error::new(e.kind(), format!("the key file: {}", plain(&e))))?;
         let lock = match dir.open(LOCK.as_ref(), Access::ReadWrite) {

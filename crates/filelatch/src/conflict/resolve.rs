@@ -77,7 +77,7 @@ impl Filelatch {
     /// The stored conflicts of the workspace that a directory belongs to; none where there is no workspace.
     pub fn conflicts(&self, dir: impl AsRef<std::path::Path>) -> Result<Conflicts> {
         match self.workspace_of(dir)? {
-            Some(root) => Store { parts: self.parts(), root: &root }.list(),
+            Some(root) => Store { parts: self.parts(), root: &root, workspace: None }.list(),
             None => Ok(Conflicts::default()),
         }
     }
@@ -86,7 +86,7 @@ impl Filelatch {
     pub fn conflict(&self, dir: impl AsRef<std::path::Path>, id: &str) -> Result<StoredConflict> {
         let dir = dir.as_ref();
         match self.workspace_of(dir)? {
-            Some(root) => Store { parts: self.parts(), root: &root }.get(id),
+            Some(root) => Store { parts: self.parts(), root: &root, workspace: None }.get(id),
             None => Err(Error::NoSuchConflict { path: dir.to_owned(), id: id.to_owned(), matches: 0 }),
         }
     }
@@ -96,7 +96,7 @@ impl Filelatch {
         let file = self.file(&conflict.path)?;
         let entry = file.entry()?;
         let root = root_of(conflict);
-        let store = Store { parts: self.parts(), root: &root };
+        let store = Store { parts: self.parts(), root: &root, workspace: None };
         let content =
             |what: &str, side: &Option<Side>| side.as_ref().map(|side| store.content(conflict, what, side)).transpose();
         let (base, ours, theirs) =

@@ -15,7 +15,7 @@ use crate::merge::{ConflictStyle, Markers, Merged, Method};
 use crate::parts::Parts;
 use crate::path::temp_name;
 use crate::version::Version;
-use crate::workspace::WORKSPACE_DIR;
+use crate::workspace::{WORKSPACE_DIR, Workspace};
 use crate::write::Author;
 
 const CONFLICTS: &str = "conflicts";
@@ -83,6 +83,8 @@ pub(crate) struct Store<'a> {
     pub(crate) parts: &'a Arc<Parts>,
     /// The workspace's folder.
     pub(crate) root: &'a Path,
+    /// The workspace, where it is not to be found by that path.
+    pub(crate) workspace: Option<&'a Workspace>,
 }
 
 impl Store<'_> {
@@ -95,8 +97,15 @@ impl Store<'_> {
         move |e| Error::io(action, &path, e)
     }
 
+    fn workspace_folder(&self) -> io::Result<Arc<dyn FsDir>> {
+        match self.workspace {
+            Some(workspace) => workspace.folder(self.parts)?.open_dir(WORKSPACE_DIR.as_ref()),
+            None => self.parts.fs.open_dir(&self.root.join(WORKSPACE_DIR)),
+        }
+    }
+
     fn open(&self) -> io::Result<Option<Arc<dyn FsDir>>> {
-        let own = self.parts.fs.open_dir(&self.root.join(WORKSPACE_DIR))?;
+        let own = self.workspace_folder()?;
         match own.open_dir(CONFLICTS.as_ref()) {
             Ok(dir) => Ok(Some(dir)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -105,7 +114,7 @@ impl Store<'_> {
     }
 
     fn create(&self) -> io::Result<Arc<dyn FsDir>> {
-        let own = self.parts.fs.open_dir(&self.root.join(WORKSPACE_DIR))?;
+        let own = self.workspace_folder()?;
         make_dir(&*own, CONFLICTS.as_ref())?;
         // Whoever made it may not have come to this.
         own.sync()?;

@@ -104,6 +104,8 @@ fn marked(name: &str) -> Option<&str> {
 pub(crate) struct Intents {
     dir: Arc<dyn FsDir>,
     root: PathBuf,
+    /// The workspace's folder, where its path may lead elsewhere by now.
+    held: Option<Arc<dyn FsDir>>,
 }
 
 /// One file's part in an intent that is being made.
@@ -216,13 +218,13 @@ impl Intents {
     pub(crate) fn create(parts: &Parts, workspace: &Workspace) -> io::Result<Intents> {
         let dir = workspace.private_folder(parts, &[INTENTS.as_ref()], true)?;
         let dir = dir.ok_or(io::ErrorKind::NotFound)?;
-        Ok(Intents { dir, root: workspace.root.clone() })
+        Ok(Intents { dir, root: workspace.root.clone(), held: workspace.held() })
     }
 
     /// `None`: it is not there, and so there are no intents.
     pub(crate) fn open(parts: &Parts, workspace: &Workspace) -> io::Result<Option<Intents>> {
         let dir = workspace.private_folder(parts, &[INTENTS.as_ref()], false)?;
-        Ok(dir.map(|dir| Intents { dir, root: workspace.root.clone() }))
+        Ok(dir.map(|dir| Intents { dir, root: workspace.root.clone(), held: workspace.held() }))
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -379,8 +381,13 @@ impl Intents {
     /// What the lock file of a part says.
     pub(crate) fn note(&self, parts: &Parts, id: &str, part: &Part) -> Note {
         let Some(name) = part.path.file_name() else { return Note::Unknown };
-        let folder = self.root.join(part.path.parent().unwrap_or(Path::new("")));
-        let found = parts.fs.open_dir(&folder).and_then(|dir| read_found(&*dir, &part.lock.of(name)));
+        let folder = part.path.parent().unwrap_or(Path::new(""));
+        let open = match &self.held {
+            Some(root) if folder.as_os_str().is_empty() => Ok(Arc::clone(root)),
+            Some(root) => root.open_beneath(folder),
+            None => parts.fs.open_dir(&self.root.join(folder)),
+        };
+        let found = open.and_then(|dir| read_found(&*dir, &part.lock.of(name)));
         match found {
             Ok(Found::Record(record)) => {
                 let names = record.intent.is_some_and(|intent| intent.kind == super::KIND && intent.journal == id);

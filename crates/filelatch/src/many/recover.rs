@@ -67,7 +67,7 @@ fn settle(entry: &Entry, tenure: &Tenure, note: &Intent) -> Result<()> {
     if !is_id(id) {
         return Err(stuck("the record of it is damaged".to_owned()));
     }
-    let dir = entry.place().dir.path();
+    let dir = above(entry);
     let found = find(entry.parts(), entry.workspace.as_deref(), dir, id).map_err(fails)?;
     let Some(intents) = found else { return gone(entry, tenure, note) };
     let (state, by, how) = match intents.decide(id).map_err(fails)? {
@@ -114,6 +114,12 @@ fn find(parts: &Parts, own: Option<&Workspace>, dir: &Path, id: &str) -> io::Res
     Ok(None)
 }
 
+/// Where other workspaces may lie in or above: for a file beneath a root not below that, where others may have put links meanwhile.
+fn above(entry: &Entry) -> &Path {
+    let place = entry.place();
+    place.root.as_ref().unwrap_or(&place.dir).path()
+}
+
 /// Is the intent that a lock file in this directory names gone? Then its part can't be completed.
 pub(crate) fn is_lost(latch: &Filelatch, dir: &Path, id: &str) -> Result<bool> {
     let own = latch.find_workspace(dir)?;
@@ -133,7 +139,7 @@ impl LatchFile {
         else {
             return Ok(false);
         };
-        let dir = entry.place().dir.path();
+        let dir = above(&entry);
         let found = find(entry.parts(), entry.workspace.as_deref(), dir, &intent.journal);
         if found.map_err(|e| Error::io("look for an intent of", dir, e))?.is_some() {
             return Ok(false);

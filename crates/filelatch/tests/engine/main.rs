@@ -68,6 +68,9 @@ mod records;
 #[cfg(target_os = "linux")]
 mod records_beside;
 #[cfg(test)]
+#[cfg(target_os = "linux")]
+mod roots;
+#[cfg(test)]
 mod schedules;
 #[cfg(test)]
 mod simulated;

@@ -230,3 +230,79 @@ fn directories_and_links_alike() {
     let through = |dir: &dyn FsDir| answer(dir.open("link".as_ref(), Access::Read).map(drop));
     assert_eq!(through(&*real), through(&*sim));
 }
+
+/// TEST-3, SERVE-7: directories below another, by the kernel's one call, step by step, and in the simulation: what is reached and what not.
+#[test]
+fn directories_below_alike() {
+    let tmp = tempfile::tempdir().unwrap();
+    let path = RealFs.canonicalize(tmp.path()).unwrap();
+    let fs = SimFs::default();
+    for dir in ["in", "in/a", "in/a/b", "out"] {
+        RealFs.create_dir(&path.join(dir)).unwrap();
+        fs.create_dir(&std::path::Path::new("/").join(dir)).unwrap();
+    }
+    let (real, sim) = (RealFs.open_dir(&path.join("in")).unwrap(), fs.open_dir("/in".as_ref()).unwrap());
+    for dir in [&real, &sim] {
+        dir.create_new("file".as_ref(), 0o600).unwrap();
+        for (text, name) in [("a", "near"), ("../out", "far"), ("nowhere", "broken"), ("round", "round"), ("/", "top")]
+        {
+            dir.symlink(text.as_ref(), name.as_ref()).unwrap();
+        }
+        dir.open_dir("a".as_ref()).unwrap().symlink("..".as_ref(), "up".as_ref()).unwrap();
+    }
+    let long = "n".repeat(256);
+    let mut reached = 0;
+    for asked in [
+        "a",
+        "a/b",
+        "a//b/",
+        "a/./b",
+        "near",
+        "near/b",
+        "a/up",
+        "a/up/a",
+        "far",
+        "far/x",
+        "broken",
+        "round",
+        "top",
+        "file",
+        "file/x",
+        "gone",
+        "gone/x",
+        "a/gone",
+        long.as_str(),
+        "",
+        ".",
+        "./a",
+        "..",
+        "a/..",
+        "a/../a",
+        "../in",
+        "/",
+        "/in",
+    ] {
+        let below = |dir: &dyn FsDir| dir.open_beneath(asked.as_ref());
+        assert_eq!(
+            answer(below(&*real).map(|dir| names_in(&*dir))),
+            answer(below(&*sim).map(|dir| names_in(&*dir))),
+            "{asked}"
+        );
+        let stepped = crate::fs::descend(asked.as_ref(), |name| real.open_dir(name));
+        assert_eq!(stepped.as_ref().ok().map(|dir| dir.id()), below(&*real).ok().map(|dir| dir.id()), "{asked}");
+        reached += usize::from(stepped.is_ok());
+    }
+    assert_eq!(reached, 4, "what has neither links nor steps upwards on its way");
+    for name in ["near", "far", "broken", "top", "file", "a", "gone"] {
+        let text = |dir: &dyn FsDir| answer(dir.read_link(name.as_ref()));
+        assert_eq!(text(&*real), text(&*sim), "{name}");
+    }
+    let moved = (real.open_beneath("a/b".as_ref()).unwrap(), sim.open_beneath("a/b".as_ref()).unwrap());
+    real.rename("a".as_ref(), "c".as_ref()).unwrap();
+    sim.rename("a".as_ref(), "c".as_ref()).unwrap();
+    for dir in [&moved.0, &moved.1] {
+        dir.create_new("late".as_ref(), 0o600).unwrap();
+    }
+    let late = |dir: &dyn FsDir| answer(dir.open_beneath("c/b".as_ref()).map(|dir| names_in(&*dir)));
+    assert_eq!(late(&*real), late(&*sim), "an open directory stays the same");
+}
