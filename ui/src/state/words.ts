@@ -1,0 +1,75 @@
+// Plain words for people, times and sizes.
+
+import type { Holder } from "../api/types";
+
+/** "just now", "12 seconds ago", "3 minutes ago", "2 hours ago", or the date. A clock that is ahead counts as now. */
+export function ago(at: string | null | undefined, now: number): string {
+  if (at == null) return "";
+  const then = Date.parse(at);
+  if (Number.isNaN(then)) return "";
+  const seconds = Math.max(0, Math.round((now - then) / 1000));
+  const say = (n: number, unit: string): string => `${n} ${unit}${n === 1 ? "" : "s"} ago`;
+  if (seconds < 2) return "just now";
+  if (seconds < 60) return say(seconds, "second");
+  if (seconds < 3600) return say(Math.round(seconds / 60), "minute");
+  if (seconds < 86_400) return say(Math.round(seconds / 3600), "hour");
+  if (seconds < 7 * 86_400) return say(Math.round(seconds / 86_400), "day");
+  return `on ${date(at)}`;
+}
+
+/** How long since, without "ago": "3 s", "5 min", "2 h". */
+export function since(at: string | null | undefined, now: number): string {
+  if (at == null || Number.isNaN(Date.parse(at))) return "";
+  const seconds = Math.max(0, Math.round((now - Date.parse(at)) / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
+}
+
+const two = (n: number): string => String(n).padStart(2, "0");
+
+/** Date and time of day where the reader is: 2026-11-22 14:05:09. */
+export function date(at: string | null | undefined): string {
+  if (at == null) return "";
+  const when = new Date(at);
+  if (Number.isNaN(when.getTime())) return "";
+  return `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())} ${two(when.getHours())}:${two(when.getMinutes())}:${two(when.getSeconds())}`;
+}
+
+export function size(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  if (bytes < 1_000_000) return `${(bytes / 1000).toFixed(bytes < 10_000 ? 1 : 0)} kB`;
+  return `${(bytes / 1_000_000).toFixed(1)} MB`;
+}
+
+/** Whoever wrote: a name, "another program" when it did not say, "you" for the own name. */
+export function writer(by: string | null | undefined, self: string): string {
+  if (by == null || by === "" || by === "external") return "another program";
+  return by === self ? `${by} (you, elsewhere)` : by;
+}
+
+/** The same in a list of what was done. */
+export const author = (by: string | null | undefined, self: string): string => writer(by, self).replace("(you, elsewhere)", "(you)");
+
+export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** Who holds a lock, as one phrase: "deploy (deploy.sh, process 4711 on web-1)". */
+export function holder(of: Holder | string | null | undefined): string {
+  if (of == null) return "another program";
+  if (typeof of === "string") return of;
+  const program = of.program == null || of.program === "" ? null : (of.program.split("/").pop() ?? of.program);
+  const process = of.pid == null ? null : `process ${of.pid}`;
+  const parts = [of.session ? program : null, process].filter((part) => part !== null);
+  const main = of.session || program || (of.pid == null ? "another program" : "a program");
+  const rest = parts.join(", ") + (of.host ? `${parts.length > 0 ? " " : ""}on ${of.host}` : "");
+  return rest === "" ? main : `${main} (${rest})`;
+}
+
+/** Letters for a small round mark. */
+export function initials(name: string): string {
+  const words = name.split(/[^\p{L}\p{N}]+/u).filter((word) => word !== "");
+  const letters = words.length > 1 ? `${words[0]?.[0] ?? ""}${words[1]?.[0] ?? ""}` : (words[0] ?? "?").slice(0, 2);
+  return letters.toUpperCase();
+}
+
+export const short = (hash: string | null | undefined): string => (hash == null ? "none" : hash.slice(0, 8));
