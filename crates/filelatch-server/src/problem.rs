@@ -320,8 +320,8 @@ fn status_of(error: &Error) -> StatusCode {
         "leased" => StatusCode::LOCKED,
         "too-large" => StatusCode::PAYLOAD_TOO_LARGE,
         "disk-full" => StatusCode::INSUFFICIENT_STORAGE,
-        "permission-denied" | "read-only" | "not-private" => StatusCode::FORBIDDEN,
-        "bad-glob" => StatusCode::BAD_REQUEST,
+        "permission-denied" | "read-only" | "not-private" | "outside-root" => StatusCode::FORBIDDEN,
+        "bad-glob" | "bad-path" => StatusCode::BAD_REQUEST,
         // What is asked for is well-formed, and can't be done with what is there.
         "not-a-file" | "bad-lock-file" | "bad-lease-file" | "not-parseable" | "not-utf8" | "duplicate-key"
         | "unrepresentable" | "patch-failed" | "type-mismatch" | "document" | "unresolved" | "damaged-version"

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use filelatch::store::Tokens;
-use filelatch::{Error, Filelatch};
+use filelatch::{Error, Filelatch, Root};
 use filelatch_fs::Host;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -34,6 +34,7 @@ struct Inner {
     host: Arc<dyn Host>,
     options: ServerOptions,
     root: PathBuf,
+    folder: Root,
     workspace: bool,
     hidden: Hidden,
     started: Duration,
@@ -58,6 +59,7 @@ impl State {
     /// Fails if the root can't be found, is not a folder, or a glob is wrong.
     pub fn new(latch: Filelatch, host: Arc<dyn Host>, root: PathBuf, options: ServerOptions) -> Result<State, Error> {
         let workspace = latch.workspace_of(&root)?.is_some();
+        let folder = latch.root(&root)?;
         let hidden = Hidden::new(&options.allow, &options.deny)?;
         Ok(State {
             inner: Arc::new(Inner {
@@ -73,6 +75,7 @@ impl State {
                 host,
                 options,
                 root,
+                folder,
                 workspace,
             }),
         })
@@ -91,6 +94,11 @@ impl State {
     /// The folder that is served: absolute, without symbolic links.
     pub fn root(&self) -> &Path {
         &self.inner.root
+    }
+
+    /// The folder that is served, open: files are looked up in it, and nothing leaves it.
+    pub fn folder(&self) -> &Root {
+        &self.inner.folder
     }
 
     /// What the server was made from.

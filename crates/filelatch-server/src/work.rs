@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::extract::FilePath;
 use crate::options::Limits;
-use crate::problem::{Problem, Result};
+use crate::problem::{Problem, Result, web_path};
 use crate::state::State;
 
 /// Looking calls at the same time. Others wait for their turn: none of them waits for anybody else.
@@ -101,12 +101,21 @@ impl Call {
 
     /// A handle on a file of the root.
     pub fn file(&self, path: &FilePath) -> Result<LatchFile, Failure> {
-        Ok(self.latch().file(confine(&self.state, path)?)?)
+        self.shown(self.state.folder().file(path.relative())?)
     }
 
     /// A handle on a file of the root whose directories are made if they are missing.
     pub fn file_with_dirs(&self, path: &FilePath) -> Result<LatchFile, Failure> {
-        Ok(self.latch().file_with_dirs(confine(&self.state, path)?)?)
+        self.shown(self.state.folder().file_with_dirs(path.relative())?)
+    }
+
+    /// A link to a hidden file is hidden, too.
+    fn shown(&self, file: LatchFile) -> Result<LatchFile, Failure> {
+        let place = FilePath::parse(&web_path(self.state.folder().place_of(&file)))?;
+        if self.state.is_hidden(&place) {
+            return Err(Error::NotFound { path: file.path().to_owned() }.into());
+        }
+        Ok(file)
     }
 
     /// How to wait for a lock: as the request says, within the server's limits, until the client goes away.
@@ -119,21 +128,6 @@ impl Call {
         };
         LockOptions::new().wait(wait).cancel(&self.cancel)
     }
-}
-
-/// Where a file of the root lies; refused if a symbolic link leads out of the root.
-fn confine(state: &State, path: &FilePath) -> Result<std::path::PathBuf, Failure> {
-    use filelatch_fs::{Fs as _, RealFs};
-    let whole = state.root().join(path.relative());
-    let outside = |to: &std::path::Path| !to.starts_with(state.root());
-    let parent = whole.parent().and_then(|parent| RealFs.canonicalize(parent).ok());
-    let target = RealFs.canonicalize(&whole).ok();
-    if [parent, target].iter().flatten().any(|to| outside(to)) {
-        let detail = format!("`{}` leads out of the root", path.as_str());
-        let status = axum::http::StatusCode::FORBIDDEN;
-        return Err(Problem::new(status, "outside-root", detail).about(path.as_str()).into());
-    }
-    Ok(whole)
 }
 
 struct CancelOnDrop(CancelToken);

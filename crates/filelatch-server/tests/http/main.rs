@@ -3,4 +3,5 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the disk from outside")]
 
 mod common;
+mod confined;
 mod files;
