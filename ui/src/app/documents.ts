@@ -180,7 +180,9 @@ export function createDocuments(wiring: Wiring) {
       return false;
     }
     const base: Base | null = draft.baseText === null ? null : { ...draft.base, content: Content.of(draft.baseText) };
-    dispatch(draft.path, { type: "restore", content: Content.of(draft.text), base, ...(draft.queuedId === undefined ? {} : { queuedId: draft.queuedId }) });
+    const content = Content.of(draft.text);
+    wiring.keeper()?.adopt(draft, content);
+    dispatch(draft.path, { type: "restore", content, base, ...(draft.queuedId === undefined ? {} : { queuedId: draft.queuedId }) });
     return true;
   };
 

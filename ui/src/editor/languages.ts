@@ -15,7 +15,8 @@ const ENDINGS: Record<string, Language> = {
 export function languageOf(path: string): Language {
   const name = path.slice(path.lastIndexOf("/") + 1).toLowerCase();
   if (name === "cargo.lock" || name === "poetry.lock") return "toml";
-  return ENDINGS[name.slice(name.lastIndexOf(".") + 1)] ?? "text";
+  const dot = name.lastIndexOf(".");
+  return dot < 0 ? "text" : (ENDINGS[name.slice(dot + 1)] ?? "text");
 }
 
 export const languageName: Record<Language, string> = { json: "JSON", yaml: "YAML", toml: "TOML", markdown: "Markdown", text: "Plain text" };

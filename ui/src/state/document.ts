@@ -29,7 +29,8 @@ export type Save =
   /** The lock was not had in time. Nothing is written. */
   | { kind: "locked"; content: Content; expected: string | null; holder: Holder | null; leased: boolean }
   /** With the server, durable, to be written when the lock is free. */
-  | { kind: "queued"; content: Content; id: string; holder: Holder | null }
+  /** `content` null: of a former life of the page, which may have typed on since. */
+  | { kind: "queued"; content: Content | null; id: string; holder: Holder | null }
   /** Someone saved a newer version. Nothing is written. */
   | { kind: "conflict"; content: Content }
   /** No answer came: it may or may not be written. Looked up when the server is back. */
@@ -101,6 +102,8 @@ export interface Step {
 }
 
 const IDLE: Save = { kind: "idle" };
+/** A change of which nothing is known: equal to no version. */
+const UNKNOWN: Version = { hash: "", by: null, at: null };
 /** Gets its number in `step`. */
 const READ: Effect = { do: "read", number: -1 };
 
@@ -116,10 +119,6 @@ export function begin(path: string, first = 0): Step {
 /** Is there text that is nowhere but here? */
 export const unsaved = (doc: Doc): boolean => doc.phase !== "unreadable" && !doc.content.equals(doc.base.content);
 
-/** Must a draft be kept? Also while a save is not certain: the page may end before the answer comes. */
-export const needsDraft = (doc: Doc): boolean =>
-  unsaved(doc) || doc.save.kind === "saving" || doc.save.kind === "queued" || doc.save.kind === "unsure" || doc.save.kind === "locked";
-
 /** Is a save with the server, so that another must wait? */
 export const busy = (doc: Doc): boolean => doc.save.kind === "saving" || doc.save.kind === "unsure" || doc.save.kind === "queued";
 
@@ -130,6 +129,9 @@ export function step(before: Doc, event: Event): Step {
   // Saves that begin or end make the answer of a read that is under way doubtful.
   const moved = doc.save !== before.save || doc.base !== before.base;
   let next = moved && doc.reading !== null ? { ...doc, overtaken: true } : doc;
+  // A newer version and nothing typed (any more): the text follows the disk, once nothing else is open.
+  const follows = next.newer !== null && next.reading === null && next.phase === "ready" && next.save.kind === "idle";
+  if (follows && event.type !== "not-read" && event.type !== "unreadable" && !unsaved(next)) effects.push(READ);
   // However often it is asked for, one read follows, and it is the one that counts.
   const rest: Effect[] = effects.filter((effect) => effect.do !== "read");
   if (rest.length < effects.length) {
@@ -173,28 +175,28 @@ function decide(doc: Doc, event: Event): Step {
       // The server merged: its text is new here. Typed since → the text stays, and the notice tells of the newer version.
       const untouched = doc.content.equals(doc.save.content);
       effects.push({ do: "say", text: "Saved." });
-      const next: Doc = { ...doc, base, content: untouched ? written : doc.content, save: IDLE, newer: null, heard: null };
-      return afterAnswer(next, doc.heard, effects);
+      return afterAnswer({ ...doc, base, content: untouched ? written : doc.content, save: IDLE, newer: null }, effects);
     }
 
     case "refused-conflict": {
       if (doc.save.kind !== "saving" && doc.save.kind !== "unsure") return stay();
       if (event.theirs.hash === null) {
         const detail = `The file was removed meanwhile by ${who(event.theirs.by)}. Nothing was written, your text is here. Save again to make the file anew.`;
-        return done({ base: { ...event.theirs, content: EMPTY }, newer: null, heard: null, ghost: null, save: { kind: "failed", detail, hints: [] } });
+        const gone: Base = { ...event.theirs, content: EMPTY };
+        return afterAnswer({ ...doc, base: gone, newer: null, ghost: null, save: { kind: "failed", detail, hints: [] } }, effects);
       }
-      return done({ save: { kind: "conflict", content: doc.save.content }, newer: event.theirs, heard: null });
+      return afterAnswer({ ...doc, save: { kind: "conflict", content: doc.save.content }, newer: event.theirs }, effects);
     }
 
     case "refused-lock": {
       if (doc.save.kind !== "saving") return stay();
       const { content, expected } = doc.save;
-      return afterAnswer({ ...doc, heard: null, save: { kind: "locked", content, expected, holder: event.holder, leased: event.leased } }, doc.heard, effects);
+      return afterAnswer({ ...doc, save: { kind: "locked", content, expected, holder: event.holder, leased: event.leased } }, effects);
     }
 
     case "refused": {
       if (doc.save.kind !== "saving" && doc.save.kind !== "unsure") return stay();
-      return afterAnswer({ ...doc, heard: null, save: { kind: "failed", detail: event.detail, hints: event.hints } }, doc.heard, effects);
+      return afterAnswer({ ...doc, save: { kind: "failed", detail: event.detail, hints: event.hints } }, effects);
     }
 
     case "no-answer": {
@@ -206,7 +208,7 @@ function decide(doc: Doc, event: Event): Step {
     case "queued": {
       if (doc.save.kind !== "saving") return stay();
       effects.push({ do: "say", text: "Left with the server. It is written when the lock is free." });
-      return done({ save: { kind: "queued", content: doc.save.content, id: event.id, holder: event.holder }, heard: null });
+      return done({ save: { kind: "queued", content: doc.save.content, id: event.id, holder: event.holder } });
     }
 
     case "queue-ended": {
@@ -214,26 +216,23 @@ function decide(doc: Doc, event: Event): Step {
       const written = doc.save.content;
       switch (event.state) {
         case "written": {
-          if (event.hash == null) {
+          if (event.hash == null || written === null) {
             effects.push(READ);
-            return done({ save: IDLE });
+            return done({ save: IDLE, heard: null });
           }
           effects.push({ do: "say", text: "The waiting save was written." });
           const base: Base = { hash: event.hash, by: event.by, at: event.at, content: written };
-          return afterAnswer({ ...doc, base, save: IDLE, newer: null, heard: null }, doc.heard, effects);
+          return afterAnswer({ ...doc, base, save: IDLE, newer: null }, effects);
         }
         case "conflict":
-          if (event.theirs == null) effects.push(READ);
-          return done({ save: { kind: "conflict", content: written }, newer: event.theirs ?? doc.heard ?? doc.newer, heard: null });
+          // Who decides needs what is there now.
+          effects.push(READ);
+          return done({ save: { kind: "conflict", content: written ?? doc.content }, newer: event.theirs ?? doc.newer, heard: null });
         case "cancelled":
           effects.push({ do: "say", text: "The waiting save was cancelled. Nothing was written; your text is here." });
-          return afterAnswer({ ...doc, save: IDLE, heard: null }, doc.heard, effects);
+          return afterAnswer({ ...doc, save: IDLE }, effects);
         case "failed":
-          return afterAnswer(
-            { ...doc, heard: null, save: { kind: "failed", detail: event.error ?? "The waiting save failed. Nothing was written.", hints: [] } },
-            doc.heard,
-            effects,
-          );
+          return afterAnswer({ ...doc, save: { kind: "failed", detail: event.error ?? "The waiting save failed. Nothing was written.", hints: [] } }, effects);
       }
       return stay();
     }
@@ -275,7 +274,7 @@ function decide(doc: Doc, event: Event): Step {
     }
 
     case "take": {
-      if (busy(doc)) return stay();
+      if (busy(doc) || doc.phase !== "ready") return stay();
       const base = event.theirs;
       if (!doc.content.equals(event.content) && unsaved(doc)) effects.push({ do: "aside", content: doc.content, base: doc.base, why: "your text before it was merged" });
       const next: Doc = { ...doc, base, content: event.content, newer: null, heard: null, ghost: null, save: IDLE };
@@ -286,7 +285,7 @@ function decide(doc: Doc, event: Event): Step {
     }
 
     case "take-theirs": {
-      if (busy(doc)) return stay();
+      if (busy(doc) || doc.phase !== "ready") return stay();
       if (unsaved(doc) && !doc.content.equals(event.theirs.content)) effects.push({ do: "aside", content: doc.content, base: doc.base, why: event.why });
       effects.push(READ);
       return done({ base: event.theirs, content: event.theirs.content, newer: null, heard: null, ghost: null, save: IDLE });
@@ -299,7 +298,7 @@ function decide(doc: Doc, event: Event): Step {
       }
       const base = event.base ?? doc.base;
       const disk: Version = doc.base;
-      const save: Save = event.queuedId === undefined ? IDLE : { kind: "queued", content: event.content, id: event.queuedId, holder: null };
+      const save: Save = event.queuedId === undefined ? IDLE : { kind: "queued", content: null, id: event.queuedId, holder: null };
       if (event.queuedId !== undefined) effects.push({ do: "look-up-queued", id: event.queuedId });
       const newer = disk.hash === base.hash ? null : { hash: disk.hash, by: disk.by, at: disk.at };
       // A draft of exactly what is on the disk: it was saved, and the page ended before it heard so.
@@ -309,7 +308,9 @@ function decide(doc: Doc, event: Event): Step {
 
     case "look-again": {
       if (doc.save.kind === "queued") effects.push({ do: "look-up-queued", id: doc.save.id });
-      if (doc.save.kind !== "saving") effects.push(READ);
+      // While a save is under way, the look waits for its answer.
+      if (doc.save.kind === "saving") return done({ heard: UNKNOWN });
+      effects.push(READ);
       return stay();
     }
   }
@@ -321,8 +322,8 @@ function put(doc: Doc, content: Content, expected: string | null, queue: boolean
 }
 
 /** What was heard while a save was under way is looked at when the answer is there. */
-function afterAnswer(doc: Doc, version: Version | null, effects: Effect[]): Step {
-  return version === null ? { doc, effects } : heard(doc, version, effects);
+function afterAnswer(doc: Doc, effects: Effect[]): Step {
+  return doc.heard === null ? { doc, effects } : heard({ ...doc, heard: null }, doc.heard, effects);
 }
 
 /** An event says what was; only reading tells what is. So a notice is never older than the last look at the disk. */
@@ -338,17 +339,17 @@ function read(doc: Doc, disk: Base, effects: Effect[]): Step {
     return { doc: { ...doc, phase: "ready", base: disk, content: disk.content, newer: null, heard: null }, effects };
   }
   if (doc.save.kind === "saving") return { doc, effects };
-  if (doc.save.kind === "queued") return { doc: disk.hash === doc.base.hash ? doc : { ...doc, heard: version }, effects };
+  if (doc.save.kind === "queued") return { doc: { ...doc, heard: version }, effects };
 
   if (doc.save.kind === "unsure") {
     // Did the save happen whose answer never came? The content tells.
     const sent = doc.save;
     if (disk.hash !== null && disk.content.equals(sent.content)) {
       effects.push({ do: "say", text: "Saved. (The answer came late.)" });
-      return { doc: { ...doc, base: disk, save: IDLE, newer: null, heard: null }, effects };
+      return afterAnswer({ ...doc, base: disk, save: IDLE, newer: null }, effects);
     }
-    if (disk.hash === sent.expected) return put({ ...doc, newer: null, heard: null }, sent.content, sent.expected, sent.queue, effects);
-    return { doc: { ...doc, newer: version, heard: null, save: { kind: "conflict", content: sent.content } }, effects };
+    if (disk.hash === sent.expected) return put({ ...doc, newer: null }, sent.content, sent.expected, sent.queue, effects);
+    return afterAnswer({ ...doc, newer: version, save: { kind: "conflict", content: sent.content } }, effects);
   }
 
   if (disk.hash === doc.base.hash) return { doc: { ...doc, newer: null, heard: null }, effects };

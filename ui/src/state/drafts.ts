@@ -6,7 +6,7 @@
 // Not promised: the last half second before the browser or the machine dies; what the browser deletes with the site's data.
 
 import type { Content } from "./content";
-import { type Doc, needsDraft, type Version } from "./document";
+import { type Doc, unsaved, type Version } from "./document";
 
 export interface Draft {
   id: string;
@@ -79,7 +79,7 @@ export class Keeper {
   note(doc: Doc): void {
     if (doc.phase !== "ready") return;
     const waiting = this.pending.get(doc.path);
-    if (!needsDraft(doc)) {
+    if (!unsaved(doc)) {
       if (waiting !== undefined) {
         this.clock.cancel(waiting.timer);
         this.pending.delete(doc.path);
@@ -96,9 +96,9 @@ export class Keeper {
     this.pending.set(doc.path, { doc, first, timer: this.clock.after(wait, () => this.write(doc.path)) });
   }
 
-  /** A draft that is in the store already: taken over from a former life of this tab. */
-  adopt(path: string, content: Content, base: string | null, queued: string | undefined): void {
-    this.kept.set(path, { content, base, queued });
+  /** This tab's draft, from before a reload or a crash, is brought back: from now on it follows the document. Call it before the document changes. */
+  adopt(draft: Draft, content: Content): void {
+    if (draft.tab === this.tab && draft.kind === "open") this.kept.set(draft.path, { content, base: draft.base.hash, queued: draft.queuedId });
   }
 
   /** Puts a text aside, to be taken back. */
@@ -119,7 +119,7 @@ export class Keeper {
     const waiting = this.pending.get(doc.path);
     if (waiting !== undefined) this.clock.cancel(waiting.timer);
     this.pending.delete(doc.path);
-    if (doc.phase === "ready" && needsDraft(doc)) this.aside(doc.path, doc.content, doc.base, "the file was closed here");
+    if (doc.phase === "ready" && unsaved(doc)) this.aside(doc.path, doc.content, doc.base, "the file was closed here");
     this.kept.delete(doc.path);
     this.drop(draftId(this.root, this.tab, doc.path));
   }
@@ -131,6 +131,11 @@ export class Keeper {
   /** Writes all that waits, and ends when it is written. */
   async flush(): Promise<void> {
     for (const path of [...this.pending.keys()]) this.write(path);
+    await this.line;
+  }
+
+  /** Ends when what was begun is written. */
+  async settled(): Promise<void> {
     await this.line;
   }
 
