@@ -232,7 +232,12 @@ impl Entry {
             return Ok(ended);
         }
         let like = head.like.take();
-        let temp = self.prepare(&new, head.disk.is_some() || like.is_some())?;
+        let mut temp = self.prepare(&new, head.disk.is_some() || like.is_some())?;
+        let by = head.author.take();
+        if let Some(by) = &by {
+            temp.written_by(by);
+        }
+        self.register(by.as_deref());
         let base = match (&head.disk, head.depends_on_disk) {
             (None, _) => Base::Absent,
             (Some(disk), false) => Base::Unchecked(Some(&disk.current)),
@@ -241,7 +246,8 @@ impl Entry {
         // The last is the new version itself, and changes that left all as it was are no versions.
         let mut passed: Vec<_> = passed.iter().filter(|content| content.bytes[..] != new.bytes[..]).cloned().collect();
         passed.dedup_by(|a, b| a.bytes[..] == b.bytes[..]);
-        let passage = std::mem::take(&mut head.passage);
+        let passage = Passage { by, ..std::mem::take(&mut head.passage) };
+        let created = head.disk.is_none();
         let extra =
             Extra { report_displaced, passed: &passed, like: like.as_deref(), passage: Some(&passage), several: None };
         let published = self.publish(tenure, temp, &base, durability, &extra)?;
@@ -249,11 +255,20 @@ impl Entry {
         Ok(Ended {
             version: Some(published.version),
             unchanged: false,
+            created,
             last: true,
             superseded: false,
             notices: published.notices,
             displaced: published.displaced,
         })
+    }
+
+    /// Notes the full name of a session that is not the engine's own.
+    pub(crate) fn register(&self, session: Option<&str>) {
+        if let Some((workspace, session)) = self.workspace.as_ref().zip(session) {
+            // A name that can't be noted is shown as its id.
+            workspace.register_session(self.parts(), session).ok();
+        }
     }
 
     pub(crate) fn prepare(&self, content: &Content, replaces: bool) -> Result<Temp> {
@@ -298,13 +313,14 @@ impl Entry {
         content: &Content,
         durability: Durability,
         several: Option<&Several<'_>>,
+        by: Option<&str>,
     ) -> Result<Vec<Notice>> {
         let extra = Extra { several, ..Extra::default() };
         let removed = self.publisher(tenure, durability, &extra).remove(old, content);
         match removed {
             Ok(mut notices) => {
                 if let Some(trail) = self.trail() {
-                    trail.removed(&content.version(), several.map(|several| several.id));
+                    trail.removed(&content.version(), several.map(|several| several.id), by);
                 }
                 self.rescue_noticed(&mut notices);
                 Ok(notices)
@@ -630,6 +646,6 @@ pub(crate) fn make_durable(place: &Place, current: &Current, durability: Durabil
 impl Ended {
     fn unchanged(version: Option<Version>) -> Ended {
         let notices = Vec::new();
-        Ended { version, unchanged: true, last: true, superseded: false, notices, displaced: None }
+        Ended { version, unchanged: true, created: false, last: true, superseded: false, notices, displaced: None }
     }
 }

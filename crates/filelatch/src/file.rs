@@ -68,6 +68,8 @@ pub struct WriteOptions<'a> {
     pub create: Option<Value>,
     /// Never apply a change twice: a foreign write in between is then a conflict.
     pub run_once: bool,
+    /// Who writes; else the engine's session.
+    pub session: Option<Arc<str>>,
 }
 
 impl<'a> WriteOptions<'a> {
@@ -122,6 +124,14 @@ impl<'a> WriteOptions<'a> {
     #[must_use]
     pub fn create(mut self, value: Value) -> Self {
         self.create = Some(value);
+        self
+    }
+
+    /// Who writes, for a program that writes for others: the author of the version, of its record in the audit log and of a stored conflict.
+    /// Locks stay the engine's. Of changes that share a publish the last one's session is the author, as of every version.
+    #[must_use]
+    pub fn session(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.session = Some(name.into());
         self
     }
 
@@ -619,6 +629,7 @@ impl LatchFile {
                 if merges {
                     once = Some((before, head.content(&self.place)?));
                 }
+                head.author.clone_from(&options.session);
                 Ok(changed)
             });
             let accepted = changed.is_ok();

@@ -209,7 +209,8 @@ impl Guard {
         entry.expected(&mut head, &options.expect)?;
         let Some(disk) = &head.disk else { return Ok(false) };
         let durability = options.durability.unwrap_or(entry.policy.durability);
-        entry.remove(self.held.tenure.as_ref(), &disk.current, disk.content(entry.place())?, durability, None)?;
+        let (tenure, by) = (self.held.tenure.as_ref(), options.session.as_deref());
+        entry.remove(tenure, &disk.current, disk.content(entry.place())?, durability, None, by)?;
         Ok(true)
     }
 

@@ -74,6 +74,8 @@ pub(crate) struct Clash {
     theirs: Option<Arc<Content>>,
     merged: Option<Merged>,
     looked: Vec<Looked>,
+    /// Whose `ours` are; `None`: the engine's own session's.
+    by: Option<Arc<str>>,
     error: Error,
 }
 
@@ -117,6 +119,9 @@ impl<'a> Writing<'a> {
         }
         if fits || same {
             head.put(Arc::clone(&self.new), true);
+            if !same {
+                head.author.clone_from(&self.options.session);
+            }
             return Ok(Decided::plain(self.new.version(), same));
         }
         let clash = |cause, head: &Head, base: Option<&Arc<Content>>, merged, looked| {
@@ -127,6 +132,7 @@ impl<'a> Writing<'a> {
                 theirs: current.clone(),
                 merged,
                 looked,
+                by: self.options.session.clone(),
                 error: self.entry.head_conflict(&self.expect, version, head),
             }))
         };
@@ -150,6 +156,7 @@ impl<'a> Writing<'a> {
                 let content = Content::new(bytes);
                 let version = content.version();
                 head.put(content, true);
+                head.author.clone_from(&self.options.session);
                 head.passage.merged = true;
                 Ok(Decided::merged(version))
             }
@@ -212,10 +219,10 @@ impl<'a> Writing<'a> {
 impl Clash {
     /// Stores the conflict where there is a place for it, and answers the error.
     fn store(self, entry: &Entry) -> Error {
-        let Clash { cause, base, ours, theirs, merged, looked, mut error } = self;
+        let Clash { cause, base, ours, theirs, merged, looked, by, mut error } = self;
         let Error::Conflict(conflict) = &mut error else { return error };
         let now = entry.parts().host.now();
-        let by_us = Author::Session(entry.parts().session.clone());
+        let by_us = Author::Session(by.as_deref().unwrap_or(&entry.parts().session).to_owned());
         let side = |content: Option<&'_ Arc<Content>>, author: &Author, at| {
             content.map(|content| (content.version(), author.clone(), at))
         };
@@ -282,6 +289,7 @@ pub(crate) fn again(
 ) -> Result<bool, Refused> {
     let place = entry.place();
     let current = head.content(place)?;
+    let by = head.author.clone();
     let version = |content: Option<&Arc<Content>>| content.map(|content| content.version());
     let (found, made, now) = (version(before), version(after), version(current.as_ref()));
     if made == found || made == now {
@@ -301,6 +309,7 @@ pub(crate) fn again(
             theirs: current.clone(),
             merged,
             looked: Vec::new(),
+            by: by.clone(),
             error: entry.head_conflict(&Expect::Any, now, head),
         }))
     };
@@ -342,6 +351,7 @@ pub(crate) fn change<R, E: From<Error>>(
     entry.expected(&mut head, &options.expect)?;
     let before = if merges { head.content(entry.place())? } else { None };
     let result = change(&mut head)?;
+    head.author.clone_from(&options.session);
     let written = publish_change(entry, tenure, before.as_ref(), head, options)?;
     Ok((written, result))
 }
@@ -371,6 +381,7 @@ fn publish_change(
                 attempts += 1;
                 notices.extend(conflict.kept.clone().map(|kept| Notice::ForeignKept { kept }));
                 head = entry.read_head()?;
+                head.author.clone_from(&options.session);
                 head.kept = conflict.kept;
                 let again = again(entry, &mut head, before, after.as_ref());
                 merged = again.map_err(|refused| refusal(entry, refused))?;

@@ -46,6 +46,8 @@ pub struct Written {
     /// The version of this change's own result: what a later conditional write of the same writer expects. `None` when other
     /// changes were combined after it, or the file does not exist: read to see them.
     pub version: Option<Version>,
+    /// There was no such file before.
+    pub created: bool,
     /// The version that was overwritten although another one was expected (last-write-wins).
     pub overwrote: Option<Version>,
     /// What there is to know besides.
@@ -57,6 +59,7 @@ impl Written {
         Written {
             outcome: if ended.unchanged { Outcome::Unchanged } else { Outcome::Written },
             version: ended.version.filter(|_| ended.last),
+            created: ended.created,
             overwrote: None,
             notices: ended.notices.clone(),
         }
@@ -111,6 +114,7 @@ pub(crate) fn decide(
     if options.expect == Expect::Any {
         if !same {
             head.put(Arc::clone(new), false);
+            head.author.clone_from(&options.session);
         }
         return Ok(Decided::plain(version, same));
     }
@@ -120,5 +124,8 @@ pub(crate) fn decide(
         return Err(entry.head_conflict(&options.expect, current, head));
     }
     head.put(Arc::clone(new), fits);
+    if !same {
+        head.author.clone_from(&options.session);
+    }
     Ok(Decided { overwrites: current.filter(|_| !fits), ..Decided::plain(version, same) })
 }

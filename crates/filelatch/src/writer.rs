@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use filelatch_fs::fs::read_to_end;
 
+use crate::audit::trail::Passage;
 use crate::entry::{Entry, Extra};
 use crate::error::{Error, Result};
 use crate::file::{LatchFile, WriteOptions};
@@ -32,6 +33,7 @@ pub struct FileWriter {
     base: Option<Arc<[u8]>>,
     strategy: Strategy,
     durability: Durability,
+    session: Option<Arc<str>>,
 }
 
 /// A commit that failed; the content is still there for another try.
@@ -52,12 +54,15 @@ impl From<CommitError> for Error {
 impl FileWriter {
     pub(crate) fn new(file: LatchFile, entry: Arc<Entry>, options: &WriteOptions<'_>) -> Result<FileWriter> {
         let replaces = entry.current()?.is_some();
-        let temp = Temp::create(entry.parts(), entry.place(), entry.readers(replaces))
+        let mut temp = Temp::create(entry.parts(), entry.place(), entry.readers(replaces))
             .map_err(|e| Error::io("write a new version of", &entry.place().spelled, e))?;
         let durability = options.durability.unwrap_or(entry.policy.durability);
         let strategy = options.strategy.unwrap_or(entry.policy.strategy);
-        let (expect, base) = (options.expect.clone(), options.base.clone());
-        Ok(FileWriter { file, entry, temp, expect, base, strategy, durability })
+        let (expect, base, session) = (options.expect.clone(), options.base.clone(), options.session.clone());
+        if let Some(session) = &session {
+            temp.written_by(session);
+        }
+        Ok(FileWriter { file, entry, temp, expect, base, strategy, durability, session })
     }
 
     /// Version of what was written so far.
@@ -93,6 +98,7 @@ impl FileWriter {
             strategy: Some(self.strategy),
             base: self.base.clone(),
             durability: Some(self.durability),
+            session: self.session.clone(),
             ..WriteOptions::default()
         };
         let written = written.and_then(|bytes| guard.write(&bytes, &options));
@@ -124,11 +130,15 @@ impl FileWriter {
             Some(old) => Base::Bytes(old, &content),
         };
         let entry = Arc::clone(&self.entry);
-        let published = entry.publish(guard.tenure(), self.temp, &base, self.durability, &Extra::default());
+        entry.register(self.session.as_deref());
+        let passage = Passage { by: self.session, ..Passage::default() };
+        let extra = Extra { passage: Some(&passage), ..Extra::default() };
+        let published = entry.publish(guard.tenure(), self.temp, &base, self.durability, &extra);
         let published = published.map_err(|error| CommitError { error, writer: None })?;
         let ended = Ended {
             version: Some(published.version),
             unchanged: false,
+            created: old.is_none(),
             last: true,
             superseded: false,
             notices: published.notices,

@@ -39,6 +39,8 @@ pub(crate) struct Passage {
     pub(crate) superseded: usize,
     /// The versions of queued changes that share it, in their order (P7).
     pub(crate) passed: Vec<Version>,
+    /// Whose the last change is; `None`: the engine's own session's.
+    pub(crate) by: Option<Arc<str>>,
 }
 
 /// One publish.
@@ -70,9 +72,15 @@ impl Trail {
         self.log.body(event).path("path", &self.path).raw("session", self.log.session())
     }
 
+    /// A record of what was done for somebody; `None`: for the engine's own session.
+    fn body_by(&self, event: &'static str, by: Option<&str>) -> Body {
+        let Some(by) = by else { return self.body(event) };
+        self.log.body(event).path("path", &self.path).raw("session", &quoted(by))
+    }
+
     pub(crate) fn published(&self, publish: &Publish<'_>) {
         let Publish { version, generation, base, displaced, durability, passage, .. } = publish;
-        let mut body = self.body("write").number("generation", *generation);
+        let mut body = self.body_by("write", passage.by.as_deref()).number("generation", *generation);
         body = match base {
             Base::Absent => body.raw("before", "null"),
             Base::Bytes(old, content) => match (content.known_version(), &old.attribution) {
@@ -119,8 +127,8 @@ impl Trail {
     }
 
     /// The file was removed. `before`: what it was.
-    pub(crate) fn removed(&self, before: &Version, intent: Option<&str>) {
-        let body = self.body("remove").hash("before", before);
+    pub(crate) fn removed(&self, before: &Version, intent: Option<&str>, by: Option<&str>) {
+        let body = self.body_by("remove", by).hash("before", before);
         self.log.note(match intent {
             Some(intent) => body.text("intent", intent),
             None => body,
@@ -206,8 +214,8 @@ impl Trail {
         self.log.note(body.raw("cause", &json(&stored.cause)));
     }
 
-    pub(crate) fn resolved(&self, id: &str, how: HowResolved, version: Option<&Version>) {
-        let body = self.body("resolve").text("id", id).text("how", &how.to_string());
+    pub(crate) fn resolved(&self, id: &str, how: HowResolved, version: Option<&Version>, by: Option<&str>) {
+        let body = self.body_by("resolve", by).text("id", id).text("how", &how.to_string());
         self.log.note(match version {
             Some(version) => body.hash("hash", version),
             None => body,
@@ -215,8 +223,8 @@ impl Trail {
     }
 
     /// A kept version was brought back; the write itself has a record of its own.
-    pub(crate) fn restored(&self, version: &Version) {
-        self.log.note(self.body("restore").hash("hash", version));
+    pub(crate) fn restored(&self, version: &Version, by: Option<&str>) {
+        self.log.note(self.body_by("restore", by).hash("hash", version));
     }
 
     /// Kept versions were removed.

@@ -208,6 +208,7 @@ impl LatchFile {
                     None => None,
                 };
                 head.put(Content::new(new), true);
+                head.author.clone_from(&options.session);
                 let durability = options.durability.unwrap_or(entry.policy.durability);
                 let ended = entry.publish_head(guard.tenure(), head, durability, true, &[])?;
                 let mut written = Written::of(&ended);
@@ -219,7 +220,7 @@ impl LatchFile {
         };
         conflict.state = ConflictState::Resolved {
             how: resolution.how(),
-            by: entry.parts().session.clone(),
+            by: options.session.as_deref().unwrap_or(&entry.parts().session).to_owned(),
             at: Some(entry.parts().host.now()),
             version: written.as_ref().and_then(|written| written.version),
         };
@@ -229,6 +230,7 @@ impl LatchFile {
                 &conflict.id,
                 resolution.how(),
                 written.as_ref().and_then(|written| written.version.as_ref()),
+                options.session.as_deref(),
             );
         }
         Ok(Resolved { conflict, written, backup })

@@ -119,7 +119,7 @@ impl LatchFile {
         }
         let written = self.write_like(&bytes, &options, Some(&Arc::new(opened.current)))?;
         if let Some(trail) = entry.trail() {
-            trail.restored(version);
+            trail.restored(version, options.session.as_deref());
             trail.flush();
         }
         Ok(written)

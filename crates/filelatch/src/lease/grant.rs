@@ -128,6 +128,10 @@ fn grant(
     };
     let token = next.max(written.saturating_add(1)).max(epoch_millis(parts.host.now()));
     let record = LeaseRecord::new(parts, token, options.max_hold, options.purpose.as_deref());
+    let record = match &options.session {
+        Some(session) => record.of(session),
+        None => record,
+    };
     let record = record.renewed(parts.host.monotonic());
     let noted = file.write(&tenure.resource, &record, over).and_then(|()| place.dir.sync());
     noted.map_err(|e| {

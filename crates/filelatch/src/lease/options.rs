@@ -18,6 +18,7 @@ pub struct LeaseOptions<'a> {
     pub(crate) cancel: Option<CancelToken>,
     pub(crate) purpose: Option<String>,
     pub(crate) renewed: bool,
+    pub(crate) session: Option<String>,
 }
 
 impl Default for LeaseOptions<'_> {
@@ -30,6 +31,7 @@ impl Default for LeaseOptions<'_> {
             cancel: None,
             purpose: None,
             renewed: false,
+            session: None,
         }
     }
 }
@@ -83,6 +85,13 @@ impl<'a> LeaseOptions<'a> {
         self
     }
 
+    /// Whose it is, as others are told, for a program that takes it for somebody else; else the engine's session's.
+    #[must_use]
+    pub fn session(mut self, name: impl Into<String>) -> Self {
+        self.session = Some(name.into());
+        self
+    }
+
     /// Renews it in the background, for as long as the process runs and the [`Lease`](crate::Lease) is there. Then it is lost by
     /// a process that dies, is stopped, or can't reach the file; not by a thread that hangs.
     #[must_use]
@@ -101,6 +110,7 @@ impl fmt::Debug for LeaseOptions<'_> {
             .field("on_wait", &self.on_wait.is_some())
             .field("purpose", &self.purpose)
             .field("renewed", &self.renewed)
+            .field("session", &self.session)
             .finish()
     }
 }

@@ -75,6 +75,12 @@ impl LeaseRecord {
         }
     }
 
+    /// The same lease, of another session.
+    pub(crate) fn of(mut self, session: &str) -> LeaseRecord {
+        self.session = session.chars().take(TEXT).collect();
+        self
+    }
+
     /// The same lease from now on.
     pub(crate) fn renewed(&self, now: Duration) -> LeaseRecord {
         LeaseRecord { expires: millis(now).saturating_add(self.hold), ..self.clone() }

@@ -397,9 +397,13 @@ impl Live {
 
     fn nothing_to_write(&self) -> Result<Written> {
         match self.state() {
-            LiveState::Clean | LiveState::Draft => {
-                Ok(Written { outcome: Outcome::Unchanged, version: None, overwrote: None, notices: Vec::new() })
-            }
+            LiveState::Clean | LiveState::Draft => Ok(Written {
+                outcome: Outcome::Unchanged,
+                version: None,
+                created: false,
+                overwrote: None,
+                notices: Vec::new(),
+            }),
             LiveState::Unreadable => {
                 Err(self.core.error().map_or_else(|| Error::NotFound { path: self.path.clone() }, |why| why.share()))
             }

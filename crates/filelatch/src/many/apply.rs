@@ -464,7 +464,7 @@ impl Part<'_> {
             }
         };
         match (temp, base) {
-            (None, Base::Bytes(shown, before)) => entry.remove(tenure, shown, before, durability, several),
+            (None, Base::Bytes(shown, before)) => entry.remove(tenure, shown, before, durability, several, None),
             (None, _) => Ok(Vec::new()),
             (Some(temp), base) => {
                 let extra = Extra { several, ..Extra::default() };

@@ -221,7 +221,7 @@ fn roll_forward(
                 entry.publish(Some(tenure), temp, &base, Durability::Full, &extra).map(|_| "written")
             }
             (None, Some(current), Some(content)) => {
-                entry.remove(Some(tenure), current, content, Durability::Full, Some(&several)).map(|_| "removed")
+                entry.remove(Some(tenure), current, content, Durability::Full, Some(&several), None).map(|_| "removed")
             }
             (None, ..) => Ok("there-already"),
         };

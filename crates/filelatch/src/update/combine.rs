@@ -89,11 +89,14 @@ impl Batch {
 
 /// What a change is told when its batch is on disk.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts of one publish, independent of each other")]
 pub(crate) struct Ended {
     /// Version on disk.
     pub(crate) version: Option<Version>,
     /// Nothing had to be written.
     pub(crate) unchanged: bool,
+    /// There was no file before.
+    pub(crate) created: bool,
     /// This change was the last of the batch: the version is its own.
     pub(crate) last: bool,
     /// A newer write of the batch that overwrites without looking took this one's place.

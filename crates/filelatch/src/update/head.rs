@@ -27,6 +27,8 @@ pub(crate) struct Head {
     pub(crate) kept: Option<PathBuf>,
     /// What a file that does not exist takes its metadata from.
     pub(crate) like: Option<Arc<Current>>,
+    /// Whose change was the last; `None`: the engine's own session's.
+    pub(crate) author: Option<Arc<str>>,
     /// What became of it on the way, for the audit log.
     pub(crate) passage: Passage,
 }
@@ -83,7 +85,7 @@ enum State {
 impl Head {
     pub(crate) fn new(disk: Option<Disk>) -> Head {
         let state = if disk.is_some() { State::Unread } else { State::Absent };
-        Head { disk, state, depends_on_disk: true, kept: None, like: None, passage: Passage::default() }
+        Head { disk, state, depends_on_disk: true, kept: None, like: None, author: None, passage: Passage::default() }
     }
 
     /// A parsed document that is known to be of exactly these bytes saves parsing them again.

@@ -103,7 +103,14 @@ pub(crate) fn write(
     // The attribution comes after the bytes: until then there is none of them.
     #[cfg(feature = "watch")]
     let publishing = publisher.parts.own_writes.begin(&place.id, *version, false);
-    let file = match overwrite(publisher.parts, place, &bytes, version, publisher.least_generation(base.current())) {
+    let file = match overwrite(
+        publisher.parts,
+        place,
+        &bytes,
+        version,
+        publisher.least_generation(base.current()),
+        temp.author(),
+    ) {
         Ok((file, _)) => file,
         Err(e) => {
             // A full disk, most likely. The old bytes had their place already; if not even they can be written, the next holder
@@ -150,7 +157,8 @@ fn part_of_several(
     #[cfg(feature = "watch")]
     let publishing = publisher.parts.own_writes.begin(&place.id, *version, false);
     let generation = publisher.least_generation(base.current());
-    let written = overwrite(publisher.parts, place, &bytes, version, generation).and_then(|(file, _)| file.sync());
+    let written =
+        overwrite(publisher.parts, place, &bytes, version, generation, temp.author()).and_then(|(file, _)| file.sync());
     if let Err(e) = written {
         // Whoever locks the file next completes it; until then readers without a lock are better off with the old bytes.
         restore(place, before).ok();
@@ -166,10 +174,11 @@ fn part_of_several(
 /// Completes a part of a write of several files that was being written in place.
 pub(crate) fn complete_part(resource: &Resource, bytes: &[u8], version: &Version) -> Result<()> {
     let place = &resource.place;
-    let completed = overwrite(&resource.parts, place, bytes, version, 0).and_then(|(file, generation)| {
-        resource.trail().inspect(|trail| trail.completed(version, generation));
-        file.sync()
-    });
+    let completed =
+        overwrite(&resource.parts, place, bytes, version, 0, &resource.parts.session).and_then(|(file, generation)| {
+            resource.trail().inspect(|trail| trail.completed(version, generation));
+            file.sync()
+        });
     completed.map_err(|e| Error::io("complete a write of", &place.spelled, e))
 }
 
@@ -192,12 +201,13 @@ fn overwrite(
     bytes: &[u8],
     version: &Version,
     generation: u64,
+    session: &str,
 ) -> io::Result<(Box<dyn FsFile>, u64)> {
     let file = place.dir.open(&place.name, Access::ReadWrite)?;
     let previous = current::open(place).ok().flatten().and_then(|current| current.attribution);
     write_all_at(&*file, bytes, 0)?;
     file.set_len(bytes.len() as u64)?;
-    let attribution = Attribution::new(previous.as_ref(), version, parts.host.now(), &parts.session);
+    let attribution = Attribution::new(previous.as_ref(), version, parts.host.now(), session);
     let attribution = attribution.at_least(generation);
     match attribution.write(&*file) {
         Err(e) if e.kind() != io::ErrorKind::Unsupported => return Err(e),
@@ -232,10 +242,12 @@ pub(crate) fn recover(resource: &Resource, intent: &Intent) -> Result<()> {
             });
         }
     };
-    let completed = overwrite(&resource.parts, place, &bytes, &version, 0).and_then(|(file, generation)| {
-        resource.trail().inspect(|trail| trail.completed(&version, generation));
-        file.sync()
-    });
+    let completed = overwrite(&resource.parts, place, &bytes, &version, 0, &resource.parts.session).and_then(
+        |(file, generation)| {
+            resource.trail().inspect(|trail| trail.completed(&version, generation));
+            file.sync()
+        },
+    );
     completed.map_err(|e| Error::io("complete a write of", &place.spelled, e))?;
     done(place.dir.open(journal, Access::ReadWrite).as_deref().map_err(|e| e.kind().into()));
     resource.set_intent(None)?;

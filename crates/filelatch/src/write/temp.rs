@@ -119,9 +119,14 @@ impl Temp {
         Ok(())
     }
 
-    /// The bytes are those of a session that did not come to publish them.
+    /// The bytes are another session's: one that did not come to publish them, or for which this process writes.
     pub(crate) fn written_by(&mut self, session: &str) {
         self.session = Some(session.to_owned());
+    }
+
+    /// Whose the bytes are.
+    pub(crate) fn author(&self) -> &str {
+        self.session.as_deref().unwrap_or(&self.parts.session)
     }
 
     /// Version of what was written so far.
@@ -156,8 +161,7 @@ impl Temp {
         }
         let previous = old.and_then(|old| old.attribution.as_ref());
         let now = self.parts.host.now();
-        let session = self.session.as_deref().unwrap_or(&self.parts.session);
-        let attribution = Attribution::new(previous, version, now, session).at_least(generation);
+        let attribution = Attribution::new(previous, version, now, self.author()).at_least(generation);
         if self.marks {
             attribution.write(file)?;
         }

@@ -9,6 +9,8 @@ mod audit;
 #[cfg(test)]
 mod audit_sweeps;
 #[cfg(test)]
+mod authors;
+#[cfg(test)]
 mod conflict_sweeps;
 #[cfg(test)]
 mod conflicts;

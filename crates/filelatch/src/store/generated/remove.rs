@@ -186,7 +186,7 @@ impl Generated {
         let entry = &held.entry;
         let fate = Taking { entry, row, options }.take_away()?;
         if let (Fate::Removed(version) | Fate::Kept(version), Some(trail)) = (&fate, entry.trail()) {
-            trail.removed(version, None);
+            trail.removed(version, None, None);
         }
         if let (Fate::Removed(_) | Fate::Kept(_) | Fate::Missing, Some(tenure)) = (&fate, &held.tenure) {
             clear_temps(entry, tenure, &row.versions);
