@@ -1,16 +1,19 @@
 //! All routes in one table.
 
-use axum::Router;
-use axum::http::{Method, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::{self, guard};
+use crate::access::{self, Known, guard};
 use crate::api;
 use crate::problem::Problem;
 use crate::state::State;
+use crate::{front, page};
 
 /// Each area's routes. A new area is a module in `api/` and a line here.
 fn table() -> OpenApiRouter<State> {
@@ -43,13 +46,25 @@ pub fn open_api() -> OpenApi {
 pub fn app(state: State) -> Router {
     let (router, _) = table().split_for_parts();
     router
+        .route("/", get(index))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(state.clone(), guard))
+        .layer(CatchPanicLayer::custom(front::panicked))
+        .layer(from_fn_with_state(state.clone(), front::front))
         .with_state(state)
 }
 
-async fn no_route(uri: Uri) -> Response {
+async fn index(known: Option<Extension<Known>>, headers: HeaderMap) -> Response {
+    page::index(known.is_some(), &headers)
+}
+
+async fn no_route(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if matches!(method, Method::GET | Method::HEAD)
+        && let Some(file) = page::file(uri.path(), &headers)
+    {
+        return file;
+    }
     Problem::not_found("no-route", format!("there is nothing at `{}`", uri.path()))
         .hint("`/openapi.json` lists what there is")
         .into_response()

@@ -21,8 +21,12 @@ pub mod access;
 pub mod api;
 mod app;
 mod extract;
+mod front;
 mod hidden;
+mod metrics;
+mod mime;
 mod options;
+mod page;
 pub mod problem;
 mod serve;
 mod stall;
@@ -33,6 +37,7 @@ mod work;
 
 pub use app::{app, open_api};
 pub use extract::{Content, FilePath, Json, Param, Query, Span};
+pub use metrics::{Counted, Gauge};
 pub use options::{Limits, ServerOptions};
 pub use problem::Problem;
 #[cfg(feature = "tls")]

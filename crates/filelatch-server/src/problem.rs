@@ -387,5 +387,4 @@ impl IntoResponse for Problem {
 
 /// The kind of a refusal, for the log.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "read by the log")]
 pub(crate) struct Kind(pub(crate) std::sync::Arc<str>);

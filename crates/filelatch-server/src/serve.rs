@@ -123,6 +123,7 @@ async fn connection(
     peer: SocketAddr,
     permit: Option<OwnedSemaphorePermit>,
 ) {
+    let _counted = state.metrics().connections.one();
     // Small answers leave at once; a system that can't do that is only slower.
     stream.set_nodelay(true).ok();
     let stream = Stalling::new(stream, state.limits().body_time);

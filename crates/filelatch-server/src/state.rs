@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,12 +11,14 @@ use axum::http::request::Parts;
 use filelatch::store::Tokens;
 use filelatch::{Error, Filelatch, Root};
 use filelatch_fs::Host;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Logins;
 use crate::extract::FilePath;
 use crate::hidden::Hidden;
+use crate::metrics::{Gauge, Metrics};
 use crate::options::{Limits, ServerOptions};
 use crate::problem::Problem;
 use crate::work::Pool;
@@ -42,6 +45,8 @@ struct Inner {
     tasks: TaskTracker,
     ending: CancellationToken,
     logins: Logins,
+    metrics: Metrics,
+    requests: Arc<Semaphore>,
     tokens: OnceLock<Tokens>,
     address: OnceLock<Address>,
 }
@@ -69,6 +74,8 @@ impl State {
                 tasks: TaskTracker::new(),
                 ending: CancellationToken::new(),
                 logins: Logins::default(),
+                metrics: Metrics::default(),
+                requests: Arc::new(Semaphore::new(options.limits.requests)),
                 tokens: OnceLock::new(),
                 address: OnceLock::new(),
                 latch,
@@ -129,6 +136,29 @@ impl State {
     /// Cancelled when the server ends: sockets close, long polls return.
     pub fn ending(&self) -> &CancellationToken {
         &self.inner.ending
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    /// Counts web sockets.
+    pub fn sockets(&self) -> &Gauge {
+        &self.inner.metrics.sockets
+    }
+
+    /// Room for one more request.
+    pub(crate) fn room(&self) -> Option<OwnedSemaphorePermit> {
+        let room = Arc::clone(&self.inner.requests).try_acquire_owned().ok();
+        if room.is_none() {
+            self.inner.metrics.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        room
+    }
+
+    /// Requests that are being answered.
+    pub(crate) fn open_requests(&self) -> usize {
+        self.limits().requests.saturating_sub(self.inner.requests.available_permits())
     }
 
     pub(crate) fn logins(&self) -> &Logins {

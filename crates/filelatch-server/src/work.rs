@@ -43,6 +43,11 @@ impl Pool {
         Pool { looks: Arc::new(Semaphore::new(LOOKS)), changes: Arc::new(Semaphore::new(limits.waits)) }
     }
 
+    /// Calls that may wait for locks and are under way.
+    pub(crate) fn changing(&self, limits: &Limits) -> usize {
+        limits.waits.saturating_sub(self.changes.available_permits())
+    }
+
     /// Threads that calls can take together, for whoever builds the runtime.
     pub(crate) fn threads(limits: &Limits) -> usize {
         LOOKS + limits.waits + 16

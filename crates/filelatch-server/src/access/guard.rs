@@ -9,6 +9,7 @@ use filelatch::store::{OwnStore, Scope};
 
 use super::caller::{Known, unknown};
 use super::site::{Names, Origin};
+use crate::page;
 use crate::problem::{Problem, Result};
 use crate::state::State;
 use crate::work::Work;
@@ -22,6 +23,7 @@ const LONGEST: usize = 256;
 pub(crate) async fn guard(state: State, mut request: Request, next: Next) -> Response {
     match known(&state, request.method(), request.uri(), request.headers()).await {
         Ok(Some(known)) => {
+            tracing::Span::current().record("by", known.name.as_deref().unwrap_or("login"));
             request.extensions_mut().insert(known);
             next.run(request).await
         }
@@ -33,7 +35,7 @@ pub(crate) async fn guard(state: State, mut request: Request, next: Next) -> Res
 
 /// What everybody may ask for. The page's own files are no secret.
 fn is_open(path: &str) -> bool {
-    matches!(path, "/" | "/healthz" | "/login" | "/favicon.ico") || path.starts_with("/assets/")
+    matches!(path, "/" | "/healthz" | "/login") || page::has(path)
 }
 
 async fn known(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Option<Known>> {

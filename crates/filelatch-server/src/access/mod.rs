@@ -17,6 +17,7 @@ mod login;
 mod logins;
 mod site;
 
+pub(crate) use caller::Known;
 pub use caller::{Admin, Caller, Reader, Writer};
 pub(crate) use guard::guard;
 pub(crate) use login::routes;

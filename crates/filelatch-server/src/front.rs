@@ -1,0 +1,97 @@
+//! What every request goes through first: its number, limits, the log, the figures, and headers that every answer has.
+
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tracing::Instrument as _;
+
+use crate::problem::{Kind, Problem, Result};
+use crate::state::State;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// On every answer, unless its handler says otherwise.
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+    (header::CACHE_CONTROL, "no-store"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
+/// Numbers, limits, logs and counts a request.
+pub(crate) async fn front(state: State, request: Request, next: Next) -> Response {
+    let began = state.host().monotonic();
+    let id = id_of(&state, request.headers());
+    let method = request.method().clone();
+    let route =
+        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    // Without the query: that of `/login` is a secret.
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!("request", id, by = tracing::field::Empty);
+    let mut response = match admitted(&state, &request) {
+        Ok(room) => {
+            let response = next.run(request).instrument(span.clone()).await;
+            drop(room);
+            response
+        }
+        Err(problem) => problem.into_response(),
+    };
+    let time = state.host().monotonic().saturating_sub(began);
+    let status = response.status().as_u16();
+    state.metrics().answered(&route, &method, status, time);
+    let kind = response.extensions_mut().remove::<Kind>().map(|kind| kind.0);
+    let took = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    span.in_scope(|| match kind.as_deref() {
+        Some(kind) if status >= 500 => tracing::warn!(%method, path, status, kind, micros = took, "answered"),
+        Some(kind) => tracing::info!(%method, path, status, kind, micros = took, "answered"),
+        None => tracing::info!(%method, path, status, micros = took, "answered"),
+    });
+    let fields = response.headers_mut();
+    for (name, value) in HEADERS {
+        fields.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::try_from(id) {
+        fields.insert(REQUEST_ID, id);
+    }
+    response
+}
+
+/// The client's own number, if it is one, so that its log and ours can be laid side by side.
+fn id_of(state: &State, headers: &HeaderMap) -> String {
+    let plain = |text: &&str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    };
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(plain);
+    given.map_or_else(|| format!("{:016x}", state.host().random()), str::to_owned)
+}
+
+fn admitted(state: &State, request: &Request) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    let limits = state.limits();
+    let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if path > limits.path {
+        let detail = format!("the path has {path} bytes, and {} are the limit", limits.path);
+        return Err(Problem::new(StatusCode::URI_TOO_LONG, "path-too-long", detail));
+    }
+    let headers: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if headers > limits.headers {
+        let detail = format!("the headers have {headers} bytes, and {} are the limit", limits.headers);
+        return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", detail));
+    }
+    state.room().ok_or_else(|| Problem::busy("as many requests as are answered at once are under way"))
+}
+
+/// What became of a handler that panicked.
+pub(crate) fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a handler panicked");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed in the middle of this request")
+        .hint("what became of it can be seen by reading the file")
+        .retry(Duration::from_secs(1))
+        .into_response()
+}
