@@ -19,6 +19,7 @@ use crate::args_log::Log;
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
 use crate::args_queue::Queue;
 use crate::args_secrets::{Credential, Token};
+use crate::args_serve::Serve;
 use crate::args_session::Session;
 use crate::args_watch::Watch;
 
@@ -76,6 +77,7 @@ pub(crate) enum Command {
     Generated(Generated),
     Token(Token),
     Credential(Credential),
+    Serve(Serve),
     Status(Status),
     Watch(Watch),
     Torture(Torture),

@@ -116,6 +116,6 @@ pub(crate) struct Repair {
     pub(crate) waiting: Waiting,
 }
 
-fn size(text: &str) -> Result<u64, String> {
+pub(crate) fn size(text: &str) -> Result<u64, String> {
     text.parse::<Size>().map(|size| size.0)
 }

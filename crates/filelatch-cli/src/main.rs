@@ -14,6 +14,7 @@ mod args_log;
 mod args_merge;
 mod args_queue;
 mod args_secrets;
+mod args_serve;
 mod args_session;
 mod args_watch;
 mod commands;

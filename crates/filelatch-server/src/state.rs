@@ -62,9 +62,10 @@ impl State {
     /// A server of the options' root on an engine. `host` is the engine's own.
     ///
     /// Fails if the root can't be found, is not a folder, or a glob is wrong.
-    pub fn new(latch: Filelatch, host: Arc<dyn Host>, root: PathBuf, options: ServerOptions) -> Result<State, Error> {
+    pub fn new(latch: Filelatch, host: Arc<dyn Host>, options: ServerOptions) -> Result<State, Error> {
+        let folder = latch.root(&options.root)?;
+        let root = folder.path().to_owned();
         let workspace = latch.workspace_of(&root)?.is_some();
-        let folder = latch.root(&root)?;
         let hidden = Hidden::new(&options.allow, &options.deny)?;
         Ok(State {
             inner: Arc::new(Inner {
@@ -173,8 +174,8 @@ impl State {
         }
     }
 
-    /// Says where the server is reached. Only the first call counts.
-    pub(crate) fn listens_on(&self, listens: SocketAddr, secure: bool) {
+    /// Says where the server is reached, before anybody is told. [`serve`](crate::serve()) does it, too; only the first call counts.
+    pub fn listens_on(&self, listens: SocketAddr, secure: bool) {
         self.inner.address.get_or_init(|| Address { listens, secure });
     }
 

@@ -123,6 +123,7 @@ pub mod lock;
 pub mod many;
 pub mod merge;
 mod merge_path;
+mod named;
 mod parts;
 mod path;
 mod policy;
@@ -156,6 +157,7 @@ pub use lock::{
     Wait, Waiting,
 };
 pub use many::{Applied, AppliedFile, FileChange, FileContent, ManyOptions};
+pub use named::NamedDocument;
 pub use path::{LockFileName, ResourceId};
 pub use policy::{Period, Policy, Strategy};
 pub use record_guard::RecordGuard;

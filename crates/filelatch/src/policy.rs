@@ -20,6 +20,7 @@
 //! keep_versions = 50          # of these so many…
 //! keep_age = "30d"            # …and none so long after it was replaced…
 //! keep_bytes = "256MB"        # …and so many bytes
+//! require_condition = true    # over HTTP: a write of the raw file must say what it replaces (`If-Match`)
 //!
 //! [policy.merge]              # belongs to the policy above it
 //! version = "higher"          # versions that both sides changed: "conflict" (default) or the higher one
@@ -28,6 +29,11 @@
 //!
 //! [session]                   # sessions in git worktrees
 //! include = [".env", "config/local.*"]   # files that git does not track and that each session gets a copy of
+//!
+//! [[document]]                # a file that the server offers by name; see `named`
+//! name = "directives"
+//! path = "config/directives.json"
+//! route = "/api/era/directives"
 //!
 //! [audit]
 //! enabled = true              # false: nothing is recorded
@@ -52,6 +58,7 @@ use crate::error::{Error, Result};
 use crate::keep::{Keep, KeepLimits, Size};
 use crate::lock::{IfUnavailable, LockMode, Wait};
 use crate::merge::{ConflictStyle, ListRule, Rules, VersionRule};
+use crate::named::{self, NamedDocument};
 use crate::path::LockFileName;
 use crate::write::{Durability, HardLinks};
 
@@ -109,6 +116,8 @@ pub struct Policy {
     pub keep: Keep,
     /// How much of them.
     pub keep_limits: KeepLimits,
+    /// Over HTTP a write of the raw file must say what it replaces; else it is refused (428).
+    pub require_condition: bool,
 }
 
 impl Default for Policy {
@@ -124,6 +133,7 @@ impl Default for Policy {
             locks: true,
             keep: Keep::default(),
             keep_limits: KeepLimits::default(),
+            require_condition: false,
         }
     }
 }
@@ -145,6 +155,7 @@ pub(crate) struct Policies {
     rules: Vec<Rule>,
     pub(crate) session: RawSession,
     pub(crate) audit: AuditPolicy,
+    pub(crate) documents: Vec<NamedDocument>,
 }
 
 /// What is said about sessions in git worktrees.
@@ -179,6 +190,8 @@ struct RawConfig {
     keep_bytes: Option<Text<Size>>,
     #[serde(default)]
     policy: Vec<RawRule>,
+    #[serde(default)]
+    document: Vec<NamedDocument>,
     #[serde(default)]
     session: RawSession,
     #[serde(default)]
@@ -228,6 +241,7 @@ struct RawRule {
     keep_versions: Option<u32>,
     keep_age: Option<Text<Period>>,
     keep_bytes: Option<Text<Size>>,
+    require_condition: Option<bool>,
     #[serde(default)]
     merge: RawMerge,
 }
@@ -379,6 +393,7 @@ impl Policies {
         let wrong = |message: String| Error::Config { path: path.to_owned(), message };
         let text = std::str::from_utf8(text).map_err(|e| wrong(format!("not UTF-8 at byte {}", e.valid_up_to())))?;
         let raw: RawConfig = toml_edit::de::from_str(text).map_err(|e| wrong(describe(&e, text)))?;
+        named::check(&raw.document).map_err(wrong)?;
         let rules = raw.policy.into_iter().map(|rule| {
             let glob = GlobBuilder::new(&rule.glob).literal_separator(true).build();
             let glob = glob.map_err(|e| wrong(format!("glob `{}`: {}", rule.glob, e.kind())))?.compile_matcher();
@@ -397,6 +412,7 @@ impl Policies {
             },
             rules: rules.collect::<Result<_>>()?,
             session: raw.session,
+            documents: raw.document,
             audit: raw.audit.policy().map_err(wrong)?,
         })
     }
@@ -416,6 +432,7 @@ impl Policies {
             policy.lock_file = raw.lock_file.map_or(policy.lock_file, |t| t.0);
             policy.if_unavailable = raw.if_unavailable.map_or(policy.if_unavailable, |t| t.0);
             policy.wait = wait.unwrap_or(policy.wait);
+            policy.require_condition = raw.require_condition.unwrap_or(policy.require_condition);
             raw.keep().over(&mut policy);
         }
         policy
@@ -504,6 +521,14 @@ mod tests {
         );
         assert_eq!(**policies.merge_of(Path::new("b")).unwrap(), MergePolicy::default());
         assert!(policies.merge_of(Path::new("b/c")).is_none());
+    }
+
+    /// SERVE-2: where a write must say what it replaces.
+    #[test]
+    fn conditions() {
+        let policies = parse("[[policy]]\nglob = \"*.json\"\nrequire_condition = true").unwrap();
+        let of = |path: &str| policies.of(Path::new(path), Policy::default()).require_condition;
+        assert_eq!((of("a.json"), of("a.toml")), (true, false));
     }
 
     /// KEEP-1: what is kept, for all files and for some.

@@ -25,6 +25,7 @@ mod read;
 mod restore;
 mod run;
 mod run_leased;
+mod serve;
 mod session;
 mod status;
 mod stores;
@@ -81,6 +82,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Audit(args) => return audit::audit(&context("filelatch audit"), &args),
         Command::Token(args) => return token::token(&context("filelatch token"), &args),
         Command::Credential(args) => credential::credential(&context("filelatch credential"), &args),
+        Command::Serve(args) => return serve::serve(&global, &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Watch(args) => return watch::watch(&context("filelatch watch"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),

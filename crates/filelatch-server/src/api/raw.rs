@@ -23,9 +23,10 @@ pub(crate) fn routes() -> OpenApiRouter<State> {
     responses((status = 200, description = "Its bytes"), (status = 404, body = Problem))
 )]
 async fn get(state: State, caller: Reader, path: FilePath) -> Result<Response> {
+    let media = crate::mime::of_file(path.as_str());
     let snapshot = state.blocking(Work::Look, caller.session(), move |call| Ok(call.file(&path)?.read()?)).await?;
     let etag = etag(&snapshot);
-    Ok(([(header::ETAG, etag)], snapshot.bytes().to_vec()).into_response())
+    Ok(([(header::ETAG, etag.as_str()), (header::CONTENT_TYPE, media)], snapshot.bytes().to_vec()).into_response())
 }
 
 fn etag(snapshot: &Snapshot) -> String {

@@ -46,8 +46,7 @@ impl Server {
         let mut options = ServerOptions::new(dir.path());
         options.no_auth = true;
         change(&mut options);
-        let root = dir.path().canonicalize().unwrap();
-        let state = State::new(latch, Arc::new(RealHost), root, options).unwrap();
+        let state = State::new(latch, Arc::new(RealHost), options).unwrap();
         Server { app: app(state), dir }
     }
 

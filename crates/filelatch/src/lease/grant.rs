@@ -14,6 +14,7 @@ use super::wait::Patience;
 use crate::entry::Entry;
 use crate::error::{Error, Result};
 use crate::file::LatchFile;
+use crate::guard::{Guard, Held};
 use crate::lock::owner::Owner;
 use crate::lock::resource::Tenure;
 use crate::lock::{LockOptions, LockScope};
@@ -24,6 +25,32 @@ use crate::write::current;
 const TICK: Duration = Duration::from_millis(1);
 
 impl LatchFile {
+    /// Takes the strict lock to write under a lease that is known by its number alone: for a program that writes for the lease's holder. Each
+    /// write of the guard compares the number, as [`Lease::lock`](crate::Lease::lock)'s do; nothing else of the lease is this program's.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] if the lease of that number is over, and as [`LatchFile::lock`].
+    pub fn lock_under(&self, token: u64, options: &LockOptions<'_>) -> Result<Guard> {
+        let entry = self.entry()?;
+        let mut tenure = self.tenure(&entry, LockKind::Exclusive, options)?;
+        entry.leases.current(entry.parts(), entry.place(), token)?;
+        tenure.fence = Some(token);
+        Ok(Guard::new(Held { entry, tenure: Some(tenure), warning: None }))
+    }
+
+    /// The lease of this number, if it lasts: for a program that took it for somebody else and was started again, or that lets others name
+    /// theirs. It is renewed and given back through what this returns, and given back when that is dropped.
+    ///
+    /// # Errors
+    /// [`Error::LeaseLost`] if it is over, and as [`LatchFile::lock`].
+    pub fn resume_lease(&self, token: u64, options: &LockOptions<'_>) -> Result<Lease> {
+        let entry = self.entry()?;
+        let tenure = self.tenure(&entry, LockKind::Exclusive, options)?;
+        let (record, _) = entry.leases.current(entry.parts(), entry.place(), token)?;
+        drop(tenure);
+        Ok(Lease::resumed(self.clone(), entry, &record))
+    }
+
     /// Takes the lease of this file: the right to write it, for a time. The file need not exist.
     ///
     /// While it lasts, writes of others through filelatch wait for its end or fail with [`Error::Leased`]; so do requests for

@@ -197,6 +197,11 @@ impl Lease {
         Lease { core }
     }
 
+    /// Goes on with a lease of this number, of this session's process or of one before it, as long as it lasts.
+    pub(crate) fn resumed(file: LatchFile, entry: Arc<Entry>, record: &LeaseRecord) -> Lease {
+        Lease { core: Arc::new(Core::new(file, entry, record, Some(LockScope::new()), false)) }
+    }
+
     /// The leased file, as it was asked for.
     pub fn path(&self) -> &Path {
         &self.core.entry.place().spelled
