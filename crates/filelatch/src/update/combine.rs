@@ -170,10 +170,6 @@ pub(crate) fn combine(
                 entry.combiner.next_leader(host);
                 return Err(Error::Cancelled { path: resource.place.spelled.clone() });
             }
-            Message::Turn(batch) if called_off => {
-                pass_on(entry, batch);
-                return Err(Error::Cancelled { path: resource.place.spelled.clone() });
-            }
             Message::Lead => {
                 let left = part.wait.limit().map_or(part.wait, |limit| match part.wait {
                     Wait::No => Wait::No,
@@ -221,6 +217,11 @@ pub(crate) fn combine(
                 continue;
             }
         };
+        // Called off while the lock was waited for.
+        if !ran && cancel.is_cancelled() {
+            pass_on(entry, batch);
+            return Err(Error::Cancelled { path: resource.place.spelled.clone() });
+        }
         match turn(entry, part, &slot, batch, &mut ran, change) {
             Turn::Member => patience.since = host.monotonic(),
             Turn::Failed => return Ok(None),

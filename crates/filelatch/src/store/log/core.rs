@@ -1,11 +1,12 @@
 //! Appending: what one process shares about one log.
 //!
 //! # Order of operations
-//! 1. Callers queue; the first takes the log's lock, shared with other appenders, and then the bytes of all who stand behind it.
+//! 1. Callers queue; the first takes the log's lock, shared with other appenders, and then the bytes of all who stand behind it. (Whoever
+//!    needs no durable record goes alone.)
 //! 2. Does the name still stand for the open inode, and does the file end with a line? Else 1 with the exclusive lock, and it is put right
 //!    (`repair`).
 //! 3. One write for all. A short one: what is incomplete is cut off again under the exclusive lock, if nobody has written behind it.
-//! 4. The lock is released, the next caller leads, and this one joins a sync (`sync`). Then all are answered.
+//! 4. The lock is released, and the leader joins a sync (`sync`), while the next ones queue. Then all are answered, and the next one leads.
 //!
 //! # Invariants
 //! - A line that is whole is never cut off: a sync may have covered it, and other processes know of that sync.
@@ -103,8 +104,8 @@ impl Core {
     ) -> Result<u64> {
         let slot =
             Arc::new(Slot { bytes, durable, thread: std::thread::current(), message: Mutex::new(Message::None) });
-        // Whoever has wishes about the wait waits on its own.
-        if lock.scope.is_some() || lock.cancel.is_some() || lock.on_wait.is_some() {
+        // Whoever has wishes about the wait waits on its own, and whoever waits for no sync gains nothing by company.
+        if !durable || lock.scope.is_some() || lock.cancel.is_some() || lock.on_wait.is_some() {
             return self.alone(file, lock, &slot);
         }
         {
@@ -164,42 +165,39 @@ impl Core {
             }
             bytes
         });
-        {
-            let mut line = locked(&self.line);
-            match line.queue.pop_front() {
-                Some(next) => self.tell(&next, Message::Lead),
-                None => line.led = false,
-            }
-        }
-        let written = match written {
-            Ok(written) => written,
-            Err(e) => {
-                members.iter().skip(1).for_each(|slot| self.tell(slot, Message::Done(Err(e.share()))));
-                return Err(e);
-            }
+        let answers = match written {
+            Ok(written) => self.answers(&written, members),
+            Err(e) => members.into_iter().map(|slot| (slot, Err(e.share()))).collect(),
         };
-        let durable = members.iter().any(|slot| slot.durable);
-        let mut from = written.from;
-        let mut answers = Vec::with_capacity(members.len());
-        for slot in members {
-            let upto = from + slot.bytes.len() as u64;
-            answers.push((slot, self.answer(&written, upto).map(|()| from)));
-            from = upto;
-        }
-        let synced = if durable { self.sync.join(&written.segment, written.from, written.upto) } else { Ok(()) };
         let mut own = None;
         for (at, (slot, answer)) in answers.into_iter().enumerate() {
-            let answer = match &synced {
-                Err(e) if slot.durable => answer.and(Err(e.share())),
-                _ => answer,
-            };
             if at == 0 {
                 own = Some(answer);
             } else {
                 self.tell(&slot, Message::Done(answer));
             }
         }
+        // After those who were answered: what they append next may go with the next batch.
+        let mut line = locked(&self.line);
+        match line.queue.pop_front() {
+            Some(next) => self.tell(&next, Message::Lead),
+            None => line.led = false,
+        }
+        drop(line);
         own.unwrap_or_else(|| Err(file.unanswered()))
+    }
+
+    /// What was written is made durable; what each of them is told.
+    fn answers(&self, written: &Written, members: Vec<Arc<Slot>>) -> Vec<(Arc<Slot>, Result<u64>)> {
+        let synced = self.sync.join(&written.segment, written.from, written.upto);
+        let mut from = written.from;
+        let each = members.into_iter().map(|slot| {
+            let at = from;
+            from += slot.bytes.len() as u64;
+            let answer = self.answer(written, from).and(synced.as_ref().map_err(Error::share).copied());
+            (slot, answer.map(|()| at))
+        });
+        each.collect()
     }
 
     fn tell(&self, slot: &Slot, message: Message) {

@@ -5,14 +5,16 @@
 //! inode. Of another boot it still proves one thing: so much had been durable, so if it is missing, it is damage and not a power cut.
 
 use std::io;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use filelatch_fs::fs::{read_to_end, write_all_at};
+use filelatch_fs::fs::write_all_at;
 use filelatch_fs::{Access, FileId, FsFile};
 use serde::{Deserialize, Serialize};
 
 use super::line;
 use super::segment::Segment;
+use crate::lock::resource::locked;
 use crate::lock::sidecar::share_with_writers_of;
 use crate::path::{Place, sync_name};
 
@@ -86,7 +88,18 @@ impl Mark {
 
 /// An open `.FILE.sync`.
 #[derive(Debug)]
-pub(super) struct MarkFile(pub(super) Box<dyn FsFile>);
+pub(super) struct MarkFile {
+    pub(super) file: Box<dyn FsFile>,
+    /// What was read or written last: it mostly has not changed, and need not be parsed again.
+    last: Mutex<Option<([u8; LEN], Option<Mark>)>>,
+}
+
+/// A mark as it was found.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) mark: Option<Mark>,
+    word: [u8; 4],
+}
 
 impl MarkFile {
     /// Opens or makes it; `None`: there is none to be had, and everybody syncs alone. What is not ours is left alone.
@@ -105,7 +118,7 @@ impl MarkFile {
             opened => opened.ok()?,
         };
         let stat = file.stat().ok()?;
-        let file = MarkFile(file);
+        let file = MarkFile::of(file);
         let is_ours = stat.is_file() && stat.nlink == 1 && stat.size <= LEN as u64;
         (is_ours && (stat.size < LEN as u64 || file.begins_as_ours())).then_some(file)
     }
@@ -113,35 +126,68 @@ impl MarkFile {
     /// Only to look.
     pub(super) fn look(place: &Place) -> Evidence {
         match place.dir.open(&sync_name(&place.name), Access::Read) {
-            Ok(file) => MarkFile(file).read().map_or(Evidence::Unreadable, Evidence::Mark),
+            Ok(file) => MarkFile::of(file).read().map_or(Evidence::Unreadable, Evidence::Mark),
             Err(_) => Evidence::None,
         }
     }
 
+    fn of(file: Box<dyn FsFile>) -> MarkFile {
+        MarkFile { file, last: Mutex::default() }
+    }
+
     fn begins_as_ours(&self) -> bool {
         let mut begin = [0; OPENING.len()];
-        let read = self.0.read_at(&mut begin, 0);
+        let read = self.file.read_at(&mut begin, 0);
         matches!(read, Ok(OPENING_LEN)) && (begin == OPENING || begin == [0; OPENING.len()])
     }
 
     pub(super) fn read(&self) -> Option<Mark> {
-        Mark::parse(&read_to_end(&*self.0, LEN as u64).ok()?)
+        self.look_at()?.mark
     }
 
-    /// Sleeps until somebody has let go of the mark, at most so long; not at all if it is not what `read` has just answered.
+    /// What was read last, by whichever thread.
+    pub(super) fn last_seen(&self) -> Option<Seen> {
+        let last = locked(&self.last);
+        let (bytes, mark) = last.as_ref()?;
+        Some(Seen { mark: mark.clone(), word: bytes[WORD..WORD + 4].try_into().ok()? })
+    }
+
+    /// `None`: it cannot be read, or has not the length of a mark.
+    pub(super) fn look_at(&self) -> Option<Seen> {
+        let mut bytes = [0; LEN + 1];
+        let mut len = 0;
+        while len < LEN {
+            match self.file.read_at(&mut bytes[len..], len as u64).ok()? {
+                0 => return None,
+                n => len += n,
+            }
+        }
+        let bytes: &[u8; LEN] = bytes[..len].try_into().ok()?;
+        let word = bytes[WORD..WORD + 4].try_into().ok()?;
+        let mut last = locked(&self.last);
+        if let Some((known, mark)) = &*last
+            && known == bytes
+        {
+            return Some(Seen { mark: mark.clone(), word });
+        }
+        let mark = Mark::parse(bytes);
+        *last = Some((*bytes, mark.clone()));
+        Some(Seen { mark, word })
+    }
+
+    /// Sleeps until somebody has let go of the mark, at most so long; not at all if it is not what was seen.
     /// False: there is no waiting here.
-    pub(super) fn wait(&self, seen: Option<&Mark>, time: Duration) -> bool {
-        let word = seen.and_then(|mark| mark.render().ok()?.get(WORD..WORD + 4)?.try_into().ok());
-        word.is_some_and(|word| self.0.wait_at(WORD as u64, word, time).is_ok())
+    pub(super) fn wait(&self, seen: Option<&Seen>, time: Duration) -> bool {
+        seen.is_some_and(|seen| self.file.wait_at(WORD as u64, seen.word, time).is_ok())
     }
 
     /// Wakes those who wait in other processes. Where that can't be, they look again soon.
     pub(super) fn ring(&self) {
-        self.0.ring(WORD as u64).ok();
+        self.file.ring(WORD as u64).ok();
     }
 
     pub(super) fn write(&self, mark: &Mark) -> io::Result<()> {
-        write_all_at(&*self.0, &mark.render()?, 0)
+        write_all_at(&*self.file, &mark.render()?, 0)
     }
 }
 

@@ -111,7 +111,7 @@ impl<'c> NewSegment<'c> {
         if let Some(file) = MarkFile::open(&core.place) {
             let host = &core.parts.host;
             let began = host.monotonic();
-            while !matches!(file.0.try_lock(LockKind::Exclusive), Ok(true)) {
+            while !matches!(file.file.try_lock(LockKind::Exclusive), Ok(true)) {
                 if host.monotonic().saturating_sub(began) > PATIENCE {
                     break;
                 }

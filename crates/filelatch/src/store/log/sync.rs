@@ -13,7 +13,7 @@
 //! A sync that failed is noted in the mark, and nobody acknowledges anything of this inode from then on (L26): see `repair`.
 
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -38,6 +38,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_micros(20), Duration::from_
 pub(super) struct Syncer {
     parts: Arc<Parts>,
     place: Place,
+    boot: OnceLock<String>,
     state: Mutex<State>,
 }
 
@@ -54,11 +55,11 @@ struct State {
 
 impl Syncer {
     pub(super) fn new(parts: Arc<Parts>, place: Place) -> Syncer {
-        Syncer { parts, place, state: Mutex::default() }
+        Syncer { parts, place, boot: OnceLock::new(), state: Mutex::default() }
     }
 
-    fn boot(&self) -> String {
-        self.parts.facts().boot
+    fn boot(&self) -> &str {
+        self.boot.get_or_init(|| self.parts.facts().boot)
     }
 
     /// Has a sync of this inode failed, as far as anybody has noted?
@@ -67,19 +68,19 @@ impl Syncer {
             return true;
         }
         let Some(mark) = self.file().and_then(|file| file.read()) else { return false };
-        mark.failed && mark.is_of(id) && mark.is_of_boot(&self.boot())
+        mark.failed && mark.is_of(id) && mark.is_of_boot(self.boot())
     }
 
     /// How much of this inode is durable by a mark of this boot; `None`: nobody has looked at its end since the machine was started.
     pub(super) fn known(&self, id: FileId) -> Option<u64> {
         let mark = self.file().and_then(|file| file.read())?;
-        (mark.is_of(id) && mark.is_of_boot(&self.boot())).then_some(mark.upto)
+        (mark.is_of(id) && mark.is_of_boot(self.boot())).then_some(mark.upto)
     }
 
     /// A new file was made: what is known of one with the same number, which is gone, is not true of it.
     pub(super) fn begin(&self, id: FileId) {
         if let Some(file) = self.file() {
-            file.write(&Mark::new(&self.boot(), id, 0, 0)).ok();
+            file.write(&Mark::new(self.boot(), id, 0, 0)).ok();
         }
         let mut state = locked(&self.state);
         state.known = None;
@@ -99,7 +100,7 @@ impl Syncer {
         let boot = self.boot();
         let mut state = locked(&self.state);
         loop {
-            if state.known.as_ref().is_some_and(|known| known.covers(&boot, segment.id, from, upto)) {
+            if state.known.as_ref().is_some_and(|known| known.covers(boot, segment.id, from, upto)) {
                 return Ok(());
             }
             if state.failed == Some(segment.id) {
@@ -119,7 +120,7 @@ impl Syncer {
         state.busy = true;
         drop(state);
         let file = self.file();
-        let ended = self.share(file.as_deref(), segment, &boot, from, upto);
+        let ended = self.share(file.as_deref(), segment, boot, from, upto);
         let mut state = locked(&self.state);
         state.busy = false;
         let answer = match ended {
@@ -166,14 +167,14 @@ impl Syncer {
             _ => None,
         };
         loop {
-            match file.0.try_lock(LockKind::Exclusive) {
+            match file.file.try_lock(LockKind::Exclusive) {
                 Ok(true) => {
                     let ended = match file.read() {
                         Some(mark) if mark.covers(boot, segment.id, from, upto) => Ok(Some(mark)),
                         mark => self.sync(Some((file, mark)), segment, boot, upto),
                     };
                     // What can't be given back is given back by closing.
-                    if file.0.unlock().is_err() {
+                    if file.file.unlock().is_err() {
                         locked(&self.state).file = None;
                     }
                     file.ring();
@@ -182,14 +183,15 @@ impl Syncer {
                 Ok(false) => {}
                 Err(_) => return self.sync(None, segment, boot, upto),
             }
-            let mark = file.read();
-            if let Some(ended) = told(mark.as_ref()) {
+            // What was seen last will do: if it is old, there is no waiting.
+            let seen = file.last_seen().or_else(|| file.look_at());
+            if let Some(ended) = told(seen.as_ref().and_then(|seen| seen.mark.as_ref())) {
                 return ended;
             }
             if host.monotonic().saturating_sub(began) >= PATIENCE {
                 return self.sync(None, segment, boot, upto);
             }
-            if !file.wait(mark.as_ref(), RING) {
+            if !file.wait(seen.as_ref(), RING) {
                 host.sleep(pause);
                 pause = (pause * 2).min(PAUSES.1);
             }
@@ -214,10 +216,12 @@ impl Syncer {
         }
         let dir = &self.place.dir;
         let stat = |e: io::Error| Trouble::Unsure(format!("it cannot be examined: {e}"));
-        if dir.stat(&self.place.name).map_err(stat)?.id != segment.id {
+        let named = dir.stat(&self.place.name).map_err(stat)?;
+        if named.id != segment.id {
             return self.moved(upto);
         }
-        let end = Self::boundary(segment, upto.max(before.as_ref().map_or(0, |mark| mark.upto))).map_err(stat)?;
+        let least = upto.max(before.as_ref().map_or(0, |mark| mark.upto));
+        let end = Self::boundary(segment, named.size, least).map_err(stat)?;
         // Then nobody of this boot has synced the name yet.
         let first = before.as_ref().is_none_or(|mark| mark.upto == 0);
         let synced = segment.file.sync_data();
@@ -239,17 +243,18 @@ impl Syncer {
             file.write(&mark).ok();
             if first {
                 // So that after a power cut there is a mark of this inode, whatever became of the later ones.
-                file.0.sync_data().ok();
+                file.file.sync_data().ok();
             }
         }
         Ok(Some(mark))
     }
 
-    /// The end of the log if a line ends there; else another is being written, or will be cut off, and so far is known: `least`.
-    fn boundary(segment: &Segment, least: u64) -> io::Result<u64> {
-        let size = segment.file.stat()?.size;
+    /// The end of the log, of this size, if a line ends there; else another is being written, or will be cut off, and so far is known: `least`.
+    fn boundary(segment: &Segment, size: u64, least: u64) -> io::Result<u64> {
         let mut last = [0];
-        let whole = size <= segment.start || (segment.file.read_at(&mut last, size - 1)? == 1 && last[0] == b'\n');
+        // A line of ours ends at `least`.
+        let whole =
+            size <= segment.place(least) || (segment.file.read_at(&mut last, size - 1)? == 1 && last[0] == b'\n');
         Ok(if whole { segment.offset(size).max(least) } else { least })
     }
 
