@@ -167,13 +167,34 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
 
     async fn from_request(request: Request, state: &State) -> Result<Json<T>> {
         if !is_json(request.headers()) {
-            let detail = "the body must be JSON, and say so: `Content-Type: application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail)
-                .hint("nothing was changed"));
+            return Err(not_json());
         }
         let body = Content::from_request(request, state).await?.0;
         parse_json(&body).map(Json)
     }
+}
+
+/// As [`Json`], where a body may be left out.
+#[derive(Clone, Debug)]
+pub struct MaybeJson<T>(pub T);
+
+impl<T: DeserializeOwned + Default> FromRequest<State> for MaybeJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &State) -> Result<MaybeJson<T>> {
+        let says_json = is_json(request.headers());
+        let body = Content::from_request(request, state).await?.0;
+        match (body.is_empty(), says_json) {
+            (true, _) => Ok(MaybeJson(T::default())),
+            (false, true) => parse_json(&body).map(MaybeJson),
+            (false, false) => Err(not_json()),
+        }
+    }
+}
+
+fn not_json() -> Problem {
+    let detail = "the body must be JSON, and say so: `Content-Type: application/json`";
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail).hint("nothing was changed")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -186,7 +207,7 @@ pub(crate) fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     let wrong =
         |e: &serde_json::Error| Problem::malformed(format!("the body is wrong: {e}")).hint("nothing was changed");
     serde_json::from_slice(body).map_err(|e| wrong(&e))

@@ -20,6 +20,8 @@
 pub mod access;
 pub mod api;
 mod app;
+mod change;
+mod conditional;
 mod extract;
 mod front;
 mod hidden;
@@ -36,7 +38,7 @@ mod tls;
 mod work;
 
 pub use app::{app, open_api};
-pub use extract::{Content, FilePath, Json, Param, Query, Span};
+pub use extract::{Content, FilePath, Json, MaybeJson, Param, Query, Span};
 pub use metrics::{Counted, Gauge};
 pub use options::{Limits, ServerOptions};
 pub use problem::Problem;

@@ -352,7 +352,7 @@ fn status_of_io(kind: std::io::ErrorKind) -> StatusCode {
 }
 
 /// A text without the way to the root.
-fn relative(text: &str, root: &Path) -> String {
+pub(crate) fn relative(text: &str, root: &Path) -> String {
     let root = root.to_string_lossy();
     let with_end = format!("{root}{}", std::path::MAIN_SEPARATOR);
     text.replace(&with_end, "").replace(&*root, ".")

@@ -20,7 +20,7 @@ use crate::extract::FilePath;
 use crate::hidden::Hidden;
 use crate::metrics::{Gauge, Metrics};
 use crate::options::{Limits, ServerOptions};
-use crate::problem::Problem;
+use crate::problem::{Problem, relative};
 use crate::work::Pool;
 
 /// A server before, or while, it listens. Cheap to clone; clones are the same server.
@@ -220,6 +220,11 @@ impl State {
 
     pub(crate) fn pool(&self) -> &Pool {
         &self.inner.pool
+    }
+
+    /// A text of the library's with paths relative to the root.
+    pub fn told(&self, text: &str) -> String {
+        relative(text, &self.inner.root)
     }
 
     /// An error of the library as a refusal, with paths relative to the root.

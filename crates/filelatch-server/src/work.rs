@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use filelatch::{CancelToken, Error, Filelatch, LatchFile, LockOptions, Wait};
+use filelatch::{CancelToken, Error, Filelatch, LatchFile, LockOptions, LockScope, Wait, WriteOptions};
 use tokio::sync::Semaphore;
 
 use crate::extract::FilePath;
@@ -59,6 +59,7 @@ impl Pool {
 pub struct Call {
     state: State,
     session: String,
+    scope: LockScope,
     cancel: CancelToken,
 }
 
@@ -99,6 +100,11 @@ impl Call {
         &self.session
     }
 
+    /// Whose the locks of this request are: its own, for its thread serves others, too.
+    pub fn scope(&self) -> &LockScope {
+        &self.scope
+    }
+
     /// Called off when the client goes away.
     pub fn cancel(&self) -> &CancelToken {
         &self.cancel
@@ -131,7 +137,12 @@ impl Call {
             Some(wait) => Wait::For(wait.min(limits.max_wait)),
             None => Wait::For(limits.wait),
         };
-        LockOptions::new().wait(wait).cancel(&self.cancel)
+        LockOptions::new().wait(wait).scope(&self.scope).cancel(&self.cancel)
+    }
+
+    /// Options of a write by the request's session, that waits as [`Call::lock`] says.
+    pub fn options(&self, wait: Option<Duration>) -> WriteOptions<'static> {
+        WriteOptions::new().session(self.session()).lock(self.lock(wait))
     }
 }
 
@@ -160,7 +171,7 @@ impl State {
         };
         let cancel = CancelToken::new();
         let called_off = CancelOnDrop(cancel.clone());
-        let given = Call { state: self.clone(), session: session.to_owned(), cancel };
+        let given = Call { state: self.clone(), session: session.to_owned(), scope: LockScope::new(), cancel };
         let work = self.tasks().spawn_blocking(move || {
             let result = call(&given);
             drop(permit);
