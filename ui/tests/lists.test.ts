@@ -24,8 +24,8 @@ describe("the tree", () => {
   });
 
   test("a path of very many folders", () => {
-    const deep = `${"d/".repeat(20_000)}f`;
-    expect(rows(grow([deep]), new Set(above(deep))).length).toBe(20_001);
+    const deep = `${"d/".repeat(2_000)}f`;
+    expect(rows(grow([deep]), new Set(above(deep))).length).toBe(2_001);
   });
 });
 
@@ -56,7 +56,7 @@ describe("words", () => {
   });
 
   test("people", () => {
-    expect([writer("external", "me"), writer(null, "me"), writer("Anna", "me"), writer("me", "me"), author("me", "me")]).toEqual(["another program", "another program", "Anna", "me (you, elsewhere)", "me (you)"]);
+    expect([writer("external", "me"), writer(null, "me"), writer("Anna", "me"), writer("me", "me"), author("me", "me")]).toEqual(["another program", "another program", "Anna", "another open page", "me (you)"]);
     expect(holder({ session: "deploy", pid: 4711, program: "/usr/bin/deploy.sh", host: "web-1" })).toBe("deploy (deploy.sh, process 4711 on web-1)");
     expect([holder({ pid: 5 }), holder({}), holder(null), holder("Anna")]).toEqual(["a program (process 5)", "another program", "another program", "Anna"]);
     expect([initials("anna.b"), initials("web"), initials("!")]).toEqual(["AB", "WE", "?"]);

@@ -15,6 +15,8 @@ import { livingTabs, thisTab } from "./tab";
 
 /** A lock that is let go at once is not shown: marks that flash tell nobody anything. */
 const LOCK_SHOWN_AFTER_MS = 150;
+/** A tab that is not there for so long is gone, and not just loading anew. */
+const GONE_AFTER_MS = 2_000;
 const AUDIT_LINES = 200;
 
 export interface LockMark {
@@ -334,10 +336,25 @@ export function createApp() {
       })),
     );
   };
-  /** Drafts of tabs that are gone: offered at the top of the page. */
-  const orphans = createMemo(() => drafts().filter((draft) => draft.kind === "open" && (draft.of === "gone" || draft.of === "unknown")));
+  /** Drafts of tabs that are gone: offered at the top of the page. A tab that is just reloading looks gone, so it is looked at twice. */
+  const [missing, setMissing] = createSignal<ReadonlySet<string>>(new Set());
+  const orphans = createMemo(() => drafts().filter((draft) => draft.kind === "open" && (draft.of === "unknown" || (draft.of === "gone" && missing().has(draft.id)))));
+  createEffect(() => {
+    const gone = drafts().filter((draft) => draft.kind === "open" && draft.of === "gone").map((draft) => draft.id);
+    if (gone.length === 0) return;
+    const timer = setTimeout(async () => {
+      const alive = await livingTabs();
+      setMissing(new Set(drafts().filter((draft) => gone.includes(draft.id) && alive?.has(draft.tab) === false).map((draft) => draft.id)));
+      if (missing().size < gone.length) void loadDrafts();
+    }, GONE_AFTER_MS);
+    onCleanup(() => clearTimeout(timer));
+  });
 
   const takeDraft = async (draft: ListedDraft): Promise<void> => {
+    if (draft.of === "gone" && (await livingTabs())?.has(draft.tab)) {
+      say(`${draft.path}: its tab is open again.`);
+      return loadDrafts();
+    }
     if (!(await documents.restore(draft))) return;
     const keep = keeper();
     if (draft.of !== "this" || draft.kind === "aside") {

@@ -5,7 +5,7 @@ import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js"
 import type { App } from "../app/app";
 import * as conflict from "../state/conflict";
 import type { Part, Place } from "../state/conflict";
-import { ago, capital, writer } from "../state/words";
+import { ago, capital, starting, writer } from "../state/words";
 import { Modal } from "./Modal";
 import * as Icon from "./icons";
 
@@ -24,8 +24,8 @@ function Dialog(props: { app: App }) {
   const { app } = props;
   const { merging } = app;
   const view = () => merging.view();
-  const who = () => capital(writer(view()?.theirs?.by, app.self()));
-  const mineName = () => (view()?.from === "stored" ? capital(writer(view()?.mineBy, app.self())) : "Yours");
+  const who = () => starting(writer(view()?.theirs?.by, app.self()));
+  const mineName = () => (view()?.from === "stored" ? starting(writer(view()?.mineBy, app.self())) : "Yours");
   const parts = () => view()?.merging?.parts ?? [];
   const places = createMemo(() => parts().filter((part): part is Place => part.kind === "place"));
   const open = createMemo(() => {
@@ -161,7 +161,7 @@ function Dialog(props: { app: App }) {
             <p class="soft">{kept()}</p>
           </div>
           <div class="buttons">
-            <Show when={view()?.merging && parts().some((part) => part.kind === "same")}>
+            <Show when={parts().some((part) => part.kind === "same" && linesOf(part.text).length > 2 * AROUND + 2)}>
               <button class="plain" aria-pressed={whole()} onClick={() => setWhole(!whole())}>{whole() ? "Show only changes" : "Show the whole file"}</button>
             </Show>
             <button class="mine" disabled={!view()?.theirs} onClick={merging.keepMine} title={view()?.from === "stored" ? "" : "Saves your text in place of theirs"}>Keep {mineName() === "Yours" ? "mine" : `${mineName()}’s`}</button>
@@ -226,12 +226,21 @@ function SameRow(props: { text: string; first: boolean; last: boolean; whole: bo
 }
 
 function AutoRow(props: { text: string; from: "ours" | "theirs" | "both"; theirsName: string; mineName: string }) {
-  const mine = () => (props.mineName === "Yours" ? "You" : props.mineName);
-  const who = () => (props.from === "ours" ? mine() : props.from === "theirs" ? props.theirsName : "Both");
+  const stored = () => props.mineName !== "Yours";
+  const done = () => (props.text === "" ? "Removed" : "Taken");
   return (
     <div class="auto" classList={{ mine: props.from === "ours", theirs: props.from === "theirs" }}>
-      <p>{who()} {props.text === "" ? "removed lines here" : "changed this"}: taken, nothing to decide.</p>
-      <Show when={props.text !== ""}><pre>{linesOf(props.text).join("\n")}</pre></Show>
+      <p class="from">
+        <Show when={props.from !== "theirs"}>
+          {done()} from {props.from === "both" ? "both" : stored() ? props.mineName : "yours"} <span aria-hidden="true">→</span>
+        </Show>
+      </p>
+      <pre class="taken-text">{props.text === "" ? "(lines removed)" : linesOf(props.text).join("\n")}</pre>
+      <p class="from">
+        <Show when={props.from === "theirs"}>
+          <span aria-hidden="true">←</span> {done()} from {props.theirsName}’s
+        </Show>
+      </p>
     </div>
   );
 }
@@ -244,7 +253,7 @@ function PlaceRow(props: { app: App; place: Place; theirsName: string; mineName:
     return now === undefined ? "" : conflict.textOf(props.place, now);
   };
   const number = () => props.place.id + 1;
-  const rows = () => Math.max(2, Math.min(24, text().split("\n").length));
+  const rows = () => Math.max(1, Math.min(24, shown(text()).split("\n").length));
   const sayMine = () => (props.mineName === "Yours" ? "mine" : `${props.mineName}’s`);
   const sayTheirs = () => (props.mineName === "Yours" ? "theirs" : `${props.theirsName}’s`);
   const state = () => (given() === undefined ? "open" : given()?.stale ? "stale" : "decided");
@@ -260,9 +269,7 @@ function PlaceRow(props: { app: App; place: Place; theirsName: string; mineName:
         <Show
           when={given() !== undefined}
           fallback={
-            <p class="undecided">
-              <span>Take one side, both, or</span>
-            </p>
+            <p class="undecided">Not decided yet</p>
           }
         >
           <textarea

@@ -3,7 +3,7 @@
 import { createMemo, createSignal, For, Show } from "solid-js";
 import type { App } from "../app/app";
 import { find, index } from "../state/find";
-import { capital, holder, since } from "../state/words";
+import { holder, sinceInWords, starting } from "../state/words";
 import { Modal } from "./Modal";
 import * as Icon from "./icons";
 
@@ -212,13 +212,13 @@ export function LockDialog(props: { app: App }) {
             <h2>
               <Icon.Lock size={18} /> {free() ? `${path} is free now` : `${path} is locked`}
             </h2>
-            <p class="lead">
+            <p>
               <Show when={!free()} fallback={<>The lock was let go. You can save now.</>}>
-                <strong>{capital(holder(who()))}</strong> has locked this file{who()?.since ? ` for ${since(who()?.since, app.now())}` : ""}
+                <strong>{starting(holder(who()))}</strong> has locked this file{who()?.since ? ` for ${sinceInWords(who()?.since, app.now())}` : ""}
                 {who()?.purpose ? ` (${who()?.purpose})` : ""}.
               </Show>
             </p>
-            <p class="prose">Your text is safe. Nothing has been written yet.</p>
+            <p class="safe"><Icon.Check size={15} /> Your text is safe. Nothing has been written yet.</p>
             <div class="ways">
               <button data-first class="primary" onClick={() => app.documents.dispatch(path, { type: "save" })}>
                 <b>Retry</b>

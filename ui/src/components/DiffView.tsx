@@ -17,7 +17,7 @@ export default function DiffView(props: { path: string; left: { label: string; t
     const root = host.attachShadow({ mode: "open", delegatesFocus: true });
     const sheet = new CSSStyleSheet();
     sheet.replaceSync(
-      ":host { display: block; height: 100%; overflow: auto; } .frame { min-height: 100%; } .cm-mergeView { min-height: 100%; } .cm-mergeViewEditors { min-height: 100%; } .cm-mergeViewEditor + .cm-mergeViewEditor { border-left: 1px solid var(--line); }",
+      ":host { display: flex; height: 100%; overflow: auto; } .frame { display: flex; flex: 1; min-width: 0; height: max-content; min-height: 100%; } .cm-mergeView, .cm-editor { flex: 1; min-width: 0; } .cm-mergeViewEditors { min-height: 100%; } .cm-mergeViewEditor + .cm-mergeViewEditor { border-left: 1px solid var(--line); }",
     );
     root.adoptedStyleSheets = [sheet];
     const parent = document.createElement("div");

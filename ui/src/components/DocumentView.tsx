@@ -5,7 +5,7 @@ import { address, api } from "../api/client";
 import type { App } from "../app/app";
 import { languageName, languageOf } from "../editor/languages";
 import { unsaved } from "../state/document";
-import { ago, capital, holder, initials, since, writer } from "../state/words";
+import { ago, capital, holder, initials, since, starting, writer } from "../state/words";
 import { MOD } from "./Dialogs";
 import { EditorPane, type EditorHandle } from "./EditorPane";
 import type { DiffHandle } from "./DiffView";
@@ -70,11 +70,11 @@ function OpenFiles(props: { app: App }) {
       event.preventDefault();
       const next = all[(all.indexOf(path) + by + all.length) % all.length];
       if (next !== undefined) app.open(next);
-      queueMicrotask(() => document.querySelector<HTMLElement>('.open-files [aria-selected="true"]')?.focus());
+      queueMicrotask(() => document.querySelector<HTMLElement>('.open-files [aria-current]')?.focus());
     } else if (event.key === "Delete") app.documents.close(path);
   };
   return (
-    <div class="open-files" role="tablist" aria-label="Open files">
+    <nav class="open-files" aria-label="Open files">
       <For each={app.documents.paths()}>
         {(path) => {
           const dirty = () => {
@@ -82,8 +82,8 @@ function OpenFiles(props: { app: App }) {
             return doc !== undefined && unsaved(doc);
           };
           return (
-            <div class="open-file" classList={{ active: app.documents.active() === path }} role="presentation">
-              <button role="tab" aria-selected={app.documents.active() === path} tabindex={app.documents.active() === path ? 0 : -1} title={path} onClick={() => app.open(path)} onKeyDown={(event) => onKey(event, path)} onAuxClick={(event) => event.button === 1 && app.documents.close(path)}>
+            <div class="open-file" classList={{ active: app.documents.active() === path }} >
+              <button class="open-name" aria-current={app.documents.active() === path ? "page" : undefined} tabindex={app.documents.active() === path ? 0 : -1} title={path} onClick={() => app.open(path)} onKeyDown={(event) => onKey(event, path)} onAuxClick={(event) => event.button === 1 && app.documents.close(path)}>
                 {label(path)}
                 <Show when={dirty()}><span class="dot" role="img" aria-label="unsaved" /></Show>
               </button>
@@ -92,7 +92,7 @@ function OpenFiles(props: { app: App }) {
           );
         }}
       </For>
-    </div>
+    </nav>
   );
 }
 
@@ -136,7 +136,7 @@ function Head(props: { app: App }) {
       </div>
       <Show when={others().length > 0}>
         <p class="here" title={`Also open by ${others().map((client) => client.session).join(", ")}`}>
-          <For each={others().slice(0, 4)}>{(client) => <span class="person big" aria-hidden="true">{initials(client.session)}</span>}</For>
+          <For each={others().slice(0, 4)}>{(client) => <span class="person big" data-letters={initials(client.session)} />}</For>
           <span class="here-words">{others().length === 1 ? `${others()[0]?.session ?? ""} is here` : `${others().length} others are here`}</span>
         </p>
       </Show>
@@ -169,7 +169,7 @@ async function showNewer(app: App, path: string): Promise<void> {
   try {
     const current = await api.read(path);
     app.setComparison({
-      path, title: `${capital(writer(current.lastModifiedBy, app.self()))}’s version and your text`,
+      path, title: `${starting(writer(current.lastModifiedBy, app.self()))}’s version and your text`,
       left: { label: "The file now", text: current.content ?? "" }, right: { label: "Your text (not saved)", text: open.content.toString() },
     });
   } catch (error) {

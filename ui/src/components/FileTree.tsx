@@ -200,8 +200,8 @@ function TreeRow(props: { app: App; row: Row; y: number; focusable: boolean; onU
         <span class="dot" title="Unsaved text" />
       </Show>
       <Show when={here().length > 0}>
-        <span class="people">
-          <For each={here().slice(0, 3)}>{(client) => <span class="person" title={`${client.session} has this file open`}>{initials(client.session)}</span>}</For>
+        <span class="people" aria-hidden="true">
+          <For each={here().slice(0, 3)}>{(client) => <span class="person" data-letters={initials(client.session)} title={`${client.session} has this file open`} />}</For>
         </span>
       </Show>
       <Show when={lock() !== undefined || hidden()}>

@@ -77,7 +77,7 @@ export function Page() {
         <button class="icon menu" aria-label="Files" aria-expanded={app.treeShown()} onClick={() => app.setTreeShown(!app.treeShown())}><Icon.Menu /></button>
         <span class="brand"><Icon.Logo /> <b>filelatch</b></span>
         <span class="root soft" title={app.me()?.root ?? ""}>{app.me()?.root ?? ""}</span>
-        <button class="finder" onClick={() => app.setDialog("find")}>
+        <button class="finder" aria-label={`Find a file ${MOD} P`} onClick={() => app.setDialog("find")}>
           <Icon.Search size={14} /> <span>Find a file</span> <kbd>{MOD} P</kbd>
         </button>
         <span class={`line ${line().tone}`} role="status" data-test="line">

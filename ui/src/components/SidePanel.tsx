@@ -4,7 +4,7 @@ import { createEffect, createMemo, createSignal, For, type JSX, on, Show } from 
 import { api } from "../api/client";
 import type { App, ListedDraft, Side } from "../app/app";
 import type { AuditRecord, HistoryAnswer, HistoryVersion, QueueAnswer } from "../api/types";
-import { ago, author, capital, date, holder, short, since, size, writer } from "../state/words";
+import { ago, author, capital, date, holder, short, since, size, starting, writer } from "../state/words";
 import * as Icon from "./icons";
 
 const TABS: readonly (readonly [Side, string])[] = [
@@ -89,7 +89,7 @@ function History(props: { app: App }) {
       const [old, current] = await Promise.all([api.version(of, version.hash), api.read(of)]);
       app.setComparison({
         path: of,
-        title: `The version of ${author(version.by, app.self())}, ${ago(version.at, app.now())}, and the file now`,
+        title: `What changed since the version that ${version.by === app.self() ? "you" : writer(version.by, "")} saved ${ago(version.at, app.now())}`,
         left: { label: `Version of ${date(version.at)}`, text: old.content },
         right: { label: "The file now", text: current.content ?? "" },
         restore: { hash: version.hash },
@@ -106,7 +106,7 @@ function History(props: { app: App }) {
           <Show when={answer()?.current}>
             {(version) => (
               <li class="item now">
-                <p><b>{capital(author(version().by, app.self()))}</b> <span class="tag">now</span></p>
+                <p><b>{author(version().by, app.self())}</b> <span class="tag">now</span></p>
                 <p class="soft" title={date(version().at)}>{ago(version().at, app.now())} · {size(version().size)} · <span class="mono">{short(version().hash)}</span></p>
               </li>
             )}
@@ -114,8 +114,8 @@ function History(props: { app: App }) {
           <For each={older()}>
             {(version) => (
               <li class="item">
-                <button class="item-button" onClick={() => void look(version)} aria-label={`Version of ${author(version.by, app.self())}, ${date(version.at)}: show the difference`}>
-                  <p><b>{capital(author(version.by, app.self()))}</b></p>
+                <button class="item-button" onClick={() => void look(version)}>
+                  <p><b>{author(version.by, app.self())}</b></p>
                   <p class="soft" title={date(version.at)}>{ago(version.at, app.now())} · {size(version.size)} · <span class="mono">{short(version.hash)}</span></p>
                 </button>
               </li>
@@ -139,7 +139,7 @@ function Locks(props: { app: App }) {
               <button class="item-button" onClick={() => app.open(path)}>
                 <p class="with-icon"><Icon.Lock size={14} /> <b class="path">{path}</b></p>
                 <p class="soft">
-                  {capital(holder(mark.holder ?? mark.lease?.holder))}
+                  {starting(holder(mark.holder ?? mark.lease?.holder))}
                   {mark.holder?.since ? `, for ${since(mark.holder.since, app.now())}` : ""}
                   {mark.lease?.expiresAt ? `, until ${date(mark.lease.expiresAt).slice(11)}` : ""}
                   {mark.holder?.purpose ? ` · ${mark.holder.purpose}` : ""}
@@ -164,7 +164,7 @@ function Conflicts(props: { app: App }) {
               <button class="item-button" onClick={() => void app.merging.showStored(one.id)} disabled={!app.canWrite()}>
                 <p class="with-icon"><Icon.Fork size={14} /> <b class="path">{one.path}</b></p>
                 <p class="soft">
-                  {capital(writer(one.mine.by, app.self()))} and {writer(one.theirs.by, app.self())} · {one.hunks} place{one.hunks === 1 ? "" : "s"} · {ago(one.at, app.now())}
+                  {starting(writer(one.mine.by, app.self()))} and {writer(one.theirs.by, app.self())} · {one.hunks} place{one.hunks === 1 ? "" : "s"} · {ago(one.at, app.now())}
                 </p>
               </button>
             </li>

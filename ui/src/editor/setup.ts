@@ -59,6 +59,7 @@ export const theme = EditorView.theme({
   "&.cm-merge-b .cm-changedLine": { backgroundColor: "var(--new-line)" },
   "&.cm-merge-a .cm-changedText, .cm-deletedChunk .cm-deletedText": { background: "var(--gone-text)" },
   "&.cm-merge-b .cm-changedText, .cm-inlineChangedLine .cm-changedText": { background: "var(--new-text)" },
+  ".cm-changedText span, .cm-deletedText span": { color: "var(--text)" },
   ".cm-deletedChunk": { paddingLeft: "8px" },
   ".cm-changeGutter": { width: "3px", paddingLeft: "1px" },
   "&.cm-merge-a .cm-changedLineGutter, .cm-deletedLineGutter": { background: "var(--gone-mark)" },

@@ -28,6 +28,12 @@ export function since(at: string | null | undefined, now: number): string {
 
 const two = (n: number): string => String(n).padStart(2, "0");
 
+/** The same in words: "5 seconds", "1 minute". */
+export function sinceInWords(at: string | null | undefined, now: number): string {
+  const unit: Record<string, string> = { s: "second", min: "minute", h: "hour" };
+  return since(at, now).replace(/(\d+) (s|min|h)\b/g, (_, n: string, short: string) => `${n} ${unit[short] ?? short}${n === "1" ? "" : "s"}`);
+}
+
 /** Date and time of day where the reader is: 2026-11-22 14:05:09. */
 export function date(at: string | null | undefined): string {
   if (at == null) return "";
@@ -42,14 +48,17 @@ export function size(bytes: number): string {
   return `${(bytes / 1_000_000).toFixed(1)} MB`;
 }
 
-/** Whoever wrote: a name, "another program" when it did not say, "you" for the own name. */
+/** Whoever wrote: a name, "another program" when it did not say. Who writes under the own name, but not here, is another page of one's own. */
 export function writer(by: string | null | undefined, self: string): string {
   if (by == null || by === "" || by === "external") return "another program";
-  return by === self ? `${by} (you, elsewhere)` : by;
+  return by === self ? "another open page" : by;
 }
 
 /** The same in a list of what was done. */
-export const author = (by: string | null | undefined, self: string): string => writer(by, self).replace("(you, elsewhere)", "(you)");
+export const author = (by: string | null | undefined, self: string): string => (by === self && by !== "web" ? `${by} (you)` : starting(writer(by, "")));
+
+/** At the beginning of a sentence. Names stay as they are written; only our own words for someone get a capital letter. */
+export const starting = (text: string): string => (/^(another|a) /.test(text) ? capital(text) : text);
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 

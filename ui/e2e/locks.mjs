@@ -1,0 +1,88 @@
+import { on, YAML } from "./editing.mjs";
+import { equal, open, save, saved, shows, state, text, type, until } from "./harness.mjs";
+
+const FILE = "config/deploy.yaml";
+const dialog = (page) => page.locator("dialog.lock-dialog");
+
+export const scenarios = {
+  /** SERVE-4, SERVE-5: another process's lock is seen within a second, in the tree and at the file, and its end too. */
+  "a lock is seen within a second": () =>
+    on({}, async (here) => {
+      const anna = await (await here.person("Anna")).tab(FILE);
+      const lock = await here.hold(FILE);
+      const began = Date.now();
+      await anna.locator('[data-test="lock"]', { hasText: "deploy" }).waitFor();
+      const seen = Date.now() - began;
+      await anna.locator(`.row[data-path="${FILE}"] .locked`).waitFor();
+      await anna.getByRole("button", { name: /What happens/ }).click();
+      await anna.locator(".side-list .item", { hasText: FILE }).waitFor();
+      await lock.release();
+      await anna.locator('[data-test="lock"]').waitFor({ state: "detached" });
+      console.log(`        seen after ${seen} ms`);
+      if (seen > 1000) throw new Error(`the lock was seen after ${seen} ms`);
+    }),
+
+  /** SERVE-6a: who holds it; cancel, retry, leave queued; the text stays. */
+  "a lock that is not had: cancel, retry, leave queued": () =>
+    on({}, async (here) => {
+      const anna = await (await here.person("Anna")).tab(FILE);
+      const lock = await here.hold(FILE);
+      await type(anna, "replicas", " and Anna");
+      await save(anna);
+      await dialog(anna).getByText(/deploy/).first().waitFor();
+      await dialog(anna).getByText("Your text is safe. Nothing has been written yet.").waitFor();
+      equal("the disk", here.read(FILE), YAML);
+      await dialog(anna).getByRole("button", { name: "Cancel" }).click();
+      await dialog(anna).waitFor({ state: "detached" });
+      await shows(anna, "and Anna");
+      await state(anna, "Unsaved");
+
+      // Retry, while it is let go.
+      await save(anna);
+      await dialog(anna).waitFor();
+      await lock.release();
+      await dialog(anna).getByText("is free now").waitFor();
+      await dialog(anna).getByRole("button", { name: "Retry" }).click();
+      await saved(anna);
+      equal("the disk", here.read(FILE), YAML.replace("per zone", "per zone and Anna"));
+
+      // Left queued: written when the lock is free.
+      const second = await here.hold(FILE);
+      await type(anna, "image", " # queued");
+      await save(anna);
+      await dialog(anna).getByRole("button", { name: "Leave queued" }).click();
+      await anna.locator('[data-test="queued"]').waitFor();
+      await shows(anna, "# queued");
+      await second.release();
+      await saved(anna);
+      await until("the disk", () => here.read(FILE).includes("# queued"));
+    }),
+
+  /** SERVE-6a: a queued save can be cancelled; the text stays. */
+  "a queued save is cancelled": () =>
+    on({}, async (here) => {
+      const anna = await (await here.person("Anna")).tab(FILE);
+      const lock = await here.hold(FILE);
+      await type(anna, "image", " # queued");
+      await save(anna);
+      await dialog(anna).getByRole("button", { name: "Leave queued" }).click();
+      await anna.locator('[data-test="queued"]').getByRole("button", { name: "Cancel it" }).click();
+      await state(anna, "Unsaved");
+      await lock.release();
+      await shows(anna, "# queued");
+      equal("the disk", here.read(FILE), YAML);
+    }),
+
+  /** SERVE-5: who else has the file open. */
+  "who is here": () =>
+    on({ "notes.txt": "notes\n" }, async (here) => {
+      const anna = await (await here.person("Anna")).tab(FILE);
+      const ben = await (await here.person("Ben")).tab(FILE);
+      await anna.getByText("Ben is here").waitFor();
+      await ben.getByText("Anna is here").waitFor();
+      await open(ben, "notes.txt");
+      await anna.getByText("Ben is here").waitFor({ state: "detached" });
+      await anna.locator('.row[data-path="notes.txt"] .person').waitFor();
+      equal("the text", (await text(anna)).length, YAML.length);
+    }),
+};
