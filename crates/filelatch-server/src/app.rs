@@ -22,6 +22,8 @@ fn table() -> OpenApiRouter<State> {
         .merge(access::routes())
         .merge(api::raw::routes())
         .merge(api::files::routes())
+        .merge(api::documents::routes())
+        .merge(api::tree::routes())
 }
 
 fn description() -> OpenApi {
@@ -47,6 +49,7 @@ pub fn app(state: State) -> Router {
     let (router, _) = table().split_for_parts();
     router
         .route("/", get(index))
+        .merge(api::documents::own_routes(state.documents()))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(state.clone(), guard))

@@ -22,6 +22,7 @@ pub mod api;
 mod app;
 mod change;
 mod conditional;
+mod documents;
 mod extract;
 mod front;
 mod hidden;

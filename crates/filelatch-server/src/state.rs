@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::Logins;
+use crate::documents::{self, Document};
 use crate::extract::FilePath;
 use crate::hidden::Hidden;
 use crate::metrics::{Gauge, Metrics};
@@ -40,6 +41,7 @@ struct Inner {
     folder: Root,
     workspace: bool,
     hidden: Hidden,
+    documents: Vec<Document>,
     started: Duration,
     pool: Pool,
     tasks: TaskTracker,
@@ -61,15 +63,17 @@ struct Address {
 impl State {
     /// A server of the options' root on an engine. `host` is the engine's own.
     ///
-    /// Fails if the root can't be found, is not a folder, or a glob is wrong.
+    /// Fails if the root can't be found or is not a folder, if a glob is wrong, or if the workspace gives a document a route that is taken.
     pub fn new(latch: Filelatch, host: Arc<dyn Host>, options: ServerOptions) -> Result<State, Error> {
         let folder = latch.root(&options.root)?;
         let root = folder.path().to_owned();
         let workspace = latch.workspace_of(&root)?.is_some();
         let hidden = Hidden::new(&options.allow, &options.deny)?;
+        let documents = documents::of(&latch, &root, &hidden)?;
         Ok(State {
             inner: Arc::new(Inner {
                 hidden,
+                documents,
                 pool: Pool::new(&options.limits),
                 started: host.monotonic(),
                 tasks: TaskTracker::new(),
@@ -202,6 +206,11 @@ impl State {
     /// The name of the served folder.
     pub fn root_name(&self) -> String {
         self.root().file_name().map_or_else(|| "/".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// The documents that have names.
+    pub(crate) fn documents(&self) -> &[Document] {
+        &self.inner.documents
     }
 
     /// Is this file one that the server does not show?

@@ -10,7 +10,7 @@ use crate::metrics::Reading;
 use crate::state::State;
 
 pub(crate) fn routes() -> OpenApiRouter<State> {
-    OpenApiRouter::new().routes(routes!(health)).routes(routes!(metrics))
+    OpenApiRouter::new().routes(routes!(health)).routes(routes!(metrics)).routes(routes!(description))
 }
 
 /// Is the server there? Needs no token.
@@ -38,4 +38,13 @@ async fn metrics(state: State, _: Reader) -> Response {
     ];
     let text = state.metrics().text(&readings);
     ([(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"))], text).into_response()
+}
+
+/// This description.
+#[utoipa::path(
+    get, path = "/openapi.json", tag = "server",
+    responses((status = 200, description = "OpenAPI 3.1", body = serde_json::Value))
+)]
+async fn description(_: Reader) -> axum::Json<utoipa::openapi::OpenApi> {
+    axum::Json(crate::open_api())
 }

@@ -1,5 +1,7 @@
 //! The routes, by area. Each module gives an [`OpenApiRouter`](utoipa_axum::router::OpenApiRouter) of its own, and `app` puts them together.
 
+pub(crate) mod documents;
 pub(crate) mod files;
 pub(crate) mod health;
 pub(crate) mod raw;
+pub(crate) mod tree;

@@ -42,6 +42,15 @@ impl Server {
         Server::over(dir, latch, change)
     }
 
+    /// In a workspace with this configuration.
+    pub(crate) fn configured(config: &str) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let latch = Filelatch::builder().session("server").build();
+        latch.init(dir.path()).unwrap();
+        std::fs::write(dir.path().join(".filelatch/config.toml"), config).unwrap();
+        Server::over(dir, latch, |_| {})
+    }
+
     fn over(dir: TempDir, latch: Filelatch, change: impl FnOnce(&mut ServerOptions)) -> Server {
         let mut options = ServerOptions::new(dir.path());
         options.no_auth = true;

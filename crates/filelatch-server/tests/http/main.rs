@@ -4,4 +4,5 @@
 
 mod common;
 mod confined;
+mod contract;
 mod files;
