@@ -24,6 +24,7 @@ fn table() -> OpenApiRouter<State> {
         .merge(api::files::routes())
         .merge(api::documents::routes())
         .merge(api::tree::routes())
+        .merge(api::writes::routes())
 }
 
 fn description() -> OpenApi {

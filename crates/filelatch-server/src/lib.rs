@@ -37,6 +37,7 @@ mod state;
 #[cfg(feature = "tls")]
 mod tls;
 mod work;
+mod writes;
 
 pub use app::{app, open_api};
 pub use extract::{Content, FilePath, Json, MaybeJson, Param, Query, Span};
@@ -50,3 +51,4 @@ pub use state::State;
 #[cfg(feature = "tls")]
 pub use tls::Tls;
 pub use work::{Call, Failure, Work};
+pub use writes::Done;

@@ -73,6 +73,11 @@ async fn answer(state: State, listener: TcpListener, door: &Door) -> io::Result<
     }
     state.listens_on(address, door.is_secure());
     let router = app(state.clone());
+    match state.resume_writes().await {
+        Ok(0) => {}
+        Ok(count) => tracing::info!(count, "going on with queued writes"),
+        Err(problem) => tracing::warn!(problem = problem.detail, "queued writes can't be looked at"),
+    }
     let room = Arc::new(Semaphore::new(state.limits().connections));
     let connections = TaskTracker::new();
     let ending = state.ending().clone();

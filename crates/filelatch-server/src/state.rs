@@ -22,7 +22,8 @@ use crate::hidden::Hidden;
 use crate::metrics::{Gauge, Metrics};
 use crate::options::{Limits, ServerOptions};
 use crate::problem::{Problem, relative};
-use crate::work::Pool;
+use crate::work::{Failure, Pool};
+use crate::writes::Lanes;
 
 /// A server before, or while, it listens. Cheap to clone; clones are the same server.
 ///
@@ -48,6 +49,7 @@ struct Inner {
     ending: CancellationToken,
     logins: Logins,
     metrics: Metrics,
+    lanes: Lanes,
     requests: Arc<Semaphore>,
     tokens: OnceLock<Tokens>,
     address: OnceLock<Address>,
@@ -80,6 +82,7 @@ impl State {
                 ending: CancellationToken::new(),
                 logins: Logins::default(),
                 metrics: Metrics::default(),
+                lanes: Lanes::default(),
                 requests: Arc::new(Semaphore::new(options.limits.requests)),
                 tokens: OnceLock::new(),
                 address: OnceLock::new(),
@@ -141,6 +144,10 @@ impl State {
     /// Cancelled when the server ends: sockets close, long polls return.
     pub fn ending(&self) -> &CancellationToken {
         &self.inner.ending
+    }
+
+    pub(crate) fn lanes(&self) -> &Lanes {
+        &self.inner.lanes
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
@@ -234,6 +241,14 @@ impl State {
     /// A text of the library's with paths relative to the root.
     pub fn told(&self, text: &str) -> String {
         relative(text, &self.inner.root)
+    }
+
+    /// Why a call failed, as a refusal.
+    pub(crate) fn refusal(&self, failure: Failure) -> Problem {
+        match failure {
+            Failure::Library(error) => self.problem(&error),
+            Failure::Own(problem) => *problem,
+        }
     }
 
     /// An error of the library as a refusal, with paths relative to the root.

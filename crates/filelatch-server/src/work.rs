@@ -55,7 +55,7 @@ impl Pool {
 }
 
 /// What a call works with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Call {
     state: State,
     session: String,
@@ -85,6 +85,16 @@ impl From<Problem> for Failure {
 }
 
 impl Call {
+    /// A call of the server's own, that nobody waits for.
+    pub(crate) fn of_server(state: &State, cancel: &CancelToken) -> Call {
+        Call { state: state.clone(), session: String::new(), scope: LockScope::new(), cancel: cancel.clone() }
+    }
+
+    /// The same call, as this session.
+    pub(crate) fn as_session(&self, session: &str) -> Call {
+        Call { session: session.to_owned(), ..Call::clone(self) }
+    }
+
     /// The engine, as the session of this request.
     pub fn latch(&self) -> &Filelatch {
         self.state.latch()
@@ -181,8 +191,7 @@ impl State {
         drop(called_off);
         match result {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(Failure::Library(error))) => Err(self.problem(&error)),
-            Ok(Err(Failure::Own(problem))) => Err(*problem),
+            Ok(Err(failure)) => Err(self.refusal(failure)),
             Err(join) => {
                 tracing::error!(panicked = join.is_panic(), "a call of the library did not come to its end");
                 Err(Problem::new(

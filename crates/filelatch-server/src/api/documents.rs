@@ -7,7 +7,9 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::files::{self, Contents, File, Write, Written};
+use axum::response::Response;
+
+use super::files::{self, Contents, File, Taken, Write, Written};
 use crate::access::{Reader, Writer};
 use crate::documents::Document;
 use crate::extract::{FilePath, Json, Param, Query};
@@ -104,7 +106,7 @@ async fn read(state: State, caller: Reader, Param(name): Param) -> Result<axum::
     ),
     request_body = Write,
     responses(
-        (status = 200, body = Written),
+        (status = 200, body = Written), (status = 202, body = Taken),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
@@ -123,6 +125,6 @@ async fn write(
     Param(name): Param,
     Query(contents): Query<Contents>,
     Json(body): Json<Write>,
-) -> Result<axum::Json<Written>> {
+) -> Result<Response> {
     files::put(&state, &caller, find(&state, &name)?, contents, body).await
 }

@@ -1,6 +1,8 @@
 //! Files as JSON: text, its hash, and who wrote it.
 
-use axum::http::header::{ETAG, HeaderName, HeaderValue};
+use axum::http::StatusCode;
+use axum::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
+use axum::response::{IntoResponse as _, Response};
 use filelatch::{Error, Expect, LatchFile, Strategy, Version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,6 +15,7 @@ use crate::extract::{FilePath, Json, MaybeJson, Query, Span};
 use crate::problem::{Problem, Result, author, time};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
+use crate::writes::Queued;
 
 pub(crate) fn routes() -> OpenApiRouter<State> {
     OpenApiRouter::new().routes(routes!(read, write, delete))
@@ -248,6 +251,7 @@ pub(crate) struct Contents {
     request_body = Write,
     responses(
         (status = 200, body = Written),
+        (status = 202, body = Taken, description = "It is stored, and made as soon as the lock can be had"),
         (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
@@ -266,7 +270,7 @@ async fn write(
     path: FilePath,
     Query(contents): Query<Contents>,
     Json(body): Json<Write>,
-) -> Result<axum::Json<Written>> {
+) -> Result<Response> {
     put(&state, &caller, path, contents, body).await
 }
 
@@ -277,20 +281,58 @@ pub(crate) async fn put(
     path: FilePath,
     Contents { contents }: Contents,
     body: Write,
-) -> Result<axum::Json<Written>> {
+) -> Result<Response> {
     let session = caller.session_or(body.session_id.as_deref())?;
     let change = body.change(&path)?;
-    body.queues()?;
+    let queues = body.queues()?;
     let call = move |call: &Call| {
         let change = with_base(call, change, body.base_hash.as_deref())?;
         let written = change.apply(call);
         match written {
-            Ok((file, written)) => Ok(Written::new(call, &path, &written).with_merged(&file, &written)?),
+            Ok((file, written)) => Ok(Put::Made(Written::new(call, &path, &written).with_merged(&file, &written)?)),
+            Err(Failure::Library(Error::Locked { .. } | Error::Timeout { .. } | Error::Leased { .. }))
+                if queues && call.state().has_workspace() =>
+            {
+                let write = Queued::of(&change, call.session(), time(call.state().host().now()))?;
+                Ok(Put::Taken(Taken::new(call.state().take_write(call, &write)?)))
+            }
             Err(Failure::Library(error)) if contents => Err(with_contents(call, &change, &error).into()),
             Err(failure) => Err(failure),
         }
     };
-    state.blocking(Work::Change, &session, call).await.map(axum::Json)
+    Ok(match state.blocking(Work::Change, &session, call).await? {
+        Put::Made(written) => axum::Json(written).into_response(),
+        Put::Taken(taken) => {
+            let at = HeaderValue::try_from(format!("/api/writes/{}", taken.id)).ok();
+            let mut response = (StatusCode::ACCEPTED, axum::Json(taken)).into_response();
+            at.map(|at| response.headers_mut().insert(LOCATION, at));
+            response
+        }
+    })
+}
+
+/// What a write comes to.
+enum Put {
+    Made(Written),
+    /// Its lock was not had in time: it is made later.
+    Taken(Taken),
+}
+
+/// A write that is made later.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Taken {
+    /// Always true.
+    success: bool,
+    /// `queued`.
+    outcome: &'static str,
+    /// For `/api/writes/{id}`.
+    id: String,
+}
+
+impl Taken {
+    fn new(id: String) -> Taken {
+        Taken { success: true, outcome: "queued", id }
+    }
 }
 
 /// With what the content was made from, if the request names it by its hash.

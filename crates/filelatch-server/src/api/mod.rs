@@ -5,3 +5,4 @@ pub(crate) mod files;
 pub(crate) mod health;
 pub(crate) mod raw;
 pub(crate) mod tree;
+pub(crate) mod writes;

@@ -16,6 +16,7 @@ use tower::ServiceExt as _;
 
 /// A server over a folder that is removed with it.
 pub(crate) struct Server {
+    pub(crate) state: State,
     app: Router,
     dir: TempDir,
 }
@@ -51,12 +52,18 @@ impl Server {
         Server::over(dir, latch, |_| {})
     }
 
+    /// Another server over the same folder, as after a restart.
+    pub(crate) fn again(self) -> Server {
+        self.state.ending().cancel();
+        Server::over(self.dir, Filelatch::builder().session("server").build(), |_| {})
+    }
+
     fn over(dir: TempDir, latch: Filelatch, change: impl FnOnce(&mut ServerOptions)) -> Server {
         let mut options = ServerOptions::new(dir.path());
         options.no_auth = true;
         change(&mut options);
         let state = State::new(latch, Arc::new(RealHost), options).unwrap();
-        Server { app: app(state), dir }
+        Server { app: app(state.clone()), state, dir }
     }
 
     /// The served folder.

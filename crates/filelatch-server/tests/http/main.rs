@@ -6,3 +6,4 @@ mod common;
 mod confined;
 mod contract;
 mod files;
+mod queued;

@@ -51,6 +51,8 @@ pub enum OwnStore {
     Changes,
     /// What was generated for whom.
     Generated,
+    /// Writes that a server has taken and not made yet: a folder, with a file for each.
+    Writes,
 }
 
 impl OwnStore {
@@ -62,6 +64,7 @@ impl OwnStore {
             OwnStore::Groups => "groups.json",
             OwnStore::Changes => "changes.jsonl",
             OwnStore::Generated => "generated.json",
+            OwnStore::Writes => "writes",
         }
     }
 
@@ -73,6 +76,7 @@ impl OwnStore {
             OwnStore::Groups => "there are no groups",
             OwnStore::Changes => "there is no index of changes",
             OwnStore::Generated => "there is no list of generated files",
+            OwnStore::Writes => "there is no place for writes that are to be made later",
         }
     }
 }
