@@ -7,8 +7,11 @@ import { build } from "vite";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const fresh = mkdtempSync(join(tmpdir(), "page-"));
-const list = (folder) => readdirSync(folder, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
-  .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1)).sort();
+const list = (folder) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
 try {
   await build({ root, logLevel: "error", build: { outDir: fresh, emptyOutDir: true } });
   const committed = join(root, "dist");

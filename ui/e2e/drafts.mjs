@@ -62,7 +62,14 @@ export const scenarios = {
       await third.close();
       await one.reload();
       await one.locator('[data-test="orphan"]').waitFor();
-      equal("offers", await one.locator('[data-test="orphan"]').allInnerTexts().then((all) => all.every((words) => words.includes("config/other.txt"))), true);
+      equal(
+        "offers",
+        await one
+          .locator('[data-test="orphan"]')
+          .allInnerTexts()
+          .then((all) => all.every((words) => words.includes("config/other.txt"))),
+        true,
+      );
     }),
 
   /** SERVE-4, SERVE-5: the server ends and comes back: the page says so, keeps the text, and goes on. */

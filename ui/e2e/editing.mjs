@@ -1,6 +1,7 @@
 import { equal, open, save, saved, shows, Site, state, text, toast, type, until } from "./harness.mjs";
 
-const YAML = '# who may deploy\nreplicas: 2          # per zone\nimage: "app:1.4"\n\nlimits:\n  memory: 512Mi\n  cpu: 500m\n\nregions:\n  - eu-central\n  - us-east\n';
+const YAML =
+  '# who may deploy\nreplicas: 2          # per zone\nimage: "app:1.4"\n\nlimits:\n  memory: 512Mi\n  cpu: 500m\n\nregions:\n  - eu-central\n  - us-east\n';
 
 /** With a workspace, so that what is replaced is kept. */
 async function site(files = {}, options = {}) {
@@ -35,14 +36,19 @@ export const scenarios = {
       await ben.locator('[data-test="changed"]', { hasText: "Changed by Anna" }).waitFor();
       await shows(ben, "and Ben");
       await save(ben);
-      await dialog(ben).getByRole("heading", { name: /Anna saved a newer version/ }).waitFor();
+      await dialog(ben)
+        .getByRole("heading", { name: /Anna saved a newer version/ })
+        .waitFor();
       await dialog(ben).getByText("Your text is safe. Nothing has been written yet.").waitFor();
       equal("the disk while the dialog is open", here.read("config/deploy.yaml"), YAML.replace("per zone", "per zone and Anna"));
       equal("saving with an open place", await dialog(ben).getByRole("button", { name: "Save merged" }).isDisabled(), true);
       await ben.keyboard.press("Alt+3");
       await dialog(ben).getByRole("button", { name: "Save merged" }).click();
       await saved(ben);
-      const merged = YAML.replace("replicas: 2          # per zone\n", "replicas: 2          # per zone and Ben\nreplicas: 2          # per zone and Anna\n");
+      const merged = YAML.replace(
+        "replicas: 2          # per zone\n",
+        "replicas: 2          # per zone and Ben\nreplicas: 2          # per zone and Anna\n",
+      );
       equal("the disk", here.read("config/deploy.yaml"), merged);
       await until("the first tab follows", async () => (await text(anna)) === merged);
       equal("the second tab", await text(ben), merged);
@@ -51,7 +57,10 @@ export const scenarios = {
   /** SERVE-5: changes of different places: one click. */
   "changes that fit: one click": () =>
     on({}, async (here) => {
-      const [anna, ben] = [await (await here.person("Anna")).tab("config/deploy.yaml"), await (await here.person("Ben")).tab("config/deploy.yaml")];
+      const [anna, ben] = [
+        await (await here.person("Anna")).tab("config/deploy.yaml"),
+        await (await here.person("Ben")).tab("config/deploy.yaml"),
+      ];
       await type(ben, "us-east", "-1");
       await type(anna, "replicas", " and Anna");
       await save(anna);
@@ -120,15 +129,29 @@ export const scenarios = {
       await dialog(ben).getByText("1 still open").waitFor();
       const again = theirs.replace("cpu: 600m", "cpu: 700m");
       await here.cli(["write", "config/deploy.yaml"], { session: "Anna", input: again });
-      await dialog(ben).getByText(/Anna saved again while this was open/).waitFor();
-      equal("decided before", await dialog(ben).locator(".place").first().getByRole("button", { name: /Take mine/ }).getAttribute("aria-pressed"), "true");
+      await dialog(ben)
+        .getByText(/Anna saved again while this was open/)
+        .waitFor();
+      equal(
+        "decided before",
+        await dialog(ben)
+          .locator(".place")
+          .first()
+          .getByRole("button", { name: /Take mine/ })
+          .getAttribute("aria-pressed"),
+        "true",
+      );
       const second = dialog(ben).locator(".place").nth(1);
       await second.getByText("700m").waitFor();
       await second.getByRole("button", { name: "Write it yourself" }).click();
       await second.getByRole("textbox").fill("  cpu: 650m # agreed");
       await ben.keyboard.press("Control+s");
       await saved(ben);
-      equal("the disk", here.read("config/deploy.yaml"), YAML.replace("per zone", "per zone and Ben").replace("cpu: 500m", "cpu: 650m # agreed"));
+      equal(
+        "the disk",
+        here.read("config/deploy.yaml"),
+        YAML.replace("per zone", "per zone and Ben").replace("cpu: 500m", "cpu: 650m # agreed"),
+      );
     }),
 
   /** SERVE-5, VER-3: keep mine and keep theirs; the version that loses is kept. */

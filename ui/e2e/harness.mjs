@@ -12,7 +12,16 @@ export const PATIENCE = 20_000;
 
 export const browser = await chromium.launch({
   executablePath: CHROMIUM,
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  args: [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ],
 });
 
 export async function until(what, condition) {
@@ -57,7 +66,12 @@ export class Site {
     child.err = "";
     child.stdout.on("data", (part) => (child.out += part));
     child.stderr.on("data", (part) => (child.err += part));
-    child.done = new Promise((resolve) => child.on("close", (code) => { this.children.delete(child); resolve(code); }));
+    child.done = new Promise((resolve) =>
+      child.on("close", (code) => {
+        this.children.delete(child);
+        resolve(code);
+      }),
+    );
     return child;
   }
   async cli(args, options = {}) {
@@ -71,7 +85,13 @@ export class Site {
   async hold(path, session = "deploy") {
     const child = this.spawn(["run", path, "--", "sh", "-c", "echo held; exec cat"], { session });
     await until(`${path} is held`, () => child.out.includes("held"));
-    return { pid: child.pid, release: async () => { child.stdin.end(); await child.done; } };
+    return {
+      pid: child.pid,
+      release: async () => {
+        child.stdin.end();
+        await child.done;
+      },
+    };
   }
   async start() {
     this.server = this.spawn(["serve", this.folder, "--listen", `127.0.0.1:${this.port}`, ...this.args]);
@@ -81,7 +101,9 @@ export class Site {
     });
     this.url = found[1].replace(/\/$/, "");
     this.port = Number(new URL(this.url).port);
-    this.loginLink = await until("the login link", () => this.args.includes("--no-auth") ? `${this.url}/` : /http:\/\/\S+\/login\?code=\S+/.exec(this.server.out + this.server.err)?.[0]);
+    this.loginLink = await until("the login link", () =>
+      this.args.includes("--no-auth") ? `${this.url}/` : /http:\/\/\S+\/login\?code=\S+/.exec(this.server.out + this.server.err)?.[0],
+    );
     return this;
   }
   async stop(signal = "SIGTERM") {
@@ -96,7 +118,10 @@ export class Site {
   async person(name, options = {}) {
     const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, reducedMotion: "reduce", ...options });
     this.contexts.push(context);
-    if (name) await context.addInitScript((value) => { if (!localStorage.getItem("filelatch.name")) localStorage.setItem("filelatch.name", value); }, name);
+    if (name)
+      await context.addInitScript((value) => {
+        if (!localStorage.getItem("filelatch.name")) localStorage.setItem("filelatch.name", value);
+      }, name);
     return { context, tab: (path) => this.tab(context, path) };
   }
   async tab(context, path) {
@@ -112,12 +137,22 @@ export class Site {
     page.setDefaultTimeout(PATIENCE);
     page.on("pageerror", (error) => this.faults.push(`${error.message}\n${error.stack}`));
     // Refused requests are part of what is tried; anything else in the console is a fault, breaches of the policy among them.
-    page.on("console", (message) => message.type() === "error" && !/Failed to load resource|WebSocket connection/.test(message.text()) && this.faults.push(message.text()));
+    page.on(
+      "console",
+      (message) =>
+        message.type() === "error" &&
+        !/Failed to load resource|WebSocket connection/.test(message.text()) &&
+        this.faults.push(message.text()),
+    );
   }
   async end() {
     for (const context of this.contexts) await context.close();
     for (const child of this.children) {
-      try { process.kill(-child.pid, "SIGKILL"); } catch { /* ended by itself */ }
+      try {
+        process.kill(-child.pid, "SIGKILL");
+      } catch {
+        /* ended by itself */
+      }
     }
     rmSync(this.root, { recursive: true, force: true });
     if (this.faults.length > 0) throw new Error(`the page complained:\n${this.faults.join("\n")}`);
@@ -133,7 +168,8 @@ export async function open(page, path) {
   await page.locator(`.open-file.active button[title="${path}"]`).waitFor();
   await page.locator(".editor .cm-content").waitFor();
 }
-export const text = (page) => page.locator(".editor .cm-content").evaluate((element) => element.cmTile?.view?.state.doc.toString() ?? element.innerText);
+export const text = (page) =>
+  page.locator(".editor .cm-content").evaluate((element) => element.cmTile?.view?.state.doc.toString() ?? element.innerText);
 export const shows = (page, what) => until(`the editor shows ${JSON.stringify(what)}`, async () => (await text(page)).includes(what));
 /** Types at the end of the first line that has `after`. */
 export async function type(page, after, what) {
@@ -146,12 +182,20 @@ export const state = (page, word) => page.locator(".state-word", { hasText: word
 export const saved = (page) => state(page, /^Saved/);
 export const toast = (page, words) => page.locator(".toast", { hasText: words }).first().waitFor();
 /** How many drafts the browser's store has, with their texts. */
-export const drafts = (page) => page.evaluate(() => new Promise((resolve, reject) => {
-  const request = indexedDB.open("filelatch");
-  request.onerror = () => reject(request.error);
-  request.onsuccess = () => {
-    const all = request.result.transaction("drafts").objectStore("drafts").getAll();
-    all.onsuccess = () => { request.result.close(); resolve(all.result.map(({ path, text: words, kind }) => ({ path, text: words, kind }))); };
-  };
-}));
-export const drafted = (page, words) => until(`a draft with ${JSON.stringify(words)}`, async () => (await drafts(page)).some((draft) => draft.text.includes(words)));
+export const drafts = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((resolve, reject) => {
+        const request = indexedDB.open("filelatch");
+        request.onerror = () => reject(request.error);
+        request.onsuccess = () => {
+          const all = request.result.transaction("drafts").objectStore("drafts").getAll();
+          all.onsuccess = () => {
+            request.result.close();
+            resolve(all.result.map(({ path, text: words, kind }) => ({ path, text: words, kind })));
+          };
+        };
+      }),
+  );
+export const drafted = (page, words) =>
+  until(`a draft with ${JSON.stringify(words)}`, async () => (await drafts(page)).some((draft) => draft.text.includes(words)));

@@ -29,7 +29,10 @@ export const scenarios = {
       const lock = await here.hold(FILE);
       await type(anna, "replicas", " and Anna");
       await save(anna);
-      await dialog(anna).getByText(/deploy/).first().waitFor();
+      await dialog(anna)
+        .getByText(/deploy/)
+        .first()
+        .waitFor();
       await dialog(anna).getByText("Your text is safe. Nothing has been written yet.").waitFor();
       equal("the disk", here.read(FILE), YAML);
       await dialog(anna).getByRole("button", { name: "Cancel" }).click();

@@ -10,9 +10,14 @@ const IMAGES = new URL("../../docs/guides/images/", import.meta.url).pathname;
 async function check(page, where) {
   // Put in by the debugger, which the page's policy does not bind.
   await page.evaluate(axe);
-  const { violations } = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
+  const { violations } = await page.evaluate(() =>
+    globalThis.axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }),
+  );
   const bad = violations.filter((one) => one.impact === "serious" || one.impact === "critical");
-  if (bad.length > 0) throw new Error(`${where}: ${bad.map((one) => `${one.id}: ${one.help}\n${one.nodes.map((node) => `    ${node.target.flat().join(" ")}\n    ${node.failureSummary}`).join("\n")}`).join("\n")}`);
+  if (bad.length > 0)
+    throw new Error(
+      `${where}: ${bad.map((one) => `${one.id}: ${one.help}\n${one.nodes.map((node) => `    ${node.target.flat().join(" ")}\n    ${node.failureSummary}`).join("\n")}`).join("\n")}`,
+    );
 }
 
 async function shot(page, name) {
@@ -40,7 +45,10 @@ async function walk(here, options, see) {
   await open(ben, "config/deploy.yaml");
   await until("Anna is seen", () => ben.locator(".person").first().isVisible());
   const lock = await here.hold("docs/handbook.md", "release-bot");
-  await until("the lock is known", async () => (await ben.locator('.row[data-path="docs/handbook.md"] .locked, .row[data-path="docs"] .locked').count()) > 0);
+  await until(
+    "the lock is known",
+    async () => (await ben.locator('.row[data-path="docs/handbook.md"] .locked, .row[data-path="docs"] .locked').count()) > 0,
+  );
   await type(ben, "us-east", "-1");
   await see(ben, "editor");
   await type(ben, "replicas", ", was 2");
@@ -101,7 +109,7 @@ export const scenarios = {
   "accessible in light": colours("light"),
   "accessible in dark": colours("dark"),
   /** SERVE-5: narrow: nothing is cut off, and the files can be reached. */
-  "narrow": () =>
+  narrow: () =>
     on({ "config/deploy.yaml": YAML, ...FILES }, async (here) => {
       const person = await here.person("Ben", { viewport: { width: 390, height: 800 } });
       const ben = await person.tab();

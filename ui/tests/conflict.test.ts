@@ -5,13 +5,19 @@ import { random } from "./world";
 
 const conflict = (base: string, ours: string, theirs: string): Segment => ({ type: "conflict", base, ours, theirs });
 const same = (text: string): Segment => ({ type: "same", text });
-const side = (parts: readonly Part[], which: "ours" | "theirs" | "base"): string => parts.map((part) => (part.kind === "place" ? part[which] : part.text)).join("");
-const sideOf = (segments: readonly Segment[], which: "ours" | "theirs" | "base"): string => segments.map((segment) => (segment.type === "conflict" ? segment[which] : segment.text)).join("");
+const side = (parts: readonly Part[], which: "ours" | "theirs" | "base"): string =>
+  parts.map((part) => (part.kind === "place" ? part[which] : part.text)).join("");
+const sideOf = (segments: readonly Segment[], which: "ours" | "theirs" | "base"): string =>
+  segments.map((segment) => (segment.type === "conflict" ? segment[which] : segment.text)).join("");
 
 describe("places to decide", () => {
   test("whole lines stay as they are", () => {
     const parts = wholeLines([same("a\n"), conflict("b\n", "B\n", "bb\n"), same("c\n")]);
-    expect(parts).toEqual([{ kind: "same", text: "a\n" }, { kind: "place", id: 0, base: "b\n", ours: "B\n", theirs: "bb\n" }, { kind: "same", text: "c\n" }]);
+    expect(parts).toEqual([
+      { kind: "same", text: "a\n" },
+      { kind: "place", id: 0, base: "b\n", ours: "B\n", theirs: "bb\n" },
+      { kind: "same", text: "c\n" },
+    ]);
   });
 
   test("a place within a line becomes the line, two in one line become one", () => {
@@ -30,7 +36,11 @@ describe("places to decide", () => {
       const text = (): string => Array.from({ length: Math.floor(next() * 6) }, () => "ab \n\n"[Math.floor(next() * 5)]).join("");
       const segments = Array.from({ length: Math.floor(next() * 8) }, (): Segment => {
         const kind = next();
-        return kind < 0.4 ? conflict(text(), text(), text()) : kind < 0.7 ? same(text()) : { type: "merged", text: text(), from: next() < 0.5 ? "ours" : "theirs" };
+        return kind < 0.4
+          ? conflict(text(), text(), text())
+          : kind < 0.7
+            ? same(text())
+            : { type: "merged", text: text(), from: next() < 0.5 ? "ours" : "theirs" };
       });
       const parts = wholeLines(segments);
       for (const which of ["ours", "theirs", "base"] as const) expect(side(parts, which), `seed ${seed}`).toBe(sideOf(segments, which));

@@ -3,7 +3,22 @@ import { Content, lineEndsOf } from "../src/state/content";
 
 describe("content", () => {
   /** SERVE-5: no byte changes on the way through the editor. */
-  test.each(["", "a", "a\n", "a\nb", "a\r\nb\r\n", "a\r\nb\n", "a\rb", "a\rb\r\n", "\uFEFFa\n", "\n\n\n", "\r\n", "\r", "a\r\r\nb\r\n", "\u2028x\n"])("%j comes out as it went in", (text) => {
+  test.each([
+    "",
+    "a",
+    "a\n",
+    "a\nb",
+    "a\r\nb\r\n",
+    "a\r\nb\n",
+    "a\rb",
+    "a\rb\r\n",
+    "\uFEFFa\n",
+    "\n\n\n",
+    "\r\n",
+    "\r",
+    "a\r\r\nb\r\n",
+    "\u2028x\n",
+  ])("%j comes out as it went in", (text) => {
     const content = Content.of(text);
     expect(content.toString()).toBe(text);
     expect(new Content(content.lines, content.ends).toString()).toBe(text);

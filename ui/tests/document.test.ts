@@ -3,7 +3,12 @@ import type { Holder } from "../src/api/types";
 import { Content, EMPTY } from "../src/state/content";
 import { type Base, begin, type Doc, type Effect, type Event, step, unsaved } from "../src/state/document";
 
-const base = (text: string | null, hash: string | null, by = "anna"): Base => ({ hash, by, at: "2026-01-01T00:00:00.000Z", content: text === null ? EMPTY : Content.of(text) });
+const base = (text: string | null, hash: string | null, by = "anna"): Base => ({
+  hash,
+  by,
+  at: "2026-01-01T00:00:00.000Z",
+  content: text === null ? EMPTY : Content.of(text),
+});
 
 /** Runs events one after the other; reads are answered by the events given. */
 function run(doc: Doc, ...events: Event[]): { doc: Doc; effects: Effect[] } {
@@ -62,14 +67,23 @@ describe("one open file", () => {
   test("the own save's event, before and after its answer, is no change", () => {
     const event: Event = { type: "changed", version: { hash: "h2", by: "me", at: "" } };
     const saving = run(opened(), typed("two\n"), { type: "save" }).doc;
-    for (const order of [[event, { type: "saved", hash: "h2", at: "", by: "me" }], [{ type: "saved", hash: "h2", at: "", by: "me" }, event]] as Event[][]) {
+    for (const order of [
+      [event, { type: "saved", hash: "h2", at: "", by: "me" }],
+      [{ type: "saved", hash: "h2", at: "", by: "me" }, event],
+    ] as Event[][]) {
       const { doc, effects } = run(saving, ...order);
       expect([doc.newer, kinds(effects).filter((kind) => kind !== "say")]).toEqual([null, []]);
     }
   });
 
   test("another's change that was heard while a save was under way is looked at after it", () => {
-    const { effects } = run(opened(), typed("two\n"), { type: "save" }, { type: "changed", version: { hash: "h3", by: "anna", at: "" } }, { type: "saved", hash: "h2", at: "", by: "me" });
+    const { effects } = run(
+      opened(),
+      typed("two\n"),
+      { type: "save" },
+      { type: "changed", version: { hash: "h3", by: "anna", at: "" } },
+      { type: "saved", hash: "h2", at: "", by: "me" },
+    );
     expect(kinds(effects)).toContain("read");
   });
 
@@ -88,12 +102,23 @@ describe("one open file", () => {
 
   /** SERVE-5: a conflict changes nothing on the screen. */
   test("conflict", () => {
-    const { doc } = run(opened(), typed("mine\n"), { type: "save" }, { type: "refused-conflict", theirs: { hash: "h2", by: "anna", at: "" } });
+    const { doc } = run(
+      opened(),
+      typed("mine\n"),
+      { type: "save" },
+      { type: "refused-conflict", theirs: { hash: "h2", by: "anna", at: "" } },
+    );
     expect([doc.save.kind, doc.content.toString(), doc.newer?.hash]).toEqual(["conflict", "mine\n", "h2"]);
   });
 
   test("conflict with our own save, of which no answer had come: settled", () => {
-    const conflict = run(opened(), typed("mine\n"), { type: "save" }, { type: "refused-conflict", theirs: { hash: "h2", by: "me", at: "" } }, { type: "look-again" }).doc;
+    const conflict = run(
+      opened(),
+      typed("mine\n"),
+      { type: "save" },
+      { type: "refused-conflict", theirs: { hash: "h2", by: "me", at: "" } },
+      { type: "look-again" },
+    ).doc;
     const after = run(conflict, read(conflict, base("mine\n", "h2", "me"))).doc;
     expect([after.save.kind, unsaved(after)]).toEqual(["idle", false]);
   });
@@ -105,7 +130,12 @@ describe("one open file", () => {
   });
 
   test("decided for the merged text: saved on theirs", () => {
-    const { effects } = run(opened(), typed("mine\n"), { type: "take", content: Content.of("both\n"), theirs: base("theirs\n", "h2"), save: true });
+    const { effects } = run(opened(), typed("mine\n"), {
+      type: "take",
+      content: Content.of("both\n"),
+      theirs: base("theirs\n", "h2"),
+      save: true,
+    });
     expect(kinds(effects)).toEqual(["aside", "put"]);
     expect(effects[1]).toMatchObject({ expected: "h2" });
   });
@@ -128,12 +158,24 @@ describe("one open file", () => {
 
   /** SERVE-6a: a second save while one is queued is not sent. */
   test("queued: no second save", () => {
-    const { effects } = run(opened(), typed("mine\n"), { type: "save", queue: true }, { type: "queued", id: "q", holder: null }, typed("more\n"), { type: "save" });
+    const { effects } = run(
+      opened(),
+      typed("mine\n"),
+      { type: "save", queue: true },
+      { type: "queued", id: "q", holder: null },
+      typed("more\n"),
+      { type: "save" },
+    );
     expect(kinds(effects)).toEqual(["say"]);
   });
 
   test("a queued save of a former life: text typed after it is not taken as saved", () => {
-    const restored = run(opened(), { type: "restore", content: Content.of("mine and more\n"), base: base("one\n", "h1"), queuedId: "q" }).doc;
+    const restored = run(opened(), {
+      type: "restore",
+      content: Content.of("mine and more\n"),
+      base: base("one\n", "h1"),
+      queuedId: "q",
+    }).doc;
     const ended = run(restored, { type: "queue-ended", id: "q", state: "written", hash: "h2", at: "", by: "me" }).doc;
     const after = run(ended, read(ended, base("mine\n", "h2", "me"))).doc;
     expect([after.content.toString(), unsaved(after), after.newer?.hash]).toEqual(["mine and more\n", true, "h2"]);

@@ -11,7 +11,24 @@ const apply = (before: string, after: string, at: number): { text: string; at: n
 };
 
 describe("following a changed text", () => {
-  const words = ["", "a", "b", "a\n", "\n", "a\nb", "b\na", "a\nb\nc", "a\nx\nc", "a\nb\n", "a\n\nb", "a\nb\nb\nc", "c", "\n\n", "a\nc", "b\nc"];
+  const words = [
+    "",
+    "a",
+    "b",
+    "a\n",
+    "\n",
+    "a\nb",
+    "b\na",
+    "a\nb\nc",
+    "a\nx\nc",
+    "a\nb\n",
+    "a\n\nb",
+    "a\nb\nb\nc",
+    "c",
+    "\n\n",
+    "a\nc",
+    "b\nc",
+  ];
   test.each(words.flatMap((before) => words.map((after) => [before, after] as const)))("%j becomes %j", (before, after) => {
     for (let at = 0; at <= before.length; at += 1) expect(apply(before, after, at).text).toBe(after);
   });

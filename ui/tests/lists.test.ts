@@ -10,7 +10,15 @@ describe("the tree", () => {
 
   test("folders first, numbers by their value, places among siblings", () => {
     const all = rows(grow(paths), new Set(["a", "a/b"]));
-    expect(all.map((row) => `${"  ".repeat(row.depth)}${row.name} ${row.place}/${row.siblings}`)).toEqual(["a 1/4", "  b 1/2", "    c.txt 1/1", "  z.txt 2/2", "a2.txt 2/4", "a10.txt 3/4", "b.txt 4/4"]);
+    expect(all.map((row) => `${"  ".repeat(row.depth)}${row.name} ${row.place}/${row.siblings}`)).toEqual([
+      "a 1/4",
+      "  b 1/2",
+      "    c.txt 1/1",
+      "  z.txt 2/2",
+      "a2.txt 2/4",
+      "a10.txt 3/4",
+      "b.txt 4/4",
+    ]);
     expect(rows(grow(paths), new Set()).length).toBe(4);
   });
 
@@ -51,14 +59,35 @@ describe("words", () => {
   const before = (seconds: number): string => new Date(now - seconds * 1000).toISOString();
 
   test("times", () => {
-    expect([1, 2, 59, 60, 150, 7200, 86_400 * 2].map((seconds) => ago(before(seconds), now))).toEqual(["just now", "2 seconds ago", "59 seconds ago", "1 minute ago", "3 minutes ago", "2 hours ago", "2 days ago"]);
+    expect([1, 2, 59, 60, 150, 7200, 86_400 * 2].map((seconds) => ago(before(seconds), now))).toEqual([
+      "just now",
+      "2 seconds ago",
+      "59 seconds ago",
+      "1 minute ago",
+      "3 minutes ago",
+      "2 hours ago",
+      "2 days ago",
+    ]);
     expect([ago(before(-5), now), ago(null, now), ago("nonsense", now), since(before(75), now)]).toEqual(["just now", "", "", "1 min"]);
   });
 
   test("people", () => {
-    expect([writer("external", "me"), writer(null, "me"), writer("Anna", "me"), writer("me", "me"), author("me", "me")]).toEqual(["another program", "another program", "Anna", "another open page", "me (you)"]);
-    expect(holder({ session: "deploy", pid: 4711, program: "/usr/bin/deploy.sh", host: "web-1" })).toBe("deploy (deploy.sh, process 4711 on web-1)");
-    expect([holder({ pid: 5 }), holder({}), holder(null), holder("Anna")]).toEqual(["a program (process 5)", "another program", "another program", "Anna"]);
+    expect([writer("external", "me"), writer(null, "me"), writer("Anna", "me"), writer("me", "me"), author("me", "me")]).toEqual([
+      "another program",
+      "another program",
+      "Anna",
+      "another open page",
+      "me (you)",
+    ]);
+    expect(holder({ session: "deploy", pid: 4711, program: "/usr/bin/deploy.sh", host: "web-1" })).toBe(
+      "deploy (deploy.sh, process 4711 on web-1)",
+    );
+    expect([holder({ pid: 5 }), holder({}), holder(null), holder("Anna")]).toEqual([
+      "a program (process 5)",
+      "another program",
+      "another program",
+      "Anna",
+    ]);
     expect([initials("anna.b"), initials("web"), initials("!")]).toEqual(["AB", "WE", "?"]);
     expect([size(5), size(1500), size(5_000_000)]).toEqual(["5 B", "1.5 kB", "5.0 MB"]);
   });
@@ -70,5 +99,14 @@ test("the pause before the next attempt grows, and has an end", () => {
 });
 
 test("languages by name", () => {
-  expect(["a.json", "b.YML", "c.toml", "Cargo.lock", "README.md", "x.txt", "Makefile", "json"].map(languageOf)).toEqual(["json", "yaml", "toml", "toml", "markdown", "text", "text", "text"]);
+  expect(["a.json", "b.YML", "c.toml", "Cargo.lock", "README.md", "x.txt", "Makefile", "json"].map(languageOf)).toEqual([
+    "json",
+    "yaml",
+    "toml",
+    "toml",
+    "markdown",
+    "text",
+    "text",
+    "text",
+  ]);
 });

@@ -13,12 +13,40 @@ async function act(world: World, next: () => number): Promise<string> {
     [6, "type", () => world.type()],
     [4, "save", () => world.dispatch({ type: "save" })],
     [1, "save, queued if locked", () => world.dispatch({ type: "save", queue: true })],
-    [6, "the server works", () => { const one = pick(waiting, next); if (one) world.work(one); }],
-    [6, "an answer comes", () => { const one = pick(answered, next); if (one) world.deliver(one); }],
-    [2, "no answer comes", () => { const one = pick(world.requests, next); if (one) world.lose(one); }],
+    [
+      6,
+      "the server works",
+      () => {
+        const one = pick(waiting, next);
+        if (one) world.work(one);
+      },
+    ],
+    [
+      6,
+      "an answer comes",
+      () => {
+        const one = pick(answered, next);
+        if (one) world.deliver(one);
+      },
+    ],
+    [
+      2,
+      "no answer comes",
+      () => {
+        const one = pick(world.requests, next);
+        if (one) world.lose(one);
+      },
+    ],
     [3, "another writes", () => world.server.write(next() < 0.5 ? `${world.server.current.text}<other>\n` : "<other, all new>\n", "anna")],
     [1, "another removes", () => world.server.write(null, "anna")],
-    [4, "an event comes", () => { const one = world.server.events.shift(); if (one) world.dispatch({ type: "changed", version: one }); }],
+    [
+      4,
+      "an event comes",
+      () => {
+        const one = world.server.events.shift();
+        if (one) world.dispatch({ type: "changed", version: one });
+      },
+    ],
     [1, "lock", () => void (world.server.locked = true)],
     [2, "unlock", () => world.server.unlock()],
     [2, "the line is back", () => world.dispatch({ type: "look-again" })],
@@ -27,7 +55,11 @@ async function act(world: World, next: () => number): Promise<string> {
     [1, "dismiss", () => world.dispatch({ type: "dismissed" })],
     [1, "keep theirs", () => world.dispatch({ type: "take-theirs", theirs, why: "test" })],
     [1, "keep mine", () => world.dispatch({ type: "take", content: world.doc.content, theirs, save: true })],
-    [1, "merge", () => world.dispatch({ type: "take", content: Content.of(`${theirs.content}${world.doc.content}`), theirs, save: next() < 0.5 })],
+    [
+      1,
+      "merge",
+      () => world.dispatch({ type: "take", content: Content.of(`${theirs.content}${world.doc.content}`), theirs, save: next() < 0.5 }),
+    ],
     [1, "take what is there", () => world.dispatch({ type: "take", content: Content.of("quite different\n"), theirs, save: false })],
   ];
   let at = next() * moves.reduce((sum, [weight]) => sum + weight, 0);
@@ -80,5 +112,8 @@ async function quiet(world: World, seed: number): Promise<void> {
   if (!unsaved(doc)) expect(doc.content.toString(), about).toBe(server.current.text);
   // A draft is kept exactly while there is unsaved text.
   const open = [...world.store.drafts.values()].filter((draft) => draft.kind === "open");
-  expect(open.map((draft) => draft.text), about).toEqual(unsaved(doc) ? [doc.content.toString()] : []);
+  expect(
+    open.map((draft) => draft.text),
+    about,
+  ).toEqual(unsaved(doc) ? [doc.content.toString()] : []);
 }

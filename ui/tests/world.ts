@@ -68,7 +68,14 @@ export class Server {
   current: ServerVersion = { hash: "h0", by: null, at: null, text: "begin\n" };
   history: ServerVersion[] = [];
   locked = false;
-  queue: { id: string; text: string; expected: string | null; state: "queued" | "written" | "conflict" | "cancelled"; hash: string | null; at: string }[] = [];
+  queue: {
+    id: string;
+    text: string;
+    expected: string | null;
+    state: "queued" | "written" | "conflict" | "cancelled";
+    hash: string | null;
+    at: string;
+  }[] = [];
   events: Version[] = [];
   private count = 0;
 
@@ -87,7 +94,8 @@ export class Server {
       this.queue.push({ id, text, expected, state: "queued", hash: null, at: "" });
       return { type: "queued", id, holder: null };
     }
-    if (expected !== this.current.hash) return { type: "refused-conflict", theirs: { hash: this.current.hash, by: this.current.by, at: this.current.at } };
+    if (expected !== this.current.hash)
+      return { type: "refused-conflict", theirs: { hash: this.current.hash, by: this.current.by, at: this.current.at } };
     if (this.current.hash === null || this.current.text !== text) this.write(text, "me");
     return { type: "saved", hash: this.current.hash ?? "", at: this.current.at ?? "", by: "me" };
   }
@@ -105,7 +113,10 @@ export class Server {
   }
 
   holds(token: string): boolean {
-    return [this.current, ...this.history].some((version) => version.text.includes(token)) || this.queue.some((write) => write.text.includes(token));
+    return (
+      [this.current, ...this.history].some((version) => version.text.includes(token)) ||
+      this.queue.some((write) => write.text.includes(token))
+    );
   }
 }
 
@@ -179,7 +190,15 @@ export class World {
         return;
       }
       const { hash, by, at } = this.server.current;
-      request.answer = { type: "queue-ended", id: effect.id, state: write.state, hash: write.hash, at: write.at, by: "me", theirs: { hash, by, at } };
+      request.answer = {
+        type: "queue-ended",
+        id: effect.id,
+        state: write.state,
+        hash: write.hash,
+        at: write.at,
+        by: "me",
+        theirs: { hash, by, at },
+      };
     }
   }
 

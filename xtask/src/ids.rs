@@ -1,7 +1,7 @@
 //! Every requirement that is marked done is named by a test.
 //!
-//! A test names a requirement in the comment above it (`/// LOCK-8: …`) or in its own name (`test_1_…`). Tests that are
-//! ignored prove nothing and do not count; those ignored for a known bug are listed.
+//! A test names a requirement in the comment above it (`/// LOCK-8: …`, `/** SERVE-5: … */`) or in its own name (`test_1_…`). Tests that
+//! are ignored prove nothing and do not count; those ignored for a known bug are listed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,7 +32,7 @@ pub(crate) fn check(root: &Path, show_tests: bool) -> Result<(), String> {
     let requirements = requirements(&text)?;
 
     let mut sources = Vec::new();
-    for dir in ["crates", "xtask"] {
+    for dir in ["crates", "xtask", "ui/tests", "ui/e2e"] {
         sources_below(&root.join(dir), &mut sources).map_err(|e| format!("cannot list {dir}: {e}"))?;
     }
     sources.sort();
@@ -41,7 +41,8 @@ pub(crate) fn check(root: &Path, show_tests: bool) -> Result<(), String> {
     for source in &sources {
         let text = fs::read_to_string(source).map_err(|e| format!("cannot read {}: {e}", source.display()))?;
         let place = source.strip_prefix(root).unwrap_or(source).display();
-        for test in tests(&text) {
+        let rust = source.extension().is_some_and(|extension| extension == "rs");
+        for test in if rust { tests(&text) } else { page_tests(&text) } {
             if let Some(why) = &test.ignored {
                 known_bugs.extend(why.contains("known bug").then(|| format!("{place}: {}: {why}", test.name)));
                 continue;
@@ -107,7 +108,7 @@ fn sources_below(dir: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
             if entry.file_name() != "target" {
                 sources_below(&path, found)?;
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| ["rs", "ts", "mjs"].iter().any(|known| extension == *known)) {
             found.push(path);
         }
     }
@@ -136,6 +137,24 @@ fn tests(source: &str) -> Vec<Test> {
         } else if line.is_empty() {
             (says, is_test, ignored) = (String::new(), false, None);
         }
+    }
+    found
+}
+
+/// The tests of the page: `test("name", …)`, or `"name": …` in a table of scenarios, below a comment of one line.
+fn page_tests(source: &str) -> Vec<Test> {
+    let mut found = Vec::new();
+    let mut says = "";
+    for line in source.lines().map(str::trim) {
+        if let Some(comment) = line.strip_prefix("/** ") {
+            says = comment.trim_end_matches("*/");
+            continue;
+        }
+        let rest = line.strip_prefix("test(").or_else(|| line.starts_with('"').then_some(line));
+        if let Some((name, _)) = rest.and_then(|rest| rest.strip_prefix('"')?.split_once('"')) {
+            found.push(Test { name: name.to_owned(), says: format!("{says}{name}"), ignored: None });
+        }
+        says = "";
     }
     found
 }
@@ -179,6 +198,16 @@ mod tests {
         assert_eq!(found.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
         assert!(names(&found[0].says, "VER-1") && !names(&found[0].says, "VER-2"));
         assert_eq!(found[1].ignored.as_deref(), Some("known bug: x"));
+    }
+
+    #[test]
+    fn tests_of_the_page() {
+        let source = "/** VER-1: a. */\ntest(\"a\", () => {\n  const x = \"no test: x\";\n});\n\n/** VER-2. */\nconst helper = 1;\n\n\
+                      export const scenarios = {\n  /** VER-3, VER-4: b. */\n  \"b: c\": () =>\n";
+        let found = page_tests(source);
+        assert_eq!(found.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["a", "b: c"]);
+        assert!(names(&found[0].says, "VER-1") && names(&found[1].says, "VER-4"));
+        assert!(!found.iter().any(|t| names(&t.says, "VER-2")));
     }
 
     #[test]

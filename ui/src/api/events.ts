@@ -26,11 +26,14 @@ export function pause(attempt: number, random: number): number {
 }
 
 const CONNECT_MS = 8_000;
+const TRIES_WITH_CURSOR = 5;
 
 export function openLine(options: LineOptions): Line {
   const random = options.random ?? Math.random;
   let socket: WebSocket | null = null;
   let cursor: string | null = null;
+  // The cursor was given up: what was missed is not known, so all is read again.
+  let gap = false;
   let attempt = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let closed = false;
@@ -60,6 +63,8 @@ export function openLine(options: LineOptions): Line {
         attempt = 0;
         for (const said of standing.values()) mine.send(JSON.stringify(said));
         options.onState("online", 0);
+        if (gap && event.type !== "reset") options.onEvent({ type: "reset", cursor: "" });
+        gap = false;
       }
       if ("cursor" in event && event.cursor != null) cursor = String(event.cursor);
       options.onEvent(event);
@@ -73,6 +78,8 @@ export function openLine(options: LineOptions): Line {
     socket = null;
     clearTimeout(timer);
     if (closed) return;
+    // A server that refuses this cursor would refuse it for ever.
+    if (attempt >= TRIES_WITH_CURSOR && cursor !== null) [cursor, gap] = [null, true];
     const wait = pause(attempt, random());
     attempt += 1;
     options.onState("offline", wait);

@@ -161,7 +161,9 @@ export function createApp() {
   const loadLocks = async (): Promise<void> => {
     try {
       const answer = await api.locks();
-      setLocks(new Map(answer.locks.map((lock: LockAnswer) => [lock.path, { holder: lock.holders[0] ?? null, lease: lock.lease ?? null }])));
+      setLocks(
+        new Map(answer.locks.map((lock: LockAnswer) => [lock.path, { holder: lock.holders[0] ?? null, lease: lock.lease ?? null }])),
+      );
     } catch (error) {
       documents.problemOf(error);
     }
@@ -338,13 +340,23 @@ export function createApp() {
   };
   /** Drafts of tabs that are gone: offered at the top of the page. A tab that is just reloading looks gone, so it is looked at twice. */
   const [missing, setMissing] = createSignal<ReadonlySet<string>>(new Set());
-  const orphans = createMemo(() => drafts().filter((draft) => draft.kind === "open" && (draft.of === "unknown" || (draft.of === "gone" && missing().has(draft.id)))));
+  const orphans = createMemo(() =>
+    drafts().filter((draft) => draft.kind === "open" && (draft.of === "unknown" || (draft.of === "gone" && missing().has(draft.id)))),
+  );
   createEffect(() => {
-    const gone = drafts().filter((draft) => draft.kind === "open" && draft.of === "gone").map((draft) => draft.id);
+    const gone = drafts()
+      .filter((draft) => draft.kind === "open" && draft.of === "gone")
+      .map((draft) => draft.id);
     if (gone.length === 0) return;
     const timer = setTimeout(async () => {
       const alive = await livingTabs();
-      setMissing(new Set(drafts().filter((draft) => gone.includes(draft.id) && alive?.has(draft.tab) === false).map((draft) => draft.id)));
+      setMissing(
+        new Set(
+          drafts()
+            .filter((draft) => gone.includes(draft.id) && alive?.has(draft.tab) === false)
+            .map((draft) => draft.id),
+        ),
+      );
       if (missing().size < gone.length) void loadDrafts();
     }, GONE_AFTER_MS);
     onCleanup(() => clearTimeout(timer));
@@ -382,11 +394,16 @@ export function createApp() {
     } catch {
       setDraftsBroken(true);
     }
-    const clock = { now: () => Date.now(), after: (ms: number, run: () => void) => setTimeout(run, ms), cancel: (timer: unknown) => clearTimeout(timer as number) };
+    const clock = {
+      now: () => Date.now(),
+      after: (ms: number, run: () => void) => setTimeout(run, ms),
+      cancel: (timer: unknown) => clearTimeout(timer as number),
+    };
     const keep = new Keeper(root, tab, draftStore, clock, setDraftsBroken);
     setKeeper(keep);
     line = openLine({
-      url: (cursor) => `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/events${cursor === null ? "" : `?cursor=${encodeURIComponent(cursor)}`}`,
+      url: (cursor) =>
+        `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/events${cursor === null ? "" : `?cursor=${encodeURIComponent(cursor)}`}`,
       onEvent,
       onState: onLine,
     });
@@ -408,7 +425,11 @@ export function createApp() {
       createEffect(() => {
         const state = { paths: documents.paths(), active: documents.active() };
         sessionStorage.setItem(`filelatch.open:${root}`, JSON.stringify(state));
-        history.replaceState(null, "", state.active === null ? location.pathname : `#${encodeURIComponent(state.active).replaceAll("%2F", "/")}`);
+        history.replaceState(
+          null,
+          "",
+          state.active === null ? location.pathname : `#${encodeURIComponent(state.active).replaceAll("%2F", "/")}`,
+        );
       }),
     );
   };
@@ -439,9 +460,52 @@ export function createApp() {
   void openSession();
 
   return {
-    notices, say, dismiss, now, me, loggedOut, loadMe, self, canWrite, name, theme, keeper, drafts, draftsBroken, orphans, lineState, retryAt,
-    documents, merging, paths, rows, opened, toggle, reveal, treeState, truncated, loadTree, locks, others, presence, conflicts, audit, auditError,
-    queueTick, historyTick, side, setSide, comparison, setComparison, treeShown, setTreeShown, dialog, setDialog, takeDraft, dropDraft, loadDrafts,
+    notices,
+    say,
+    dismiss,
+    now,
+    me,
+    loggedOut,
+    loadMe,
+    self,
+    canWrite,
+    name,
+    theme,
+    keeper,
+    drafts,
+    draftsBroken,
+    orphans,
+    lineState,
+    retryAt,
+    documents,
+    merging,
+    paths,
+    rows,
+    opened,
+    toggle,
+    reveal,
+    treeState,
+    truncated,
+    loadTree,
+    locks,
+    others,
+    presence,
+    conflicts,
+    audit,
+    auditError,
+    queueTick,
+    historyTick,
+    side,
+    setSide,
+    comparison,
+    setComparison,
+    treeShown,
+    setTreeShown,
+    dialog,
+    setDialog,
+    takeDraft,
+    dropDraft,
+    loadDrafts,
     wake: () => line?.wake(),
     setTheme: (chosen: Theme): void => {
       store("filelatch.theme", chosen);

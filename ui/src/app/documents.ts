@@ -24,7 +24,8 @@ export interface Wiring {
 const now = (): string => new Date().toISOString();
 
 export const lockProblem = (problem: Problem): boolean =>
-  problem.status === 423 || (problem.status === 503 && (problem.holder !== undefined || ["timeout", "deadlock", "locked", "held-by-parent"].includes(problem.kind)));
+  problem.status === 423 ||
+  (problem.status === 503 && (problem.holder !== undefined || ["timeout", "deadlock", "locked", "held-by-parent"].includes(problem.kind)));
 
 export async function readBase(path: string): Promise<Base> {
   const answer = await api.read(path);
@@ -92,7 +93,8 @@ export function createDocuments(wiring: Wiring) {
       dispatch(path, { type: "read", number, disk });
     } catch (error) {
       const problem = problemOf(error);
-      if (problem === null || problem.status === 401 || problem.status === 429 || problem.status === 503) dispatch(path, { type: "not-read", number });
+      if (problem === null || problem.status === 401 || problem.status === 429 || problem.status === 503)
+        dispatch(path, { type: "not-read", number });
       else dispatch(path, { type: "unreadable", number, reason: problem.detail });
     }
   };
@@ -113,13 +115,21 @@ export function createDocuments(wiring: Wiring) {
         void lookUpQueued(path, answer.id);
       } else {
         const { hash, content: merged } = answer.answer;
-        dispatch(path, { type: "saved", hash, at: now(), by: wiring.self(), ...(merged === undefined ? {} : { content: Content.of(merged) }) });
+        dispatch(path, {
+          type: "saved",
+          hash,
+          at: now(),
+          by: wiring.self(),
+          ...(merged === undefined ? {} : { content: Content.of(merged) }),
+        });
       }
     } catch (error) {
       const problem = problemOf(error);
       if (problem === null) dispatch(path, { type: "no-answer" });
-      else if (problem.status === 409 && problem.conflictInfo !== undefined) dispatch(path, { type: "refused-conflict", theirs: theirsOf(problem.conflictInfo) });
-      else if (lockProblem(problem)) dispatch(path, { type: "refused-lock", holder: problem.holder ?? null, leased: problem.status === 423 });
+      else if (problem.status === 409 && problem.conflictInfo !== undefined)
+        dispatch(path, { type: "refused-conflict", theirs: theirsOf(problem.conflictInfo) });
+      else if (lockProblem(problem))
+        dispatch(path, { type: "refused-lock", holder: problem.holder ?? null, leased: problem.status === 423 });
       else dispatch(path, { type: "refused", detail: problem.detail, hints: problem.hints });
     }
   };
@@ -135,12 +145,26 @@ export function createDocuments(wiring: Wiring) {
       const write = await api.write(id);
       if (write.state === "queued") return;
       dispatch(path, {
-        type: "queue-ended", id, state: write.state, hash: write.hash ?? null, at: now(), by: wiring.self(), error: write.error ?? null,
+        type: "queue-ended",
+        id,
+        state: write.state,
+        hash: write.hash ?? null,
+        at: now(),
+        by: wiring.self(),
+        error: write.error ?? null,
         theirs: write.conflictInfo ? theirsOf(write.conflictInfo) : null,
       });
     } catch (error) {
       const problem = problemOf(error);
-      if (problem?.status === 404) dispatch(path, { type: "queue-ended", id, state: "failed", at: now(), by: "", error: "The server no longer knows the waiting save. Your text is here." });
+      if (problem?.status === 404)
+        dispatch(path, {
+          type: "queue-ended",
+          id,
+          state: "failed",
+          at: now(),
+          by: "",
+          error: "The server no longer knows the waiting save. Your text is here.",
+        });
     }
   };
 
@@ -214,7 +238,17 @@ export function createDocuments(wiring: Wiring) {
   };
 
   return {
-    docs, active, setActive, doc, open, close, dispatch, restore, cancelQueued, settle, problemOf,
+    docs,
+    active,
+    setActive,
+    doc,
+    open,
+    close,
+    dispatch,
+    restore,
+    cancelQueued,
+    settle,
+    problemOf,
     paths: () => [...docs().keys()],
     lookAgain: () => {
       for (const path of docs().keys()) dispatch(path, { type: "look-again" });

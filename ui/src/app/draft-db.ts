@@ -11,7 +11,8 @@ const LAST_LIMIT = 1_000_000;
 
 type Row = Omit<Draft, "baseText"> & { baseKey: string };
 
-const baseKey = (draft: { root: string; path: string; base: { hash: string | null } }): string => JSON.stringify([draft.root, draft.path, draft.base.hash]);
+const baseKey = (draft: { root: string; path: string; base: { hash: string | null } }): string =>
+  JSON.stringify([draft.root, draft.path, draft.base.hash]);
 
 const settled = <T>(request: IDBRequest<T>): Promise<T> =>
   new Promise((resolve, reject) => {
@@ -38,7 +39,19 @@ export async function openStore(): Promise<Store> {
     const tx = db.transaction([DRAFTS, BASES], "readwrite", { durability: "strict" });
     const key = baseKey(draft);
     const { id, root, tab, path, base: version, at, kind, why, queuedId } = draft;
-    const row: Row = { id, root, tab, path, base: version, at, kind, why, text, baseKey: key, ...(queuedId === undefined ? {} : { queuedId }) };
+    const row: Row = {
+      id,
+      root,
+      tab,
+      path,
+      base: version,
+      at,
+      kind,
+      why,
+      text,
+      baseKey: key,
+      ...(queuedId === undefined ? {} : { queuedId }),
+    };
     tx.objectStore(DRAFTS).put(row);
     const bases = tx.objectStore(BASES);
     const there = bases.getKey(key);
@@ -87,7 +100,10 @@ export async function openStore(): Promise<Store> {
       const tx = db.transaction([DRAFTS, BASES]);
       const list = (await settled(tx.objectStore(DRAFTS).getAll())) as Row[];
       return Promise.all(
-        list.map(async ({ baseKey: key, ...row }) => ({ ...row, baseText: ((await settled(tx.objectStore(BASES).get(key))) as string | undefined) ?? null })),
+        list.map(async ({ baseKey: key, ...row }) => ({
+          ...row,
+          baseText: ((await settled(tx.objectStore(BASES).get(key))) as string | undefined) ?? null,
+        })),
       );
     },
     lastWords(draft) {

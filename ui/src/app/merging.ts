@@ -39,7 +39,12 @@ export function createMerging({ documents, say, name }: Wiring) {
     const doc = documents.doc(now?.path ?? null);
     if (now === null || doc === undefined || now.from === "stored") return;
     try {
-      const answer = await api.merge({ path: now.path, base: doc.base.content.toString(), ours: now.mine.toString(), ...(doc.base.hash === null ? {} : { baseHash: doc.base.hash }) });
+      const answer = await api.merge({
+        path: now.path,
+        base: doc.base.content.toString(),
+        ours: now.mine.toString(),
+        ...(doc.base.hash === null ? {} : { baseHash: doc.base.hash }),
+      });
       const before = view();
       if (before?.path !== now.path || before.from !== now.from) return;
       const theirs: Base = { hash: answer.theirsHash, by: answer.theirsBy, at: answer.theirsAt, content: Content.of(answer.theirs) };
@@ -68,9 +73,16 @@ export function createMerging({ documents, say, name }: Wiring) {
     try {
       const stored = await api.conflict(id);
       setView({
-        path: stored.path, from: "stored", id, mineBy: stored.mine.by, mine: Content.of(stored.mineContent),
+        path: stored.path,
+        from: "stored",
+        id,
+        mineBy: stored.mine.by,
+        mine: Content.of(stored.mineContent),
         theirs: { ...stored.theirs, content: Content.of(stored.theirsContent) },
-        merging: conflict.begin(stored.segments), clean: null, changed: 0, error: null,
+        merging: conflict.begin(stored.segments),
+        clean: null,
+        changed: 0,
+        error: null,
       });
     } catch (error) {
       say(documents.problemOf(error)?.detail ?? "The server can't be reached.", "bad");
@@ -128,7 +140,11 @@ export function createMerging({ documents, say, name }: Wiring) {
   };
 
   return {
-    view, show, showStored, close, compare,
+    view,
+    show,
+    showStored,
+    close,
+    compare,
     choose: (id: number, choice: conflict.Choice, text?: string): void => {
       const merging = view()?.merging;
       if (merging) patch({ merging: conflict.answer(merging, id, choice, text) });
@@ -169,7 +185,12 @@ export function createMerging({ documents, say, name }: Wiring) {
       const doc = documents.doc(path);
       if (doc === undefined) return;
       try {
-        const answer = await api.merge({ path, base: doc.base.content.toString(), ours: doc.content.toString(), ...(doc.base.hash === null ? {} : { baseHash: doc.base.hash }) });
+        const answer = await api.merge({
+          path,
+          base: doc.base.content.toString(),
+          ours: doc.content.toString(),
+          ...(doc.base.hash === null ? {} : { baseHash: doc.base.hash }),
+        });
         if (documents.doc(path)?.content !== doc.content || !answer.clean || answer.merged === null) return show(path, "notice");
         const theirs: Base = { hash: answer.theirsHash, by: answer.theirsBy, at: answer.theirsAt, content: Content.of(answer.theirs) };
         documents.dispatch(path, { type: "take", content: Content.of(answer.merged), theirs, save: false });

@@ -44,5 +44,10 @@ export async function livingTabs(): Promise<Set<string> | null> {
   if (!("locks" in navigator)) return null;
   const { held } = await navigator.locks.query();
   const prefix = lockName("");
-  return new Set((held ?? []).map((lock) => lock.name ?? "").filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length)));
+  return new Set(
+    (held ?? [])
+      .map((lock) => lock.name ?? "")
+      .filter((name) => name.startsWith(prefix))
+      .map((name) => name.slice(prefix.length)),
+  );
 }

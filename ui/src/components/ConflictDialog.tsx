@@ -52,7 +52,8 @@ function Dialog(props: { app: App }) {
     merging.choose(place.id, choice, text);
     // The first answer of a place leads on to the next that is open; a later one is a change of mind, and stays.
     const next = open().find((id) => id > place.id) ?? open()[0];
-    if (first && choice !== "edited" && next !== undefined) queueMicrotask(() => focusOn(body.querySelector<HTMLElement>(`[data-place="${next}"]`) ?? undefined));
+    if (first && choice !== "edited" && next !== undefined)
+      queueMicrotask(() => focusOn(body.querySelector<HTMLElement>(`[data-place="${next}"]`) ?? undefined));
   };
   const onKey = (event: KeyboardEvent): void => {
     if (event.key === "F7") {
@@ -82,10 +83,13 @@ function Dialog(props: { app: App }) {
     const now = view();
     if (now === null) return "";
     if (now.from === "stored") return `${mineName()} and ${who()} changed ${now.path} at the same time`;
-    return now.theirs === null ? `A newer version of ${now.path} was saved` : `${who()} saved a newer version ${ago(now.theirs.at, app.now())}`;
+    return now.theirs === null
+      ? `A newer version of ${now.path} was saved`
+      : `${who()} saved a newer version ${ago(now.theirs.at, app.now())}`;
   };
   const safe = (): string => {
-    if (view()?.from === "stored") return "The file has the version on the right. The version on the left was stored when it did not fit. Choose what the file shall have.";
+    if (view()?.from === "stored")
+      return "The file has the version on the right. The version on the left was stored when it did not fit. Choose what the file shall have.";
     return view()?.from === "notice" ? "Your text is safe. Nothing has been written." : "Your text is safe. Nothing has been written yet.";
   };
   const kept = (): string => {
@@ -106,9 +110,14 @@ function Dialog(props: { app: App }) {
       <div class="conflict-all" onKeyDown={onKey}>
         <header class="conflict-head">
           <div>
-            <h2 data-first tabindex="-1">{what()}</h2>
+            <h2 data-first tabindex="-1">
+              {what()}
+            </h2>
             <p class="lead">
-              <strong class="safe"><Icon.Check size={15} /> {safe()}</strong> <span class="mono soft">{view()?.path}</span>
+              <strong class="safe">
+                <Icon.Check size={15} /> {safe()}
+              </strong>{" "}
+              <span class="mono soft">{view()?.path}</span>
             </p>
           </div>
           <button class="icon" aria-label="Close and go on typing" title="Close and go on typing (Esc)" onClick={merging.close}>
@@ -118,7 +127,8 @@ function Dialog(props: { app: App }) {
 
         <Show when={(view()?.changed ?? 0) > 0}>
           <p class="bar warn" role="alert">
-            <Icon.Warn /> {who()} saved again while this was open ({ago(view()?.theirs?.at, app.now())}). It was compared anew; what you decided is still decided.
+            <Icon.Warn /> {who()} saved again while this was open ({ago(view()?.theirs?.at, app.now())}). It was compared anew; what you
+            decided is still decided.
             {open().some((id) => view()?.merging?.answers.has(id)) ? " Places that look different now ask once more." : ""}
           </p>
         </Show>
@@ -134,22 +144,44 @@ function Dialog(props: { app: App }) {
               when={!clean()}
               fallback={
                 <div class="fits">
-                  <p class="fits-word"><Icon.Check size={20} /> Both changes fit together.</p>
+                  <p class="fits-word">
+                    <Icon.Check size={20} /> Both changes fit together.
+                  </p>
                   <p>You and {writer(view()?.theirs?.by, app.self())} changed different places. Saving keeps all of it.</p>
                 </div>
               }
             >
               <div class="columns" aria-hidden="true">
-                <span class="mine"><i />{mineName() === "Yours" ? "Yours (not saved)" : mineName()}</span>
-                <span class="result"><i />What will be saved</span>
-                <span class="theirs"><i />{who()}’s</span>
+                <span class="mine">
+                  <i />
+                  {mineName() === "Yours" ? "Yours (not saved)" : mineName()}
+                </span>
+                <span class="result">
+                  <i />
+                  What will be saved
+                </span>
+                <span class="theirs">
+                  <i />
+                  {who()}’s
+                </span>
               </div>
             </Show>
             <Rows app={app} parts={parts()} whole={whole()} onChoose={choose} theirsName={who()} mineName={mineName()} />
             <Show when={(view()?.merging?.aside.length ?? 0) > 0}>
               <div class="aside-words">
-                <p><Icon.Draft /> You wrote this for places that no longer differ. Copy what you need:</p>
-                <For each={view()?.merging?.aside}>{(text) => <textarea readonly rows={Math.min(8, text.split("\n").length)} aria-label="Your words for a place that no longer differs" value={text} />}</For>
+                <p>
+                  <Icon.Draft /> You wrote this for places that no longer differ. Copy what you need:
+                </p>
+                <For each={view()?.merging?.aside}>
+                  {(text) => (
+                    <textarea
+                      readonly
+                      rows={Math.min(8, text.split("\n").length)}
+                      aria-label="Your words for a place that no longer differs"
+                      value={text}
+                    />
+                  )}
+                </For>
               </div>
             </Show>
           </Show>
@@ -157,19 +189,42 @@ function Dialog(props: { app: App }) {
 
         <footer class="conflict-foot">
           <div class="foot-words">
-            <p class="count" role="status">{clean() ? "Nothing to decide." : view()?.merging ? count() : ""}</p>
+            <p class="count" role="status">
+              {clean() ? "Nothing to decide." : view()?.merging ? count() : ""}
+            </p>
             <p class="soft">{kept()}</p>
           </div>
           <div class="buttons">
             <Show when={parts().some((part) => part.kind === "same" && linesOf(part.text).length > 2 * AROUND + 2)}>
-              <button class="plain" aria-pressed={whole()} onClick={() => setWhole(!whole())}>{whole() ? "Show only changes" : "Show the whole file"}</button>
+              <button class="plain" aria-pressed={whole()} onClick={() => setWhole(!whole())}>
+                {whole() ? "Show only changes" : "Show the whole file"}
+              </button>
             </Show>
-            <button class="mine" disabled={!view()?.theirs} onClick={merging.keepMine} title={view()?.from === "stored" ? "" : "Saves your text in place of theirs"}>Keep {mineName() === "Yours" ? "mine" : `${mineName()}’s`}</button>
-            <button class="theirs" disabled={!view()?.theirs} onClick={merging.keepTheirs} title="Takes theirs; your text goes to Drafts">Keep {view()?.from === "stored" ? `${who()}’s` : "theirs"}</button>
+            <button
+              class="mine"
+              disabled={!view()?.theirs}
+              onClick={merging.keepMine}
+              title={view()?.from === "stored" ? "" : "Saves your text in place of theirs"}
+            >
+              Keep {mineName() === "Yours" ? "mine" : `${mineName()}’s`}
+            </button>
+            <button class="theirs" disabled={!view()?.theirs} onClick={merging.keepTheirs} title="Takes theirs; your text goes to Drafts">
+              Keep {view()?.from === "stored" ? `${who()}’s` : "theirs"}
+            </button>
             <Show when={view()?.from !== "stored"}>
-              <button disabled={!view()?.merging || (!clean() && open().length > 0)} onClick={() => merging.finish(false)} title="Puts the merged text into the editor, without saving">Edit merged</button>
+              <button
+                disabled={!view()?.merging || (!clean() && open().length > 0)}
+                onClick={() => merging.finish(false)}
+                title="Puts the merged text into the editor, without saving"
+              >
+                Edit merged
+              </button>
             </Show>
-            <FinishButton clean={clean()} ready={view()?.merging != null && (clean() || open().length === 0)} onClick={() => merging.finish(true)} />
+            <FinishButton
+              clean={clean()}
+              ready={view()?.merging != null && (clean() || open().length === 0)}
+              onClick={() => merging.finish(true)}
+            />
           </div>
         </footer>
       </div>
@@ -180,7 +235,12 @@ function Dialog(props: { app: App }) {
 /** Where the focus begins when all fits: one key is enough. */
 function FinishButton(props: { clean: boolean; ready: boolean; onClick: () => void }) {
   let button!: HTMLButtonElement;
-  createEffect(on(() => props.clean && props.ready, (now) => now && button.focus()));
+  createEffect(
+    on(
+      () => props.clean && props.ready,
+      (now) => now && button.focus(),
+    ),
+  );
   return (
     <button ref={button} class="primary" disabled={!props.ready} onClick={() => props.onClick()}>
       {props.clean ? "Save both changes" : "Save merged"}
@@ -188,14 +248,25 @@ function FinishButton(props: { clean: boolean; ready: boolean; onClick: () => vo
   );
 }
 
-function Rows(props: { app: App; parts: Part[]; whole: boolean; theirsName: string; mineName: string; onChoose: (place: Place, choice: conflict.Choice, text?: string) => void }) {
+function Rows(props: {
+  app: App;
+  parts: Part[];
+  whole: boolean;
+  theirsName: string;
+  mineName: string;
+  onChoose: (place: Place, choice: conflict.Choice, text?: string) => void;
+}) {
   return (
     <div class="merge-rows">
       <For each={props.parts}>
         {(part, i) => {
-          if (part.kind === "same") return <SameRow text={part.text} first={i() === 0} last={i() === props.parts.length - 1} whole={props.whole} />;
-          if (part.kind === "auto") return <AutoRow text={part.text} from={part.from} theirsName={props.theirsName} mineName={props.mineName} />;
-          return <PlaceRow app={props.app} place={part} theirsName={props.theirsName} mineName={props.mineName} onChoose={props.onChoose} />;
+          if (part.kind === "same")
+            return <SameRow text={part.text} first={i() === 0} last={i() === props.parts.length - 1} whole={props.whole} />;
+          if (part.kind === "auto")
+            return <AutoRow text={part.text} from={part.from} theirsName={props.theirsName} mineName={props.mineName} />;
+          return (
+            <PlaceRow app={props.app} place={part} theirsName={props.theirsName} mineName={props.mineName} onChoose={props.onChoose} />
+          );
         }}
       </For>
     </div>
@@ -215,11 +286,15 @@ function SameRow(props: { text: string; first: boolean; last: boolean; whole: bo
   return (
     <div class="same">
       <Show when={!short() && !opened() && !props.whole} fallback={<pre>{lines().join("\n")}</pre>}>
-        <Show when={head() > 0}><pre>{lines().slice(0, head()).join("\n")}</pre></Show>
+        <Show when={head() > 0}>
+          <pre>{lines().slice(0, head()).join("\n")}</pre>
+        </Show>
         <button class="fold" onClick={() => setOpened(true)}>
           {hidden()} lines that nobody changed
         </button>
-        <Show when={tail() > 0}><pre>{lines().slice(-tail()).join("\n")}</pre></Show>
+        <Show when={tail() > 0}>
+          <pre>{lines().slice(-tail()).join("\n")}</pre>
+        </Show>
       </Show>
     </div>
   );
@@ -245,7 +320,13 @@ function AutoRow(props: { text: string; from: "ours" | "theirs" | "both"; theirs
   );
 }
 
-function PlaceRow(props: { app: App; place: Place; theirsName: string; mineName: string; onChoose: (place: Place, choice: conflict.Choice, text?: string) => void }) {
+function PlaceRow(props: {
+  app: App;
+  place: Place;
+  theirsName: string;
+  mineName: string;
+  onChoose: (place: Place, choice: conflict.Choice, text?: string) => void;
+}) {
   const given = () => props.app.merging.view()?.merging?.answers.get(props.place.id);
   const chosen = (choice: conflict.Choice) => given()?.choice === choice;
   const text = () => {
@@ -258,20 +339,21 @@ function PlaceRow(props: { app: App; place: Place; theirsName: string; mineName:
   const sayTheirs = () => (props.mineName === "Yours" ? "theirs" : `${props.theirsName}’s`);
   const state = () => (given() === undefined ? "open" : given()?.stale ? "stale" : "decided");
   return (
-    <section class={`place ${state()}`} data-place={props.place.id} aria-label={`Place ${number()}: ${state() === "open" ? "to be decided" : state() === "stale" ? "look once more" : "decided"}`}>
+    <section
+      class={`place ${state()}`}
+      data-place={props.place.id}
+      aria-label={`Place ${number()}: ${state() === "open" ? "to be decided" : state() === "stale" ? "look once more" : "decided"}`}
+    >
       <div class="side mine" classList={{ taken: chosen("mine") || chosen("both") }}>
         <h3>{props.mineName === "Yours" ? "Yours" : props.mineName}</h3>
         <SideText text={props.place.ours} base={props.place.base} />
-        <button aria-pressed={chosen("mine")} onClick={() => props.onChoose(props.place, "mine")}>Take {sayMine()} <kbd>Alt 1</kbd></button>
+        <button aria-pressed={chosen("mine")} onClick={() => props.onChoose(props.place, "mine")}>
+          Take {sayMine()} <kbd>Alt 1</kbd>
+        </button>
       </div>
       <div class="side result">
         <h3>Result</h3>
-        <Show
-          when={given() !== undefined}
-          fallback={
-            <p class="undecided">Not decided yet</p>
-          }
-        >
+        <Show when={given() !== undefined} fallback={<p class="undecided">Not decided yet</p>}>
           <textarea
             spellcheck={false}
             rows={rows()}
@@ -288,24 +370,36 @@ function PlaceRow(props: { app: App; place: Place; theirsName: string; mineName:
           />
         </Show>
         <div class="middle-buttons">
-          <button aria-pressed={chosen("both")} onClick={() => props.onChoose(props.place, "both")}>Take both <kbd>Alt 3</kbd></button>
+          <button aria-pressed={chosen("both")} onClick={() => props.onChoose(props.place, "both")}>
+            Take both <kbd>Alt 3</kbd>
+          </button>
           <Show when={given() === undefined}>
-            <button onClick={(event) => {
-              const section = event.currentTarget.closest(".place");
-              props.onChoose(props.place, "edited", conflict.both(props.place));
-              queueMicrotask(() => section?.querySelector("textarea")?.focus());
-            }}>Write it yourself</button>
+            <button
+              onClick={(event) => {
+                const section = event.currentTarget.closest(".place");
+                props.onChoose(props.place, "edited", conflict.both(props.place));
+                queueMicrotask(() => section?.querySelector("textarea")?.focus());
+              }}
+            >
+              Write it yourself
+            </button>
           </Show>
           <Show when={given()?.stale}>
-            <button class="primary" onClick={() => props.app.merging.confirm(props.place.id)}>Looks right</button>
+            <button class="primary" onClick={() => props.app.merging.confirm(props.place.id)}>
+              Looks right
+            </button>
           </Show>
-          <Show when={chosen("edited")}><span class="tag">edited by you</span></Show>
+          <Show when={chosen("edited")}>
+            <span class="tag">edited by you</span>
+          </Show>
         </div>
       </div>
       <div class="side theirs" classList={{ taken: chosen("theirs") || chosen("both") }}>
         <h3>{props.theirsName}’s</h3>
         <SideText text={props.place.theirs} base={props.place.base} />
-        <button aria-pressed={chosen("theirs")} onClick={() => props.onChoose(props.place, "theirs")}>Take {sayTheirs()} <kbd>Alt 2</kbd></button>
+        <button aria-pressed={chosen("theirs")} onClick={() => props.onChoose(props.place, "theirs")}>
+          Take {sayTheirs()} <kbd>Alt 2</kbd>
+        </button>
       </div>
     </section>
   );
@@ -332,7 +426,9 @@ function SideText(props: { text: string; base: string }) {
           {({ line, from, to, fresh }) => (
             <span class="text-line" classList={{ fresh }}>
               {line.slice(0, from)}
-              <Show when={to > from}><em>{line.slice(from, to)}</em></Show>
+              <Show when={to > from}>
+                <em>{line.slice(from, to)}</em>
+              </Show>
               {line.slice(to)}
               {"\n"}
             </span>

@@ -45,7 +45,13 @@ export function FindFile(props: { app: App }) {
             setAt(0);
           }}
           onKeyDown={(event) => {
-            const go: Record<string, () => void> = { ArrowDown: () => move(1), ArrowUp: () => move(-1), PageDown: () => move(10), PageUp: () => move(-10), Enter: () => use(found()[at()]?.path) };
+            const go: Record<string, () => void> = {
+              ArrowDown: () => move(1),
+              ArrowUp: () => move(-1),
+              PageDown: () => move(10),
+              PageUp: () => move(-10),
+              Enter: () => use(found()[at()]?.path),
+            };
             const action = go[event.key];
             if (action === undefined) return;
             event.preventDefault();
@@ -56,7 +62,14 @@ export function FindFile(props: { app: App }) {
       <div class="found" id="found" role="listbox" aria-label="Files found">
         <For each={found()}>
           {(hit, i) => (
-            <div id={`found-${i()}`} role="option" aria-selected={i() === at()} class="found-row" onClick={() => use(hit.path)} onPointerMove={() => setAt(i())}>
+            <div
+              id={`found-${i()}`}
+              role="option"
+              aria-selected={i() === at()}
+              class="found-row"
+              onClick={() => use(hit.path)}
+              onPointerMove={() => setAt(i())}
+            >
               <Letters path={hit.path} at={hit.at} />
             </div>
           )}
@@ -92,7 +105,8 @@ export function NewFile(props: { app: App }) {
   const wrong = (): string => {
     const wanted = path().trim();
     if (wanted === "") return "";
-    if (wanted.startsWith("/") || wanted.endsWith("/") || wanted.split("/").some((name) => name === "" || name === "." || name === "..")) return "A path below the root: folder/name.json";
+    if (wanted.startsWith("/") || wanted.endsWith("/") || wanted.split("/").some((name) => name === "" || name === "." || name === ".."))
+      return "A path below the root: folder/name.json";
     return props.app.paths().includes(wanted) ? "There is a file of this name: it will be opened." : "";
   };
   return (
@@ -108,14 +122,27 @@ export function NewFile(props: { app: App }) {
         <h2>New file</h2>
         <label class="stacked">
           Path
-          <input data-first type="text" placeholder="config/new.json" autocomplete="off" spellcheck={false} aria-describedby="new-hint" value={path()} onInput={(event) => setPath(event.currentTarget.value)} />
+          <input
+            data-first
+            type="text"
+            placeholder="config/new.json"
+            autocomplete="off"
+            spellcheck={false}
+            aria-describedby="new-hint"
+            value={path()}
+            onInput={(event) => setPath(event.currentTarget.value)}
+          />
         </label>
         <p class="hint" id="new-hint">
           {wrong() || "It is made when you save it for the first time."}
         </p>
         <div class="buttons">
-          <button type="button" onClick={close}>Cancel</button>
-          <button type="submit" class="primary">Open</button>
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" class="primary">
+            Open
+          </button>
         </div>
       </form>
     </Modal>
@@ -137,12 +164,24 @@ export function YourName(props: { app: App }) {
         <h2>Your name</h2>
         <label class="stacked">
           Shown to others with what you save and have open
-          <input data-first type="text" maxlength="64" autocomplete="nickname" placeholder={props.app.me()?.session ?? ""} value={name()} onInput={(event) => setName(event.currentTarget.value)} />
+          <input
+            data-first
+            type="text"
+            maxlength="64"
+            autocomplete="nickname"
+            placeholder={props.app.me()?.session ?? ""}
+            value={name()}
+            onInput={(event) => setName(event.currentTarget.value)}
+          />
         </label>
         <p class="hint">A label, not a proof: who may do what is decided by the login.</p>
         <div class="buttons">
-          <button type="button" onClick={close}>Cancel</button>
-          <button type="submit" class="primary">Keep</button>
+          <button type="button" onClick={close}>
+            Cancel
+          </button>
+          <button type="submit" class="primary">
+            Keep
+          </button>
         </div>
       </form>
     </Modal>
@@ -180,11 +219,13 @@ export function Keys(props: { app: App }) {
       </dl>
       <h2>What you type is kept</h2>
       <p class="prose">
-        Unsaved text is kept in this browser a moment after each key, also over a reload or a crash. What a command replaces is put aside under
-        Drafts, from where it can be taken back for 30 days.
+        Unsaved text is kept in this browser a moment after each key, also over a reload or a crash. What a command replaces is put aside
+        under Drafts, from where it can be taken back for 30 days.
       </p>
       <div class="buttons">
-        <button data-first class="primary" onClick={close}>Close</button>
+        <button data-first class="primary" onClick={close}>
+          Close
+        </button>
       </div>
     </Modal>
   );
@@ -214,11 +255,14 @@ export function LockDialog(props: { app: App }) {
             </h2>
             <p>
               <Show when={!free()} fallback={<>The lock was let go. You can save now.</>}>
-                <strong>{starting(holder(who()))}</strong> has locked this file{who()?.since ? ` for ${sinceInWords(who()?.since, app.now())}` : ""}
+                <strong>{starting(holder(who()))}</strong> has locked this file
+                {who()?.since ? ` for ${sinceInWords(who()?.since, app.now())}` : ""}
                 {who()?.purpose ? ` (${who()?.purpose})` : ""}.
               </Show>
             </p>
-            <p class="safe"><Icon.Check size={15} /> Your text is safe. Nothing has been written yet.</p>
+            <p class="safe">
+              <Icon.Check size={15} /> Your text is safe. Nothing has been written yet.
+            </p>
             <div class="ways">
               <button data-first class="primary" onClick={() => app.documents.dispatch(path, { type: "save" })}>
                 <b>Retry</b>

@@ -11,7 +11,12 @@ export interface DiffHandle {
   previous(): void;
 }
 
-export default function DiffView(props: { path: string; left: { label: string; text: string }; right: { label: string; text: string }; handle?: (handle: DiffHandle) => void }) {
+export default function DiffView(props: {
+  path: string;
+  left: { label: string; text: string };
+  right: { label: string; text: string };
+  handle?: (handle: DiffHandle) => void;
+}) {
   let host!: HTMLDivElement;
   onMount(() => {
     const root = host.attachShadow({ mode: "open", delegatesFocus: true });
@@ -41,17 +46,26 @@ export default function DiffView(props: { path: string; left: { label: string; t
         let step: (forward: boolean) => void;
         if (narrow) {
           const view = new EditorView({
-            parent, root, doc: right.text,
-            extensions: [common, named(`${left.label}, then ${right.label}`), merge.unifiedMergeView({ original: left.text, mergeControls: false, collapseUnchanged: collapse, gutter: true })],
+            parent,
+            root,
+            doc: right.text,
+            extensions: [
+              common,
+              named(`${left.label}, then ${right.label}`),
+              merge.unifiedMergeView({ original: left.text, mergeControls: false, collapseUnchanged: collapse, gutter: true }),
+            ],
           });
           destroy = () => view.destroy();
           step = (forward) => void (forward ? merge.goToNextChunk : merge.goToPreviousChunk)(view);
         } else {
           const view = new merge.MergeView({
-            parent, root,
+            parent,
+            root,
             a: { doc: left.text, extensions: [common, named(left.label)] },
             b: { doc: right.text, extensions: [common, named(right.label)] },
-            collapseUnchanged: collapse, highlightChanges: true, gutter: true,
+            collapseUnchanged: collapse,
+            highlightChanges: true,
+            gutter: true,
             diffConfig: { scanLimit: 2000, timeout: 2000 },
           });
           destroy = () => view.destroy();

@@ -30,7 +30,9 @@ export function DocumentView(props: { app: App; editor: (handle: EditorHandle) =
         <Show when={doc()?.phase === "unreadable"}>
           <div class="cannot">
             <p class="lead">{doc()?.reason}</p>
-            <a class="button" href={`/files/${address(path() ?? "")}`} download="">Download the file</a>
+            <a class="button" href={`/files/${address(path() ?? "")}`} download="">
+              Download the file
+            </a>
           </div>
         </Show>
         <Show when={doc()?.phase === "loading"}>
@@ -49,9 +51,21 @@ function Nothing(props: { app: App }) {
   return (
     <div class="nothing">
       <Icon.Logo size={44} />
-      <p class="lead">{props.app.me()?.root ? <>The files of <b>{props.app.me()?.root}</b></> : "filelatch"}</p>
-      <p class="soft">Choose a file on the left, or press <kbd>{MOD}</kbd> <kbd>P</kbd> to find one by its name.</p>
-      <button onClick={() => props.app.setDialog("find")}><Icon.Search /> Find a file</button>
+      <p class="lead">
+        {props.app.me()?.root ? (
+          <>
+            The files of <b>{props.app.me()?.root}</b>
+          </>
+        ) : (
+          "filelatch"
+        )}
+      </p>
+      <p class="soft">
+        Choose a file on the left, or press <kbd>{MOD}</kbd> <kbd>P</kbd> to find one by its name.
+      </p>
+      <button onClick={() => props.app.setDialog("find")}>
+        <Icon.Search /> Find a file
+      </button>
     </div>
   );
 }
@@ -70,7 +84,7 @@ function OpenFiles(props: { app: App }) {
       event.preventDefault();
       const next = all[(all.indexOf(path) + by + all.length) % all.length];
       if (next !== undefined) app.open(next);
-      queueMicrotask(() => document.querySelector<HTMLElement>('.open-files [aria-current]')?.focus());
+      queueMicrotask(() => document.querySelector<HTMLElement>(".open-files [aria-current]")?.focus());
     } else if (event.key === "Delete") app.documents.close(path);
   };
   return (
@@ -82,12 +96,24 @@ function OpenFiles(props: { app: App }) {
             return doc !== undefined && unsaved(doc);
           };
           return (
-            <div class="open-file" classList={{ active: app.documents.active() === path }} >
-              <button class="open-name" aria-current={app.documents.active() === path ? "page" : undefined} tabindex={app.documents.active() === path ? 0 : -1} title={path} onClick={() => app.open(path)} onKeyDown={(event) => onKey(event, path)} onAuxClick={(event) => event.button === 1 && app.documents.close(path)}>
+            <div class="open-file" classList={{ active: app.documents.active() === path }}>
+              <button
+                class="open-name"
+                aria-current={app.documents.active() === path ? "page" : undefined}
+                tabindex={app.documents.active() === path ? 0 : -1}
+                title={path}
+                onClick={() => app.open(path)}
+                onKeyDown={(event) => onKey(event, path)}
+                onAuxClick={(event) => event.button === 1 && app.documents.close(path)}
+              >
                 {label(path)}
-                <Show when={dirty()}><span class="dot" role="img" aria-label="unsaved" /></Show>
+                <Show when={dirty()}>
+                  <span class="dot" role="img" aria-label="unsaved" />
+                </Show>
               </button>
-              <button class="close" tabindex="-1" aria-label={`Close ${path}`} title="Close" onClick={() => app.documents.close(path)}><Icon.Close size={12} /></button>
+              <button class="close" tabindex="-1" aria-label={`Close ${path}`} title="Close" onClick={() => app.documents.close(path)}>
+                <Icon.Close size={12} />
+              </button>
             </div>
           );
         }}
@@ -115,7 +141,15 @@ function Head(props: { app: App }) {
         return { text: "Queued: written when the lock is free", tone: "warn" };
       default:
         if (open.base.hash === null) return { text: unsaved(open) ? "New, not saved" : "New file", tone: "dirty" };
-        return unsaved(open) ? { text: "Unsaved", tone: "dirty" } : { text: open.base.at === null ? "Saved" : `Saved ${ago(open.base.at, app.now())} by ${open.base.by === app.self() ? "you" : writer(open.base.by, app.self())}`, tone: "" };
+        return unsaved(open)
+          ? { text: "Unsaved", tone: "dirty" }
+          : {
+              text:
+                open.base.at === null
+                  ? "Saved"
+                  : `Saved ${ago(open.base.at, app.now())} by ${open.base.by === app.self() ? "you" : writer(open.base.by, app.self())}`,
+              tone: "",
+            };
     }
   };
   const difference = (): void => {
@@ -123,21 +157,39 @@ function Head(props: { app: App }) {
     if (open === undefined) return;
     if (app.comparison() !== null) return void app.setComparison(null);
     if (open.newer !== null) return void showNewer(app, path());
-    app.setComparison({ path: path(), title: "What you changed and did not save", left: { label: "As it was when you began", text: open.base.content.toString() }, right: { label: "Your text", text: open.content.toString() } });
+    app.setComparison({
+      path: path(),
+      title: "What you changed and did not save",
+      left: { label: "As it was when you began", text: open.base.content.toString() },
+      right: { label: "Your text", text: open.content.toString() },
+    });
   };
   return (
     <header class="doc-head">
       <div class="doc-name">
-        <h1><span class="soft">{folder()}</span>{path().slice(folder().length)}</h1>
+        <h1>
+          <span class="soft">{folder()}</span>
+          {path().slice(folder().length)}
+        </h1>
         <p class="doc-state">
           <span class={`state-word ${status().tone}`}>{status().text}</span>
-          <span class="soft language">{languageName[languageOf(path())]}{doc()?.content.ends === "crlf" ? " · CRLF" : doc()?.content.ends === "mixed" ? " · mixed line ends" : ""}</span>
+          <span class="soft language">
+            {languageName[languageOf(path())]}
+            {doc()?.content.ends === "crlf" ? " · CRLF" : doc()?.content.ends === "mixed" ? " · mixed line ends" : ""}
+          </span>
         </p>
       </div>
       <Show when={others().length > 0}>
-        <p class="here" title={`Also open by ${others().map((client) => client.session).join(", ")}`}>
+        <p
+          class="here"
+          title={`Also open by ${others()
+            .map((client) => client.session)
+            .join(", ")}`}
+        >
           <For each={others().slice(0, 4)}>{(client) => <span class="person big" data-letters={initials(client.session)} />}</For>
-          <span class="here-words">{others().length === 1 ? `${others()[0]?.session ?? ""} is here` : `${others().length} others are here`}</span>
+          <span class="here-words">
+            {others().length === 1 ? `${others()[0]?.session ?? ""} is here` : `${others().length} others are here`}
+          </span>
         </p>
       </Show>
       <Show when={lock()}>
@@ -149,13 +201,29 @@ function Head(props: { app: App }) {
         )}
       </Show>
       <div class="buttons">
-        <button onClick={difference} aria-pressed={app.comparison() !== null} disabled={doc()?.phase !== "ready" || (app.comparison() === null && doc() !== undefined && !unsaved(doc()!) && doc()?.newer === null)} title="Show what is not saved (F7)">
+        <button
+          onClick={difference}
+          aria-pressed={app.comparison() !== null}
+          disabled={
+            doc()?.phase !== "ready" || (app.comparison() === null && doc() !== undefined && !unsaved(doc()!) && doc()?.newer === null)
+          }
+          title="Show what is not saved (F7)"
+        >
           <Icon.Split /> <span>Difference</span>
         </button>
-        <button onClick={() => app.setSide(app.side() === "history" ? null : "history")} aria-pressed={app.side() === "history"} title="Versions of this file">
+        <button
+          onClick={() => app.setSide(app.side() === "history" ? null : "history")}
+          aria-pressed={app.side() === "history"}
+          title="Versions of this file"
+        >
           <Icon.Clock /> <span>History</span>
         </button>
-        <button class="primary" onClick={() => app.save()} disabled={!app.canWrite() || doc()?.phase !== "ready" || doc()?.save.kind === "saving"} title={`Save (${MOD} S)`}>
+        <button
+          class="primary"
+          onClick={() => app.save()}
+          disabled={!app.canWrite() || doc()?.phase !== "ready" || doc()?.save.kind === "saving"}
+          title={`Save (${MOD} S)`}
+        >
           Save
         </button>
       </div>
@@ -169,8 +237,10 @@ async function showNewer(app: App, path: string): Promise<void> {
   try {
     const current = await api.read(path);
     app.setComparison({
-      path, title: `${starting(writer(current.lastModifiedBy, app.self()))}’s version and your text`,
-      left: { label: "The file now", text: current.content ?? "" }, right: { label: "Your text (not saved)", text: open.content.toString() },
+      path,
+      title: `${starting(writer(current.lastModifiedBy, app.self()))}’s version and your text`,
+      left: { label: "The file now", text: current.content ?? "" },
+      right: { label: "Your text (not saved)", text: open.content.toString() },
     });
   } catch (error) {
     app.say(app.documents.problemOf(error)?.detail ?? "The server can't be reached.", "bad");
@@ -196,13 +266,23 @@ function Notices(props: { app: App }) {
           <div class="bar warn" role="alert" data-test="changed">
             <Icon.Warn />
             <p>
-              <strong>{version().hash === null ? "Removed" : "Changed"} by {writer(version().by, app.self())}</strong> {ago(version().at, app.now())}. Your unsaved text is kept.
+              <strong>
+                {version().hash === null ? "Removed" : "Changed"} by {writer(version().by, app.self())}
+              </strong>{" "}
+              {ago(version().at, app.now())}. Your unsaved text is kept.
             </p>
             <div class="buttons">
-              <Show when={version().hash !== null} fallback={<button onClick={() => void app.merging.reload(path())}>Drop mine too</button>}>
-                <button onClick={() => void app.merging.reload(path())} title="Shows the newer version; your text goes to Drafts">Reload</button>
+              <Show
+                when={version().hash !== null}
+                fallback={<button onClick={() => void app.merging.reload(path())}>Drop mine too</button>}
+              >
+                <button onClick={() => void app.merging.reload(path())} title="Shows the newer version; your text goes to Drafts">
+                  Reload
+                </button>
                 <button onClick={() => void showNewer(app, path())}>Show difference</button>
-                <button class="primary" onClick={() => void app.merging.mergeFromNotice(path())}>Merge</button>
+                <button class="primary" onClick={() => void app.merging.mergeFromNotice(path())}>
+                  Merge
+                </button>
               </Show>
             </div>
           </div>
@@ -212,7 +292,9 @@ function Notices(props: { app: App }) {
         {(problem) => (
           <div class="bar bad" role="alert">
             <Icon.Warn />
-            <p><strong>Not saved.</strong> {capital(problem().detail)} {problem().hints.join(" ")} Your text is kept.</p>
+            <p>
+              <strong>Not saved.</strong> {capital(problem().detail)} {problem().hints.join(" ")} Your text is kept.
+            </p>
             <div class="buttons">
               <button onClick={() => app.save()}>Try again</button>
               <button onClick={() => app.documents.dispatch(path(), { type: "dismissed" })}>Close</button>
@@ -223,18 +305,30 @@ function Notices(props: { app: App }) {
       <Show when={doc()?.save.kind === "queued"}>
         <div class="bar note" role="status" data-test="queued">
           <Icon.Clock />
-          <p><strong>Your save waits for the lock</strong>{app.locks().get(path()) ? ` that ${holder(app.locks().get(path())?.holder)} has` : ""}. The server writes it by itself, also if you close this page.</p>
-          <div class="buttons"><button onClick={() => void app.documents.cancelQueued(path())}>Cancel it</button></div>
+          <p>
+            <strong>Your save waits for the lock</strong>
+            {app.locks().get(path()) ? ` that ${holder(app.locks().get(path())?.holder)} has` : ""}. The server writes it by itself, also if
+            you close this page.
+          </p>
+          <div class="buttons">
+            <button onClick={() => void app.documents.cancelQueued(path())}>Cancel it</button>
+          </div>
         </div>
       </Show>
       <Show when={doc()?.ghost}>
         <div class="bar warn" role="status">
           <Icon.Warn />
-          <p><strong>This file was removed</strong>{doc()?.base.by ? ` by ${writer(doc()?.base.by, app.self())}` : ""}. Its last text is still here. Save makes it anew.</p>
+          <p>
+            <strong>This file was removed</strong>
+            {doc()?.base.by ? ` by ${writer(doc()?.base.by, app.self())}` : ""}. Its last text is still here. Save makes it anew.
+          </p>
         </div>
       </Show>
       <Show when={!app.canWrite()}>
-        <div class="bar note" role="status"><Icon.Lock /><p>You may read here, not write: this login has no right to save.</p></div>
+        <div class="bar note" role="status">
+          <Icon.Lock />
+          <p>You may read here, not write: this login has no right to save.</p>
+        </div>
       </Show>
     </div>
   );
@@ -267,20 +361,33 @@ function Comparison(props: { app: App; path: string; diff: (handle: DiffHandle |
       {(shown) => (
         <section class="comparison" aria-label={shown().title}>
           <div class="comparison-head">
-            <p><b>{shown().title}</b></p>
+            <p>
+              <b>{shown().title}</b>
+            </p>
             <div class="buttons">
-              <button class="icon" aria-label="Previous change" title="Previous change (Shift F7)" onClick={() => handle()?.previous()}><Icon.Up /></button>
-              <button class="icon" aria-label="Next change" title="Next change (F7)" onClick={() => handle()?.next()}><Icon.Down /></button>
+              <button class="icon" aria-label="Previous change" title="Previous change (Shift F7)" onClick={() => handle()?.previous()}>
+                <Icon.Up />
+              </button>
+              <button class="icon" aria-label="Next change" title="Next change (F7)" onClick={() => handle()?.next()}>
+                <Icon.Down />
+              </button>
               <Show when={shown().restore}>
-                <button class="primary" disabled={!app.canWrite()} onClick={() => void restore()}>Restore this version</button>
+                <button class="primary" disabled={!app.canWrite()} onClick={() => void restore()}>
+                  Restore this version
+                </button>
               </Show>
               <button onClick={() => app.setComparison(null)}>Back to the text</button>
             </div>
           </div>
-          <div class="comparison-labels" aria-hidden="true"><span>{shown().left.label}</span><span>{shown().right.label}</span></div>
+          <div class="comparison-labels" aria-hidden="true">
+            <span>{shown().left.label}</span>
+            <span>{shown().right.label}</span>
+          </div>
           <Suspense fallback={<p class="hint wait">Comparing…</p>}>
             <DiffView
-              path={shown().path} left={shown().left} right={shown().right}
+              path={shown().path}
+              left={shown().left}
+              right={shown().right}
               handle={(given) => {
                 setHandle(given);
                 props.diff(given);

@@ -76,7 +76,9 @@ export function EditorPane(props: { app: App; handle: (handle: EditorHandle) => 
     parent.className = "frame";
     root.append(parent);
     const sheet = new CSSStyleSheet();
-    sheet.replaceSync(":host, .frame, .cm-editor { height: 100%; min-height: 0; } .frame { display: flex; } .cm-editor { flex: 1; min-width: 0; }");
+    sheet.replaceSync(
+      ":host, .frame, .cm-editor { height: 100%; min-height: 0; } .frame { display: flex; } .cm-editor { flex: 1; min-width: 0; }",
+    );
     root.adoptedStyleSheets = [sheet];
     view = new EditorView({ parent, root });
     props.handle({ focus: () => view.focus() });

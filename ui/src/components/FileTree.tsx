@@ -170,7 +170,11 @@ function TreeRow(props: { app: App; row: Row; y: number; focusable: boolean; onU
       props.row.name,
       dirty() ? "unsaved text" : "",
       lock() ? `locked by ${holder(lock()?.holder ?? lock()?.lease?.holder)}` : "",
-      here().length > 0 ? `open by ${here().map((client) => client.session).join(", ")}` : "",
+      here().length > 0
+        ? `open by ${here()
+            .map((client) => client.session)
+            .join(", ")}`
+        : "",
     ]
       .filter((part) => part !== "")
       .join(", ");
@@ -194,14 +198,18 @@ function TreeRow(props: { app: App; row: Row; y: number; focusable: boolean; onU
       <span class="twist" aria-hidden="true">
         {props.row.kind === "folder" ? props.row.open ? <Icon.Down size={12} /> : <Icon.Right size={12} /> : null}
       </span>
-      <span class="kind" aria-hidden="true">{props.row.kind === "folder" ? <Icon.Folder size={15} /> : <Icon.File size={15} />}</span>
+      <span class="kind" aria-hidden="true">
+        {props.row.kind === "folder" ? <Icon.Folder size={15} /> : <Icon.File size={15} />}
+      </span>
       <span class="name">{props.row.name}</span>
       <Show when={dirty()}>
         <span class="dot" title="Unsaved text" />
       </Show>
       <Show when={here().length > 0}>
         <span class="people" aria-hidden="true">
-          <For each={here().slice(0, 3)}>{(client) => <span class="person" data-letters={initials(client.session)} title={`${client.session} has this file open`} />}</For>
+          <For each={here().slice(0, 3)}>
+            {(client) => <span class="person" data-letters={initials(client.session)} title={`${client.session} has this file open`} />}
+          </For>
         </span>
       </Show>
       <Show when={lock() !== undefined || hidden()}>

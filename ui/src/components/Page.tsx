@@ -18,7 +18,9 @@ export function Page() {
 
   const dialogOpen = (): boolean => document.querySelector("dialog[open]") !== null;
   const cycle = (back: boolean): void => {
-    const all = [".rows [tabindex='0']", ".editor", ".side-list"].map((selector) => document.querySelector<HTMLElement>(selector)).filter((element) => element !== null && element.offsetParent !== null);
+    const all = [".rows [tabindex='0']", ".editor", ".side-list"]
+      .map((selector) => document.querySelector<HTMLElement>(selector))
+      .filter((element) => element !== null && element.offsetParent !== null);
     const at = all.findIndex((element) => element?.closest("nav, main, aside")?.contains(document.activeElement));
     const next = all[(at + (back ? -1 : 1) + all.length) % all.length];
     if (next?.classList.contains("editor")) editor?.focus();
@@ -74,9 +76,15 @@ export function Page() {
   return (
     <div class="page" classList={{ "with-side": app.side() !== null, "tree-shown": app.treeShown() }}>
       <header class="top">
-        <button class="icon menu" aria-label="Files" aria-expanded={app.treeShown()} onClick={() => app.setTreeShown(!app.treeShown())}><Icon.Menu /></button>
-        <span class="brand"><Icon.Logo /> <b>filelatch</b></span>
-        <span class="root soft" title={app.me()?.root ?? ""}>{app.me()?.root ?? ""}</span>
+        <button class="icon menu" aria-label="Files" aria-expanded={app.treeShown()} onClick={() => app.setTreeShown(!app.treeShown())}>
+          <Icon.Menu />
+        </button>
+        <span class="brand">
+          <Icon.Logo /> <b>filelatch</b>
+        </span>
+        <span class="root soft" title={app.me()?.root ?? ""}>
+          {app.me()?.root ?? ""}
+        </span>
         <button class="finder" aria-label={`Find a file ${MOD} P`} onClick={() => app.setDialog("find")}>
           <Icon.Search size={14} /> <span>Find a file</span> <kbd>{MOD} P</kbd>
         </button>
@@ -84,41 +92,86 @@ export function Page() {
           <i aria-hidden="true" /> {line().word}
         </span>
         <Show when={app.conflicts().length > 0}>
-          <button class="attention" onClick={() => app.setSide("conflicts")}><Icon.Fork size={14} /> {app.conflicts().length} conflict{app.conflicts().length === 1 ? "" : "s"}</button>
+          <button class="attention" onClick={() => app.setSide("conflicts")}>
+            <Icon.Fork size={14} /> {app.conflicts().length} conflict{app.conflicts().length === 1 ? "" : "s"}
+          </button>
         </Show>
-        <button class="icon" aria-label={`Colours: ${app.theme() === "system" ? "as the system" : app.theme()}`} title={`Colours: ${app.theme() === "system" ? "as the system" : app.theme()}`} onClick={() => app.setTheme(themes[app.theme()])}>
+        <button
+          class="icon"
+          aria-label={`Colours: ${app.theme() === "system" ? "as the system" : app.theme()}`}
+          title={`Colours: ${app.theme() === "system" ? "as the system" : app.theme()}`}
+          onClick={() => app.setTheme(themes[app.theme()])}
+        >
           {app.theme() === "system" ? <Icon.Auto /> : app.theme() === "light" ? <Icon.Sun /> : <Icon.Moon />}
         </button>
-        <button class="icon" aria-label="What happens: history, locks, conflicts, drafts, queues, audit" aria-expanded={app.side() !== null} title="Side list" onClick={() => app.setSide(app.side() === null ? "locks" : null)}><Icon.List /></button>
-        <button class="icon" aria-label="Keys and help" title="Keys and help (?)" onClick={() => app.setDialog("help")}><Icon.Help /></button>
-        <button class="who" title="Your name, as others see it" onClick={() => app.setDialog("name")}>{app.self()}</button>
+        <button
+          class="icon"
+          aria-label="What happens: history, locks, conflicts, drafts, queues, audit"
+          aria-expanded={app.side() !== null}
+          title="Side list"
+          onClick={() => app.setSide(app.side() === null ? "locks" : null)}
+        >
+          <Icon.List />
+        </button>
+        <button class="icon" aria-label="Keys and help" title="Keys and help (?)" onClick={() => app.setDialog("help")}>
+          <Icon.Help />
+        </button>
+        <button class="who" title="Your name, as others see it" onClick={() => app.setDialog("name")}>
+          {app.self()}
+        </button>
       </header>
 
       <div class="page-bars">
         <Show when={app.loggedOut()}>
           <div class="bar bad" role="alert">
             <Icon.Warn />
-            <p><strong>You are logged out.</strong> What you typed is kept. Open a new login link (the server prints one when it starts) in another tab, then try again here.</p>
-            <div class="buttons"><button onClick={() => { app.wake(); void app.loadMe().then((ok) => ok && (app.keeper() === null ? location.reload() : app.documents.lookAgain())); }}>Try again</button></div>
+            <p>
+              <strong>You are logged out.</strong> What you typed is kept. Open a new login link (the server prints one when it starts) in
+              another tab, then try again here.
+            </p>
+            <div class="buttons">
+              <button
+                onClick={() => {
+                  app.wake();
+                  void app.loadMe().then((ok) => ok && (app.keeper() === null ? location.reload() : app.documents.lookAgain()));
+                }}
+              >
+                Try again
+              </button>
+            </div>
           </div>
         </Show>
         <Show when={app.lineState() === "offline" && !app.loggedOut()}>
           <div class="bar note" role="status" data-test="offline">
             <Icon.Warn />
-            <p><strong>No connection to the server.</strong> You can go on typing: your text is kept in this browser. Next try in {Math.max(1, Math.ceil((app.retryAt() - app.now()) / 1000))} s.</p>
-            <div class="buttons"><button onClick={app.wake}>Try now</button></div>
+            <p>
+              <strong>No connection to the server.</strong> You can go on typing: your text is kept in this browser. Next try in{" "}
+              {Math.max(1, Math.ceil((app.retryAt() - app.now()) / 1000))} s.
+            </p>
+            <div class="buttons">
+              <button onClick={app.wake}>Try now</button>
+            </div>
           </div>
         </Show>
         <Show when={app.draftsBroken()}>
-          <div class="bar bad" role="alert"><Icon.Warn /><p><strong>This browser can’t keep drafts now</strong> (no room, or a private window). Save before you leave the page.</p></div>
+          <div class="bar bad" role="alert">
+            <Icon.Warn />
+            <p>
+              <strong>This browser can’t keep drafts now</strong> (no room, or a private window). Save before you leave the page.
+            </p>
+          </div>
         </Show>
         <For each={app.orphans()}>
           {(draft) => (
             <div class="bar note" role="status" data-test="orphan">
               <Icon.Draft />
-              <p><strong>Unsaved text of {draft.path}</strong> from a tab that was closed, {new Date(draft.at).toLocaleString()}.</p>
+              <p>
+                <strong>Unsaved text of {draft.path}</strong> from a tab that was closed, {new Date(draft.at).toLocaleString()}.
+              </p>
               <div class="buttons">
-                <button class="primary" onClick={() => void app.takeDraft(draft)}>Open it</button>
+                <button class="primary" onClick={() => void app.takeDraft(draft)}>
+                  Open it
+                </button>
                 <button onClick={() => app.setSide("drafts")}>See all drafts</button>
               </div>
             </div>
@@ -128,24 +181,38 @@ export function Page() {
 
       <FileTree app={app} />
       <DocumentView app={app} editor={(handle) => (editor = handle)} diff={(handle) => (diff = handle)} />
-      <Show when={app.side() !== null}><SidePanel app={app} /></Show>
-      <Show when={app.treeShown()}><div class="shade" onClick={() => app.setTreeShown(false)} /></Show>
+      <Show when={app.side() !== null}>
+        <SidePanel app={app} />
+      </Show>
+      <Show when={app.treeShown()}>
+        <div class="shade" onClick={() => app.setTreeShown(false)} />
+      </Show>
 
       <div class="toasts" role="status" aria-live="polite">
         <For each={app.notices()}>
           {(notice) => (
             <div class={`toast ${notice.tone}`}>
               <span>{notice.text}</span>
-              <button class="icon" aria-label="Close this message" onClick={() => app.dismiss(notice.id)}><Icon.Close size={12} /></button>
+              <button class="icon" aria-label="Close this message" onClick={() => app.dismiss(notice.id)}>
+                <Icon.Close size={12} />
+              </button>
             </div>
           )}
         </For>
       </div>
 
-      <Show when={app.dialog() === "find"}><FindFile app={app} /></Show>
-      <Show when={app.dialog() === "new-file"}><NewFile app={app} /></Show>
-      <Show when={app.dialog() === "name"}><YourName app={app} /></Show>
-      <Show when={app.dialog() === "help"}><Keys app={app} /></Show>
+      <Show when={app.dialog() === "find"}>
+        <FindFile app={app} />
+      </Show>
+      <Show when={app.dialog() === "new-file"}>
+        <NewFile app={app} />
+      </Show>
+      <Show when={app.dialog() === "name"}>
+        <YourName app={app} />
+      </Show>
+      <Show when={app.dialog() === "help"}>
+        <Keys app={app} />
+      </Show>
       <LockDialog app={app} />
       <ConflictDialog app={app} />
     </div>

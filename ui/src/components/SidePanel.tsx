@@ -19,7 +19,13 @@ const TABS: readonly (readonly [Side, string])[] = [
 export function SidePanel(props: { app: App }) {
   const { app } = props;
   const count = (tab: Side): number =>
-    tab === "locks" ? app.locks().size : tab === "conflicts" ? app.conflicts().length : tab === "drafts" ? app.drafts().filter((draft) => draft.kind === "aside" || draft.of !== "this").length : 0;
+    tab === "locks"
+      ? app.locks().size
+      : tab === "conflicts"
+        ? app.conflicts().length
+        : tab === "drafts"
+          ? app.drafts().filter((draft) => draft.kind === "aside" || draft.of !== "this").length
+          : 0;
   const onKey = (event: KeyboardEvent): void => {
     const at = TABS.findIndex(([tab]) => tab === app.side());
     const by = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
@@ -35,22 +41,45 @@ export function SidePanel(props: { app: App }) {
         <div class="tabs" role="tablist" aria-label="Lists" onKeyDown={onKey}>
           <For each={TABS}>
             {([tab, label]) => (
-              <button role="tab" id={`tab-${tab}`} aria-selected={app.side() === tab} aria-controls="side-list" tabindex={app.side() === tab ? 0 : -1} onClick={() => app.setSide(tab)}>
+              <button
+                role="tab"
+                id={`tab-${tab}`}
+                aria-selected={app.side() === tab}
+                aria-controls="side-list"
+                tabindex={app.side() === tab ? 0 : -1}
+                onClick={() => app.setSide(tab)}
+              >
                 {label}
-                <Show when={count(tab) > 0}><span class="count-mark">{count(tab)}</span></Show>
+                <Show when={count(tab) > 0}>
+                  <span class="count-mark">{count(tab)}</span>
+                </Show>
               </button>
             )}
           </For>
         </div>
-        <button class="icon" aria-label="Close the side list" title="Close" onClick={() => app.setSide(null)}><Icon.Close /></button>
+        <button class="icon" aria-label="Close the side list" title="Close" onClick={() => app.setSide(null)}>
+          <Icon.Close />
+        </button>
       </div>
       <div class="side-list" id="side-list" role="tabpanel" aria-labelledby={`tab-${app.side() ?? "history"}`} tabindex="0">
-        <Show when={app.side() === "history"}><History app={app} /></Show>
-        <Show when={app.side() === "locks"}><Locks app={app} /></Show>
-        <Show when={app.side() === "conflicts"}><Conflicts app={app} /></Show>
-        <Show when={app.side() === "drafts"}><Drafts app={app} /></Show>
-        <Show when={app.side() === "queues"}><Queues app={app} /></Show>
-        <Show when={app.side() === "audit"}><Audit app={app} /></Show>
+        <Show when={app.side() === "history"}>
+          <History app={app} />
+        </Show>
+        <Show when={app.side() === "locks"}>
+          <Locks app={app} />
+        </Show>
+        <Show when={app.side() === "conflicts"}>
+          <Conflicts app={app} />
+        </Show>
+        <Show when={app.side() === "drafts"}>
+          <Drafts app={app} />
+        </Show>
+        <Show when={app.side() === "queues"}>
+          <Queues app={app} />
+        </Show>
+        <Show when={app.side() === "audit"}>
+          <Audit app={app} />
+        </Show>
       </div>
     </aside>
   );
@@ -75,7 +104,13 @@ function History(props: { app: App }) {
       if (path() !== of) return;
       const problem = app.documents.problemOf(failure);
       setAnswer(null);
-      setError(problem === null ? "The server can't be reached." : problem.kind === "no-workspace" ? "This folder keeps no history. “filelatch init” in it begins one." : problem.detail);
+      setError(
+        problem === null
+          ? "The server can't be reached."
+          : problem.kind === "no-workspace"
+            ? "This folder keeps no history. “filelatch init” in it begins one."
+            : problem.detail,
+      );
     }
   };
   const hash = () => app.documents.doc(path())?.base.hash;
@@ -106,8 +141,12 @@ function History(props: { app: App }) {
           <Show when={answer()?.current}>
             {(version) => (
               <li class="item now">
-                <p><b>{author(version().by, app.self())}</b> <span class="tag">now</span></p>
-                <p class="soft" title={date(version().at)}>{ago(version().at, app.now())} · {size(version().size)} · <span class="mono">{short(version().hash)}</span></p>
+                <p>
+                  <b>{author(version().by, app.self())}</b> <span class="tag">now</span>
+                </p>
+                <p class="soft" title={date(version().at)}>
+                  {ago(version().at, app.now())} · {size(version().size)} · <span class="mono">{short(version().hash)}</span>
+                </p>
               </li>
             )}
           </Show>
@@ -115,14 +154,20 @@ function History(props: { app: App }) {
             {(version) => (
               <li class="item">
                 <button class="item-button" onClick={() => void look(version)}>
-                  <p><b>{author(version.by, app.self())}</b></p>
-                  <p class="soft" title={date(version.at)}>{ago(version.at, app.now())} · {size(version.size)} · <span class="mono">{short(version.hash)}</span></p>
+                  <p>
+                    <b>{author(version.by, app.self())}</b>
+                  </p>
+                  <p class="soft" title={date(version.at)}>
+                    {ago(version.at, app.now())} · {size(version.size)} · <span class="mono">{short(version.hash)}</span>
+                  </p>
                 </button>
               </li>
             )}
           </For>
         </ol>
-        <Show when={answer() !== null && older().length === 0}><Hint>No older version yet: each save keeps the one it replaces.</Hint></Show>
+        <Show when={answer() !== null && older().length === 0}>
+          <Hint>No older version yet: each save keeps the one it replaces.</Hint>
+        </Show>
       </Show>
     </Show>
   );
@@ -137,7 +182,9 @@ function Locks(props: { app: App }) {
           {([path, mark]) => (
             <li class="item">
               <button class="item-button" onClick={() => app.open(path)}>
-                <p class="with-icon"><Icon.Lock size={14} /> <b class="path">{path}</b></p>
+                <p class="with-icon">
+                  <Icon.Lock size={14} /> <b class="path">{path}</b>
+                </p>
                 <p class="soft">
                   {starting(holder(mark.holder ?? mark.lease?.holder))}
                   {mark.holder?.since ? `, for ${since(mark.holder.since, app.now())}` : ""}
@@ -156,15 +203,21 @@ function Locks(props: { app: App }) {
 function Conflicts(props: { app: App }) {
   const { app } = props;
   return (
-    <Show when={app.conflicts().length > 0} fallback={<Hint>No stored conflicts. When a program's change does not fit, it is stored here for a person to decide.</Hint>}>
+    <Show
+      when={app.conflicts().length > 0}
+      fallback={<Hint>No stored conflicts. When a program's change does not fit, it is stored here for a person to decide.</Hint>}
+    >
       <ul class="list" aria-label="Stored conflicts">
         <For each={app.conflicts()}>
           {(one) => (
             <li class="item">
               <button class="item-button" onClick={() => void app.merging.showStored(one.id)} disabled={!app.canWrite()}>
-                <p class="with-icon"><Icon.Fork size={14} /> <b class="path">{one.path}</b></p>
+                <p class="with-icon">
+                  <Icon.Fork size={14} /> <b class="path">{one.path}</b>
+                </p>
                 <p class="soft">
-                  {starting(writer(one.mine.by, app.self()))} and {writer(one.theirs.by, app.self())} · {one.hunks} place{one.hunks === 1 ? "" : "s"} · {ago(one.at, app.now())}
+                  {starting(writer(one.mine.by, app.self()))} and {writer(one.theirs.by, app.self())} · {one.hunks} place
+                  {one.hunks === 1 ? "" : "s"} · {ago(one.at, app.now())}
                 </p>
               </button>
             </li>
@@ -178,24 +231,42 @@ function Conflicts(props: { app: App }) {
 function Drafts(props: { app: App }) {
   const { app } = props;
   const where = (draft: ListedDraft): string =>
-    draft.kind === "aside" ? capital(draft.why) : draft.of === "this" ? "Being typed here" : draft.of === "other" ? "Being typed in another tab" : "From a tab that was closed";
+    draft.kind === "aside"
+      ? capital(draft.why)
+      : draft.of === "this"
+        ? "Being typed here"
+        : draft.of === "other"
+          ? "Being typed in another tab"
+          : "From a tab that was closed";
   const compare = async (draft: ListedDraft): Promise<void> => {
     try {
       const current = await api.read(draft.path);
       app.open(draft.path);
-      app.setComparison({ path: draft.path, title: `The draft of ${draft.path} and the file now`, left: { label: "The file now", text: current.content ?? "" }, right: { label: "Draft", text: draft.text } });
+      app.setComparison({
+        path: draft.path,
+        title: `The draft of ${draft.path} and the file now`,
+        left: { label: "The file now", text: current.content ?? "" },
+        right: { label: "Draft", text: draft.text },
+      });
     } catch (failure) {
       app.say(app.documents.problemOf(failure)?.detail ?? "The server can't be reached.", "bad");
     }
   };
   return (
-    <Show when={app.drafts().length > 0} fallback={<Hint>No drafts. Unsaved text, and text that a command replaced, is kept here, in this browser.</Hint>}>
+    <Show
+      when={app.drafts().length > 0}
+      fallback={<Hint>No drafts. Unsaved text, and text that a command replaced, is kept here, in this browser.</Hint>}
+    >
       <ul class="list" aria-label="Drafts">
         <For each={app.drafts()}>
           {(draft) => (
             <li class="item">
-              <p class="with-icon"><Icon.Draft size={14} /> <b class="path">{draft.path}</b></p>
-              <p class="soft">{where(draft)} · {ago(new Date(draft.at).toISOString(), app.now())} · {size(draft.text.length)}</p>
+              <p class="with-icon">
+                <Icon.Draft size={14} /> <b class="path">{draft.path}</b>
+              </p>
+              <p class="soft">
+                {where(draft)} · {ago(new Date(draft.at).toISOString(), app.now())} · {size(draft.text.length)}
+              </p>
               <div class="item-actions">
                 <button onClick={() => void compare(draft)}>Compare</button>
                 <Show when={draft.kind === "aside" || draft.of !== "this"}>
@@ -236,7 +307,9 @@ function Queues(props: { app: App }) {
         <For each={queues()}>
           {(queue) => (
             <section aria-label={`Queue ${queue.queue}`}>
-              <h3 class="list-head">{queue.queue} <span class="soft">{queue.commands.length}</span></h3>
+              <h3 class="list-head">
+                {queue.queue} <span class="soft">{queue.commands.length}</span>
+              </h3>
               <ul class="list">
                 <For each={queue.commands.slice(0, 100)}>
                   {(command) => (
@@ -280,7 +353,8 @@ function Audit(props: { app: App }) {
               return (
                 <li class="item">
                   <p>
-                    <b>{field(record, "event", "action", "kind", "type") || "event"}</b> <span class="path">{field(record, "path", "resource", "file")}</span>
+                    <b>{field(record, "event", "action", "kind", "type") || "event"}</b>{" "}
+                    <span class="path">{field(record, "path", "resource", "file")}</span>
                   </p>
                   <p class="soft" title={date(at)}>
                     {field(record, "session", "by", "actor") || "–"} · {ago(at, app.now())}

@@ -6,10 +6,17 @@ import type { Extension } from "@codemirror/state";
 export type Language = "json" | "yaml" | "toml" | "markdown" | "text";
 
 const ENDINGS: Record<string, Language> = {
-  json: "json", jsonc: "json", json5: "json", webmanifest: "json", ipynb: "json",
-  yaml: "yaml", yml: "yaml",
+  json: "json",
+  jsonc: "json",
+  json5: "json",
+  webmanifest: "json",
+  ipynb: "json",
+  yaml: "yaml",
+  yml: "yaml",
   toml: "toml",
-  md: "markdown", markdown: "markdown", mdx: "markdown",
+  md: "markdown",
+  markdown: "markdown",
+  mdx: "markdown",
 };
 
 export function languageOf(path: string): Language {
@@ -19,7 +26,13 @@ export function languageOf(path: string): Language {
   return dot < 0 ? "text" : (ENDINGS[name.slice(dot + 1)] ?? "text");
 }
 
-export const languageName: Record<Language, string> = { json: "JSON", yaml: "YAML", toml: "TOML", markdown: "Markdown", text: "Plain text" };
+export const languageName: Record<Language, string> = {
+  json: "JSON",
+  yaml: "YAML",
+  toml: "TOML",
+  markdown: "Markdown",
+  text: "Plain text",
+};
 
 export async function load(language: Language): Promise<Extension> {
   switch (language) {

@@ -8,7 +8,16 @@ import { bracketMatching, HighlightStyle, indentOnInput, indentUnit, syntaxHighl
 import { highlightSelectionMatches, search, searchKeymap } from "@codemirror/search";
 import { EditorState, type Extension } from "@codemirror/state";
 import {
-  crosshairCursor, drawSelection, dropCursor, EditorView, highlightActiveLine, highlightActiveLineGutter, highlightSpecialChars, keymap, lineNumbers, rectangularSelection,
+  crosshairCursor,
+  drawSelection,
+  dropCursor,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  highlightSpecialChars,
+  keymap,
+  lineNumbers,
+  rectangularSelection,
 } from "@codemirror/view";
 import { tags as t } from "@lezer/highlight";
 
@@ -51,8 +60,21 @@ export const theme = EditorView.theme({
   ".cm-panel.cm-search": { padding: "8px 12px", fontFamily: "var(--sans)" },
   ".cm-panel.cm-search label": { fontSize: "12.5px" },
   ".cm-panel.cm-search [name=close]": { color: "var(--text)", fontSize: "18px", cursor: "pointer", padding: "0 8px" },
-  ".cm-textfield": { backgroundColor: "var(--paper)", color: "var(--text)", border: "1px solid var(--line-strong)", borderRadius: "5px", padding: "3px 7px" },
-  ".cm-button": { backgroundImage: "none", backgroundColor: "var(--button)", color: "var(--text)", border: "1px solid var(--line-strong)", borderRadius: "5px", padding: "3px 9px" },
+  ".cm-textfield": {
+    backgroundColor: "var(--paper)",
+    color: "var(--text)",
+    border: "1px solid var(--line-strong)",
+    borderRadius: "5px",
+    padding: "3px 7px",
+  },
+  ".cm-button": {
+    backgroundImage: "none",
+    backgroundColor: "var(--button)",
+    color: "var(--text)",
+    border: "1px solid var(--line-strong)",
+    borderRadius: "5px",
+    padding: "3px 9px",
+  },
   ".cm-textfield:focus-visible, .cm-button:focus-visible": { outline: "2px solid var(--focus)", outlineOffset: "1px" },
   // Differences.
   "&.cm-merge-a .cm-changedLine, .cm-deletedChunk": { backgroundColor: "var(--gone-line)" },
@@ -64,11 +86,24 @@ export const theme = EditorView.theme({
   ".cm-changeGutter": { width: "3px", paddingLeft: "1px" },
   "&.cm-merge-a .cm-changedLineGutter, .cm-deletedLineGutter": { background: "var(--gone-mark)" },
   "&.cm-merge-b .cm-changedLineGutter": { background: "var(--new-mark)" },
-  ".cm-collapsedLines": { background: "var(--raised)", color: "var(--soft)", fontFamily: "var(--sans)", fontSize: "12px", padding: "4px 12px" },
+  ".cm-collapsedLines": {
+    background: "var(--raised)",
+    color: "var(--soft)",
+    fontFamily: "var(--sans)",
+    fontSize: "12px",
+    padding: "4px 12px",
+  },
 });
 
 /** For texts that are only looked at, too. */
-export const reading: Extension = [lineNumbers(), highlightSpecialChars(), drawSelection(), syntaxHighlighting(colours), theme, EditorView.lineWrapping];
+export const reading: Extension = [
+  lineNumbers(),
+  highlightSpecialChars(),
+  drawSelection(),
+  syntaxHighlighting(colours),
+  theme,
+  EditorView.lineWrapping,
+];
 
 export const editing: Extension = [
   lineNumbers(),

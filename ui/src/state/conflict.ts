@@ -191,5 +191,9 @@ export function again(before: Merging, segments: readonly Segment[]): Merging {
   const orphans = left.map((old) => before.answers.get(old.id)).filter((given) => given?.choice === "edited");
   // Parts that stayed are the same objects: what shows them stays too, with the focus in it.
   const known = new Map(before.parts.map((part) => [JSON.stringify(part), part]));
-  return { parts: parts.map((part) => known.get(JSON.stringify(part)) ?? part), answers, aside: [...before.aside, ...orphans.map((given) => given?.text ?? "")] };
+  return {
+    parts: parts.map((part) => known.get(JSON.stringify(part)) ?? part),
+    answers,
+    aside: [...before.aside, ...orphans.map((given) => given?.text ?? "")],
+  };
 }

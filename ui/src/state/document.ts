@@ -68,7 +68,16 @@ export type Event =
   | { type: "refused"; detail: string; hints: string[] }
   | { type: "no-answer" }
   | { type: "queued"; id: string; holder: Holder | null }
-  | { type: "queue-ended"; id: string; state: "written" | "conflict" | "failed" | "cancelled"; hash?: string | null; at: string; by: string; error?: string | null; theirs?: Version | null }
+  | {
+      type: "queue-ended";
+      id: string;
+      state: "written" | "conflict" | "failed" | "cancelled";
+      hash?: string | null;
+      at: string;
+      by: string;
+      error?: string | null;
+      theirs?: Version | null;
+    }
   /** The person put the dialog away: the lock's or the conflict's. */
   | { type: "dismissed" }
   /** Somebody changed the file. */
@@ -111,7 +120,20 @@ const READ: Effect = { do: "read", number: -1 };
 export function begin(path: string, first = 0): Step {
   const base: Base = { hash: null, by: null, at: null, content: EMPTY };
   return {
-    doc: { path, phase: "loading", reason: "", base, content: EMPTY, newer: null, heard: null, ghost: null, reads: first, reading: first, overtaken: false, save: IDLE },
+    doc: {
+      path,
+      phase: "loading",
+      reason: "",
+      base,
+      content: EMPTY,
+      newer: null,
+      heard: null,
+      ghost: null,
+      reads: first,
+      reading: first,
+      overtaken: false,
+      save: IDLE,
+    },
     effects: [{ do: "read", number: first }],
   };
 }
@@ -232,7 +254,10 @@ function decide(doc: Doc, event: Event): Step {
           effects.push({ do: "say", text: "The waiting save was cancelled. Nothing was written; your text is here." });
           return afterAnswer({ ...doc, save: IDLE }, effects);
         case "failed":
-          return afterAnswer({ ...doc, save: { kind: "failed", detail: event.error ?? "The waiting save failed. Nothing was written.", hints: [] } }, effects);
+          return afterAnswer(
+            { ...doc, save: { kind: "failed", detail: event.error ?? "The waiting save failed. Nothing was written.", hints: [] } },
+            effects,
+          );
       }
       return stay();
     }
@@ -276,7 +301,8 @@ function decide(doc: Doc, event: Event): Step {
     case "take": {
       if (busy(doc) || doc.phase !== "ready") return stay();
       const base = event.theirs;
-      if (!doc.content.equals(event.content) && unsaved(doc)) effects.push({ do: "aside", content: doc.content, base: doc.base, why: "your text before it was merged" });
+      if (!doc.content.equals(event.content) && unsaved(doc))
+        effects.push({ do: "aside", content: doc.content, base: doc.base, why: "your text before it was merged" });
       const next: Doc = { ...doc, base, content: event.content, newer: null, heard: null, ghost: null, save: IDLE };
       if (event.save) return put(next, event.content, base.hash, false, effects);
       // What was taken into account may be old by now.
@@ -286,7 +312,8 @@ function decide(doc: Doc, event: Event): Step {
 
     case "take-theirs": {
       if (busy(doc) || doc.phase !== "ready") return stay();
-      if (unsaved(doc) && !doc.content.equals(event.theirs.content)) effects.push({ do: "aside", content: doc.content, base: doc.base, why: event.why });
+      if (unsaved(doc) && !doc.content.equals(event.theirs.content))
+        effects.push({ do: "aside", content: doc.content, base: doc.base, why: event.why });
       effects.push(READ);
       return done({ base: event.theirs, content: event.theirs.content, newer: null, heard: null, ghost: null, save: IDLE });
     }
@@ -302,7 +329,8 @@ function decide(doc: Doc, event: Event): Step {
       if (event.queuedId !== undefined) effects.push({ do: "look-up-queued", id: event.queuedId });
       const newer = disk.hash === base.hash ? null : { hash: disk.hash, by: disk.by, at: disk.at };
       // A draft of exactly what is on the disk: it was saved, and the page ended before it heard so.
-      if (newer !== null && event.content.equals(doc.base.content) && event.queuedId === undefined) return done({ content: doc.base.content, save });
+      if (newer !== null && event.content.equals(doc.base.content) && event.queuedId === undefined)
+        return done({ content: doc.base.content, save });
       return done({ base, content: event.content, newer, save });
     }
 

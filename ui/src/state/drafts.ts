@@ -88,7 +88,14 @@ export class Keeper {
       return;
     }
     const kept = this.kept.get(doc.path);
-    if (waiting === undefined && kept !== undefined && kept.content === doc.content && kept.base === doc.base.hash && kept.queued === queuedOf(doc)) return;
+    if (
+      waiting === undefined &&
+      kept !== undefined &&
+      kept.content === doc.content &&
+      kept.base === doc.base.hash &&
+      kept.queued === queuedOf(doc)
+    )
+      return;
     const now = this.clock.now();
     const first = waiting?.first ?? now;
     if (waiting !== undefined) this.clock.cancel(waiting.timer);
@@ -98,7 +105,8 @@ export class Keeper {
 
   /** This tab's draft, from before a reload or a crash, is brought back: from now on it follows the document. Call it before the document changes. */
   adopt(draft: Draft, content: Content): void {
-    if (draft.tab === this.tab && draft.kind === "open") this.kept.set(draft.path, { content, base: draft.base.hash, queued: draft.queuedId });
+    if (draft.tab === this.tab && draft.kind === "open")
+      this.kept.set(draft.path, { content, base: draft.base.hash, queued: draft.queuedId });
   }
 
   /** Puts a text aside, to be taken back. */
@@ -107,7 +115,14 @@ export class Keeper {
     const { hash, by, at } = base;
     this.keep(() =>
       this.store.put({
-        id, root: this.root, tab: this.tab, path, base: { hash, by, at }, at: this.clock.now(), kind: "aside", why,
+        id,
+        root: this.root,
+        tab: this.tab,
+        path,
+        base: { hash, by, at },
+        at: this.clock.now(),
+        kind: "aside",
+        why,
         text: () => content.toString(),
         baseText: () => base.content.toString(),
       }),
@@ -159,7 +174,13 @@ export class Keeper {
     const queued = queuedOf(doc);
     return {
       id: draftId(this.root, this.tab, doc.path),
-      root: this.root, tab: this.tab, path: doc.path, base: { hash, by, at }, at: this.clock.now(), kind: "open", why: "",
+      root: this.root,
+      tab: this.tab,
+      path: doc.path,
+      base: { hash, by, at },
+      at: this.clock.now(),
+      kind: "open",
+      why: "",
       text: () => doc.content.toString(),
       baseText: () => doc.base.content.toString(),
       ...(queued === undefined ? {} : { queuedId: queued }),

@@ -31,7 +31,10 @@ const two = (n: number): string => String(n).padStart(2, "0");
 /** The same in words: "5 seconds", "1 minute". */
 export function sinceInWords(at: string | null | undefined, now: number): string {
   const unit: Record<string, string> = { s: "second", min: "minute", h: "hour" };
-  return since(at, now).replace(/(\d+) (s|min|h)\b/g, (_, n: string, short: string) => `${n} ${unit[short] ?? short}${n === "1" ? "" : "s"}`);
+  return since(at, now).replace(
+    /(\d+) (s|min|h)\b/g,
+    (_, n: string, short: string) => `${n} ${unit[short] ?? short}${n === "1" ? "" : "s"}`,
+  );
 }
 
 /** Date and time of day where the reader is: 2026-11-22 14:05:09. */
@@ -55,7 +58,8 @@ export function writer(by: string | null | undefined, self: string): string {
 }
 
 /** The same in a list of what was done. */
-export const author = (by: string | null | undefined, self: string): string => (by === self && by !== "web" ? `${by} (you)` : starting(writer(by, "")));
+export const author = (by: string | null | undefined, self: string): string =>
+  by === self && by !== "web" ? `${by} (you)` : starting(writer(by, ""));
 
 /** At the beginning of a sentence. Names stay as they are written; only our own words for someone get a capital letter. */
 export const starting = (text: string): string => (/^(another|a) /.test(text) ? capital(text) : text);
