@@ -1,28 +1,16 @@
 // The page's parts put together: who we are, the line to the server, files, locks, people, drafts.
 
-import { batch, createEffect, createMemo, createRoot, createSignal, on, onCleanup } from "solid-js";
-import { api, Refused } from "../api/client";
+import { createEffect, createRoot, createSignal, on, onCleanup } from "solid-js";
+import { api } from "../api/client";
 import { type Line, type LineState, openLine } from "../api/events";
-import type { AuditRecord, Client, Holder, Lease, LockAnswer, Me, ServerEvent, StoredConflict } from "../api/types";
+import type { Me, ServerEvent } from "../api/types";
 import { unsaved } from "../state/document";
-import { type Draft, Keeper } from "../state/drafts";
-import * as tree from "../state/tree";
 import { createDocuments, type Documents } from "./documents";
-import { noStore, openStore } from "./draft-db";
+import { createDrafts } from "./drafts";
+import { createFiles } from "./files";
+import { createLive } from "./live";
 import { createMerging } from "./merging";
 import { createNotices } from "./notices";
-import { livingTabs, thisTab } from "./tab";
-
-/** A lock that is let go at once is not shown: marks that flash tell nobody anything. */
-const LOCK_SHOWN_AFTER_MS = 150;
-/** A tab that is not there for so long is gone, and not just loading anew. */
-const GONE_AFTER_MS = 2_000;
-const AUDIT_LINES = 200;
-
-export interface LockMark {
-  holder: Holder | null;
-  lease: Lease | null;
-}
 
 export type Side = "history" | "locks" | "queues" | "audit" | "conflicts" | "drafts";
 
@@ -33,11 +21,6 @@ export interface Comparison {
   left: { label: string; text: string };
   right: { label: string; text: string };
   restore?: { hash: string };
-}
-
-export interface ListedDraft extends Draft {
-  /** Of this tab, of another that is open, of one that is gone; unknown where the browser can't tell. */
-  of: "this" | "other" | "gone" | "unknown";
 }
 
 const stored = (key: string): string | null => {
@@ -69,19 +52,14 @@ export function createApp() {
   const self = (): string => name() || (me()?.session ?? "web");
   const canWrite = (): boolean => me() === null || (me()?.scopes ?? []).some((scope) => scope === "write" || scope === "admin");
 
-  // ---- drafts
-  const [keeper, setKeeper] = createSignal<Keeper | null>(null);
-  const [draftsBroken, setDraftsBroken] = createSignal(false);
-  const [drafts, setDrafts] = createSignal<readonly ListedDraft[]>([]);
-
   // ---- the line
   const [lineState, setLineState] = createSignal<LineState>("connecting");
   const [retryAt, setRetryAt] = createSignal(0);
   let line: Line | null = null;
-  let clientId = "";
 
+  const keeping = createDrafts(() => documents, say);
   const documents: Documents = createDocuments({
-    keeper,
+    keeper: keeping.keeper,
     say,
     name: () => name() || undefined,
     self,
@@ -90,112 +68,8 @@ export function createApp() {
   });
   const merging = createMerging({ documents, say, name: () => name() || undefined });
   createEffect(on(documents.docs, () => documents.settle()));
-
-  // ---- files
-  const files = new Set<string>();
-  let folders = tree.grow([]);
-  const [treeVersion, setTreeVersion] = createSignal(0);
-  const [treeState, setTreeState] = createSignal<"loading" | "ready" | "failed">("loading");
-  const [truncated, setTruncated] = createSignal(false);
-  const [opened, setOpened] = createSignal<ReadonlySet<string>>(new Set());
-  const paths = createMemo(() => {
-    treeVersion();
-    return [...files].sort();
-  });
-  const rows = createMemo(() => {
-    treeVersion();
-    return tree.rows(folders, opened());
-  });
-  let treeTimer: ReturnType<typeof setTimeout> | undefined;
-  // Many changes at once are drawn once.
-  const treeChanged = (): void => {
-    treeTimer ??= setTimeout(() => {
-      treeTimer = undefined;
-      setTreeVersion((version) => version + 1);
-    }, 50);
-  };
-  const loadTree = async (): Promise<void> => {
-    try {
-      const answer = await api.tree();
-      files.clear();
-      for (const entry of answer.entries) files.add(entry.path);
-      folders = tree.grow(files);
-      batch(() => {
-        // Few files: all folders open, nothing to look for.
-        if (treeState() !== "ready" && files.size <= 60) setOpened(new Set([...files].flatMap(tree.above)));
-        setTruncated(answer.truncated);
-        setTreeState("ready");
-        setTreeVersion((version) => version + 1);
-      });
-    } catch (error) {
-      documents.problemOf(error);
-      if (treeState() === "loading") setTreeState("failed");
-    }
-  };
-  const toggle = (path: string, open?: boolean): void => {
-    setOpened((all) => {
-      const next = new Set(all);
-      if (open ?? !next.has(path)) next.add(path);
-      else next.delete(path);
-      return next;
-    });
-  };
-  const reveal = (path: string): void => void setOpened((all) => new Set([...all, ...tree.above(path)]));
-
-  // ---- locks and people
-  const [locks, setLocks] = createSignal<ReadonlyMap<string, LockMark>>(new Map());
-  const lockTimers = new Map<string, ReturnType<typeof setTimeout>>();
-  const setLock = (path: string, mark: LockMark | null): void => {
-    clearTimeout(lockTimers.get(path));
-    lockTimers.delete(path);
-    const put = (): void =>
-      void setLocks((all) => {
-        const next = new Map(all);
-        if (mark === null) next.delete(path);
-        else next.set(path, mark);
-        return next;
-      });
-    if (mark === null || locks().has(path)) put();
-    else lockTimers.set(path, setTimeout(put, LOCK_SHOWN_AFTER_MS));
-  };
-  const loadLocks = async (): Promise<void> => {
-    try {
-      const answer = await api.locks();
-      setLocks(
-        new Map(answer.locks.map((lock: LockAnswer) => [lock.path, { holder: lock.holders[0] ?? null, lease: lock.lease ?? null }])),
-      );
-    } catch (error) {
-      documents.problemOf(error);
-    }
-  };
-  const [presence, setPresence] = createSignal<ReadonlyMap<string, readonly Client[]>>(new Map());
-  /** The others who have a file open. */
-  const others = (path: string): Client[] => (presence().get(path) ?? []).filter((client) => client.client !== clientId);
-
-  // ---- conflicts, audit, queues
-  const [conflicts, setConflicts] = createSignal<readonly StoredConflict[]>([]);
-  const loadConflicts = async (): Promise<void> => {
-    try {
-      const answer = await api.conflicts();
-      setConflicts(answer.conflicts.filter((one) => one.state === "open" || one.state === "unresolved"));
-    } catch (error) {
-      if (!(error instanceof Refused)) documents.problemOf(error);
-    }
-  };
-  const [audit, setAudit] = createSignal<readonly AuditRecord[]>([]);
-  const [auditError, setAuditError] = createSignal("");
-  const loadAudit = async (): Promise<void> => {
-    try {
-      setAudit((await api.audit(AUDIT_LINES)).records.slice().reverse());
-      setAuditError("");
-    } catch (error) {
-      setAuditError(documents.problemOf(error)?.detail ?? "The server can't be reached.");
-    }
-  };
-  /** Raised by each event about queues; lists read again. */
-  const [queueTick, setQueueTick] = createSignal(0);
-  /** Raised when a file's versions may have changed. */
-  const [historyTick, setHistoryTick] = createSignal(0);
+  const files = createFiles(documents.problemOf);
+  const live = createLive(documents.problemOf);
 
   // ---- what is shown
   const [side, setSide] = createSignal<Side | null>(null);
@@ -213,38 +87,32 @@ export function createApp() {
   const onEvent = (event: ServerEvent): void => {
     switch (event.type) {
       case "hello":
-        clientId = event.client;
-        setPresence(new Map());
+        live.connected(event.client);
         break;
       case "file-changed": {
         const gone = event.kind === "deleted";
         if (event.kind === "renamed" && event.from !== undefined) {
-          fileGone(event.from);
+          files.remove(event.from);
           documents.dispatch(event.from, { type: "changed", version: { hash: null, by: event.by, at: event.at } });
         }
-        if (gone) fileGone(event.path);
-        else fileThere(event.path);
+        if (gone) files.remove(event.path);
+        else files.add(event.path);
         if (event.hash === null && !gone) documents.dispatch(event.path, { type: "look-again" });
         else documents.dispatch(event.path, { type: "changed", version: { hash: event.hash, by: event.by, at: event.at } });
-        if (event.path === documents.active()) setHistoryTick((tick) => tick + 1);
+        if (event.path === documents.active()) live.versionsChanged();
         break;
       }
       case "file-lock-change":
-        setLock(event.path, event.locked || event.lease ? { holder: event.holder, lease: event.lease ?? null } : null);
+        live.setLock(event.path, event.locked || event.lease ? { holder: event.holder, lease: event.lease ?? null } : null);
         break;
       case "presence":
-        setPresence((all) => {
-          const next = new Map(all);
-          if (event.clients.length === 0) next.delete(event.path);
-          else next.set(event.path, event.clients);
-          return next;
-        });
+        live.present(event.path, event.clients);
         break;
       case "conflict":
-        void loadConflicts();
+        void live.loadConflicts();
         break;
       case "queue-changed":
-        setQueueTick((tick) => tick + 1);
+        live.queuesChanged();
         break;
       case "write-done": {
         const save = documents.doc(event.path)?.save;
@@ -252,7 +120,7 @@ export function createApp() {
         break;
       }
       case "audit":
-        setAudit((all) => [event.record, ...all].slice(0, AUDIT_LINES));
+        live.audited(event.record);
         break;
       case "reset":
         lookAgain();
@@ -262,25 +130,13 @@ export function createApp() {
         break;
     }
   };
-  const fileThere = (path: string): void => {
-    if (files.has(path)) return;
-    files.add(path);
-    tree.insert(folders, path);
-    treeChanged();
-  };
-  const fileGone = (path: string): void => {
-    if (!files.delete(path)) return;
-    tree.remove(folders, path);
-    treeChanged();
-  };
-
   const lookAgain = (): void => {
-    void loadTree();
-    void loadLocks();
-    void loadConflicts();
-    setQueueTick((tick) => tick + 1);
-    setHistoryTick((tick) => tick + 1);
-    if (side() === "audit") void loadAudit();
+    void files.loadTree();
+    void live.loadLocks();
+    void live.loadConflicts();
+    live.queuesChanged();
+    live.versionsChanged();
+    if (side() === "audit") void live.loadAudit();
     documents.lookAgain();
   };
 
@@ -304,9 +160,9 @@ export function createApp() {
     if (state === "offline") void loadMe();
     if (state === "online" && before !== "online") {
       void loadMe();
-      void loadLocks();
+      void live.loadLocks();
       if (before === "offline") say("The connection is back.");
-      if (treeState() !== "ready") void loadTree();
+      if (files.treeState() !== "ready") void files.loadTree();
       documents.lookAgain();
     }
   };
@@ -315,71 +171,17 @@ export function createApp() {
     const path = documents.active();
     line?.send({ type: "viewing", path });
     setComparison(null);
-    if (path !== null) reveal(path);
+    if (path !== null) files.reveal(path);
     document.title = path === null ? "filelatch" : `${path.split("/").pop() ?? path} – filelatch`;
   });
   createEffect(() => {
     if (side() !== "audit") return;
     line?.send({ type: "subscribe", audit: true });
-    void loadAudit();
+    void live.loadAudit();
   });
   createEffect(() => {
-    if (side() === "drafts") void loadDrafts();
+    if (side() === "drafts") void keeping.loadDrafts();
   });
-
-  const loadDrafts = async (): Promise<void> => {
-    const keep = keeper();
-    if (keep === null) return;
-    const [all, alive] = await Promise.all([keep.list(), livingTabs()]);
-    setDrafts(
-      all.map((draft) => ({
-        ...draft,
-        of: draft.tab === keep.tab ? "this" : alive === null ? "unknown" : alive.has(draft.tab) ? "other" : "gone",
-      })),
-    );
-  };
-  /** Drafts of tabs that are gone: offered at the top of the page. A tab that is just reloading looks gone, so it is looked at twice. */
-  const [missing, setMissing] = createSignal<ReadonlySet<string>>(new Set());
-  const orphans = createMemo(() =>
-    drafts().filter((draft) => draft.kind === "open" && (draft.of === "unknown" || (draft.of === "gone" && missing().has(draft.id)))),
-  );
-  createEffect(() => {
-    const gone = drafts()
-      .filter((draft) => draft.kind === "open" && draft.of === "gone")
-      .map((draft) => draft.id);
-    if (gone.length === 0) return;
-    const timer = setTimeout(async () => {
-      const alive = await livingTabs();
-      setMissing(
-        new Set(
-          drafts()
-            .filter((draft) => gone.includes(draft.id) && alive?.has(draft.tab) === false)
-            .map((draft) => draft.id),
-        ),
-      );
-      if (missing().size < gone.length) void loadDrafts();
-    }, GONE_AFTER_MS);
-    onCleanup(() => clearTimeout(timer));
-  });
-
-  const takeDraft = async (draft: ListedDraft): Promise<void> => {
-    if (draft.of === "gone" && (await livingTabs())?.has(draft.tab)) {
-      say(`${draft.path}: its tab is open again.`);
-      return loadDrafts();
-    }
-    if (!(await documents.restore(draft))) return;
-    const keep = keeper();
-    if (draft.of !== "this" || draft.kind === "aside") {
-      // The text is in this tab's own draft first, then the old one goes.
-      await keep?.flush();
-      if (!draftsBroken()) keep?.remove(draft.id);
-    }
-    await loadDrafts();
-  };
-  const dropDraft = async (draft: ListedDraft): Promise<void> => {
-    keeper()?.remove(draft.id);
-    await loadDrafts();
-  };
 
   const openSession = async (): Promise<void> => {
     while (!(await loadMe())) {
@@ -387,20 +189,7 @@ export function createApp() {
       await new Promise((resolve) => setTimeout(resolve, 1500));
     }
     const root = me()?.root ?? "";
-    const tab = await thisTab();
-    let draftStore = noStore;
-    try {
-      draftStore = await openStore();
-    } catch {
-      setDraftsBroken(true);
-    }
-    const clock = {
-      now: () => Date.now(),
-      after: (ms: number, run: () => void) => setTimeout(run, ms),
-      cancel: (timer: unknown) => clearTimeout(timer as number),
-    };
-    const keep = new Keeper(root, tab, draftStore, clock, setDraftsBroken);
-    setKeeper(keep);
+    await keeping.begin(root);
     line = openLine({
       url: (cursor) =>
         `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/events${cursor === null ? "" : `?cursor=${encodeURIComponent(cursor)}`}`,
@@ -408,11 +197,11 @@ export function createApp() {
       onState: onLine,
     });
     if (name() !== "") line.send({ type: "session", name: name() });
-    void loadTree();
-    void loadConflicts();
-    await loadDrafts();
+    void files.loadTree();
+    void live.loadConflicts();
+    await keeping.loadDrafts();
     // What this tab had open, and what was typed in it.
-    const own = drafts().filter((draft) => draft.of === "this" && draft.kind === "open");
+    const own = keeping.drafts().filter((draft) => draft.of === "this" && draft.kind === "open");
     const last = openFiles(root);
     for (const path of last.paths) documents.open(path);
     for (const draft of own) {
@@ -443,10 +232,10 @@ export function createApp() {
     }
   };
 
-  const leaving = (): void => keeper()?.leaving();
+  const leaving = (): void => keeping.keeper()?.leaving();
   const asking = (event: BeforeUnloadEvent): void => {
     // Drafts are kept, so leaving loses nothing; only when they can't be kept is the person asked.
-    if (draftsBroken() && [...documents.docs().values()].some(unsaved)) event.preventDefault();
+    if (keeping.draftsBroken() && [...documents.docs().values()].some(unsaved)) event.preventDefault();
   };
   const hidden = (): void => {
     if (document.visibilityState === "hidden") leaving();
@@ -471,30 +260,13 @@ export function createApp() {
     canWrite,
     name,
     theme,
-    keeper,
-    drafts,
-    draftsBroken,
-    orphans,
     lineState,
     retryAt,
     documents,
     merging,
-    paths,
-    rows,
-    opened,
-    toggle,
-    reveal,
-    treeState,
-    truncated,
-    loadTree,
-    locks,
-    others,
-    presence,
-    conflicts,
-    audit,
-    auditError,
-    queueTick,
-    historyTick,
+    files,
+    live,
+    keeping,
     side,
     setSide,
     comparison,
@@ -503,9 +275,6 @@ export function createApp() {
     setTreeShown,
     dialog,
     setDialog,
-    takeDraft,
-    dropDraft,
-    loadDrafts,
     wake: () => line?.wake(),
     setTheme: (chosen: Theme): void => {
       store("filelatch.theme", chosen);

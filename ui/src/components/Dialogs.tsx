@@ -13,7 +13,7 @@ export function FindFile(props: { app: App }) {
   const { app } = props;
   const [wanted, setWanted] = createSignal("");
   const [at, setAt] = createSignal(0);
-  const names = createMemo(() => index(app.paths()));
+  const names = createMemo(() => index(app.files.paths()));
   const found = createMemo(() => find(names(), wanted(), 50));
   const close = (): void => void app.setDialog(null);
   const use = (path: string | undefined): void => {
@@ -107,7 +107,7 @@ export function NewFile(props: { app: App }) {
     if (wanted === "") return "";
     if (wanted.startsWith("/") || wanted.endsWith("/") || wanted.split("/").some((name) => name === "" || name === "." || name === ".."))
       return "A path below the root: folder/name.json";
-    return props.app.paths().includes(wanted) ? "There is a file of this name: it will be opened." : "";
+    return props.app.files.paths().includes(wanted) ? "There is a file of this name: it will be opened." : "";
   };
   return (
     <Modal label="New file" class="small" onClose={close}>
@@ -242,11 +242,11 @@ export function LockDialog(props: { app: App }) {
           const save = doc()?.save;
           return save?.kind === "locked" ? save : undefined;
         };
-        const who = () => app.locks().get(path)?.holder ?? lock()?.holder ?? null;
-        const free = () => app.locks().get(path) === undefined && app.lineState() === "online" && seen();
+        const who = () => app.live.locks().get(path)?.holder ?? lock()?.holder ?? null;
+        const free = () => app.live.locks().get(path) === undefined && app.lineState() === "online" && seen();
         // Whether the mark was ever there: a lock of which no event came is not called free.
-        const [seen, setSeen] = createSignal(app.locks().has(path));
-        createMemo(() => app.locks().has(path) && setSeen(true));
+        const [seen, setSeen] = createSignal(app.live.locks().has(path));
+        createMemo(() => app.live.locks().has(path) && setSeen(true));
         const close = (): void => app.documents.dispatch(path, { type: "dismissed" });
         return (
           <Modal label={`${path} is locked`} class="small firm lock-dialog" onClose={close}>

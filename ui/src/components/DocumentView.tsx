@@ -126,8 +126,8 @@ function Head(props: { app: App }) {
   const { app } = props;
   const path = () => app.documents.active() ?? "";
   const doc = () => app.documents.doc(path());
-  const lock = () => app.locks().get(path());
-  const others = () => app.others(path());
+  const lock = () => app.live.locks().get(path());
+  const others = () => app.live.others(path());
   const folder = () => path().slice(0, path().lastIndexOf("/") + 1);
   const status = (): { text: string; tone: string } => {
     const open = doc();
@@ -307,8 +307,8 @@ function Notices(props: { app: App }) {
           <Icon.Clock />
           <p>
             <strong>Your save waits for the lock</strong>
-            {app.locks().get(path()) ? ` that ${holder(app.locks().get(path())?.holder)} has` : ""}. The server writes it by itself, also if
-            you close this page.
+            {app.live.locks().get(path()) ? ` that ${holder(app.live.locks().get(path())?.holder)} has` : ""}. The server writes it by
+            itself, also if you close this page.
           </p>
           <div class="buttons">
             <button onClick={() => void app.documents.cancelQueued(path())}>Cancel it</button>

@@ -20,9 +20,9 @@ export function FileTree(props: { app: App }) {
   const [height, setHeight] = createSignal(600);
   const [current, setCurrent] = createSignal<string | null>(null);
 
-  const names = createMemo(() => index(app.paths()));
+  const names = createMemo(() => index(app.files.paths()));
   const visible = createMemo<readonly Row[]>(() => {
-    if (filter().trim() === "") return app.rows();
+    if (filter().trim() === "") return app.files.rows();
     const found = find(names(), filter(), FOUND_MOST);
     return found.map(({ path }, i) => ({ kind: "file", path, name: path, depth: 0, open: false, place: i + 1, siblings: found.length }));
   });
@@ -52,7 +52,7 @@ export function FileTree(props: { app: App }) {
   };
   const use = (row: Row): void => {
     setCurrent(row.path);
-    if (row.kind === "folder") app.toggle(row.path);
+    if (row.kind === "folder") app.files.toggle(row.path);
     else app.open(row.path);
   };
 
@@ -72,11 +72,11 @@ export function FileTree(props: { app: App }) {
       ArrowRight: () => {
         if (row?.kind !== "folder") return;
         if (row.open) move(all[at + 1]?.path);
-        else app.toggle(row.path, true);
+        else app.files.toggle(row.path, true);
       },
       ArrowLeft: () => {
         if (row === undefined) return;
-        if (row.kind === "folder" && row.open) app.toggle(row.path, false);
+        if (row.kind === "folder" && row.open) app.files.toggle(row.path, false);
         else if (row.path.includes("/") && filter() === "") move(row.path.slice(0, row.path.lastIndexOf("/")));
       },
       Enter: () => row && use(row),
@@ -137,8 +137,8 @@ export function FileTree(props: { app: App }) {
         </Show>
       </div>
       <p class="files-foot">
-        {app.paths().length.toLocaleString("en")} file{app.paths().length === 1 ? "" : "s"}
-        {app.truncated() ? " (the first; there are more)" : ""}
+        {app.files.paths().length.toLocaleString("en")} file{app.files.paths().length === 1 ? "" : "s"}
+        {app.files.truncated() ? " (the first; there are more)" : ""}
       </p>
     </nav>
   );
@@ -146,8 +146,8 @@ export function FileTree(props: { app: App }) {
 
 function empty(app: App, filter: string): string {
   if (filter !== "") return `No file matches “${filter}”.`;
-  if (app.treeState() === "loading") return "Reading the files…";
-  return app.treeState() === "failed" ? "The files can't be read now." : "No files yet.";
+  if (app.files.treeState() === "loading") return "Reading the files…";
+  return app.files.treeState() === "failed" ? "The files can't be read now." : "No files yet.";
 }
 
 function TreeRow(props: { app: App; row: Row; y: number; focusable: boolean; onUse: () => void }) {
@@ -157,13 +157,13 @@ function TreeRow(props: { app: App; row: Row; y: number; focusable: boolean; onU
     const open = doc();
     return open !== undefined && unsaved(open);
   };
-  const lock = () => app.locks().get(props.row.path);
-  const here = () => (props.row.kind === "file" ? app.others(props.row.path) : []);
+  const lock = () => app.live.locks().get(props.row.path);
+  const here = () => (props.row.kind === "file" ? app.live.others(props.row.path) : []);
   const hidden = createMemo(() => {
     // A closed folder shows the marks of what is in it.
     if (props.row.kind === "file" || props.row.open) return false;
     const prefix = `${props.row.path}/`;
-    return [...app.locks().keys()].some((path) => path.startsWith(prefix));
+    return [...app.live.locks().keys()].some((path) => path.startsWith(prefix));
   });
   const said = () =>
     [

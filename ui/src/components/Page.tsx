@@ -91,9 +91,9 @@ export function Page() {
         <span class={`line ${line().tone}`} role="status" data-test="line">
           <i aria-hidden="true" /> {line().word}
         </span>
-        <Show when={app.conflicts().length > 0}>
+        <Show when={app.live.conflicts().length > 0}>
           <button class="attention" onClick={() => app.setSide("conflicts")}>
-            <Icon.Fork size={14} /> {app.conflicts().length} conflict{app.conflicts().length === 1 ? "" : "s"}
+            <Icon.Fork size={14} /> {app.live.conflicts().length} conflict{app.live.conflicts().length === 1 ? "" : "s"}
           </button>
         </Show>
         <button
@@ -133,7 +133,7 @@ export function Page() {
               <button
                 onClick={() => {
                   app.wake();
-                  void app.loadMe().then((ok) => ok && (app.keeper() === null ? location.reload() : app.documents.lookAgain()));
+                  void app.loadMe().then((ok) => ok && (app.keeping.keeper() === null ? location.reload() : app.documents.lookAgain()));
                 }}
               >
                 Try again
@@ -153,7 +153,7 @@ export function Page() {
             </div>
           </div>
         </Show>
-        <Show when={app.draftsBroken()}>
+        <Show when={app.keeping.draftsBroken()}>
           <div class="bar bad" role="alert">
             <Icon.Warn />
             <p>
@@ -161,7 +161,7 @@ export function Page() {
             </p>
           </div>
         </Show>
-        <For each={app.orphans()}>
+        <For each={app.keeping.orphans()}>
           {(draft) => (
             <div class="bar note" role="status" data-test="orphan">
               <Icon.Draft />
@@ -169,7 +169,7 @@ export function Page() {
                 <strong>Unsaved text of {draft.path}</strong> from a tab that was closed, {new Date(draft.at).toLocaleString()}.
               </p>
               <div class="buttons">
-                <button class="primary" onClick={() => void app.takeDraft(draft)}>
+                <button class="primary" onClick={() => void app.keeping.takeDraft(draft)}>
                   Open it
                 </button>
                 <button onClick={() => app.setSide("drafts")}>See all drafts</button>

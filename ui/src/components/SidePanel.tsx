@@ -2,7 +2,8 @@
 
 import { createEffect, createMemo, createSignal, For, type JSX, on, Show } from "solid-js";
 import { api } from "../api/client";
-import type { App, ListedDraft, Side } from "../app/app";
+import type { App, Side } from "../app/app";
+import type { ListedDraft } from "../app/drafts";
 import type { AuditRecord, HistoryAnswer, HistoryVersion, QueueAnswer } from "../api/types";
 import { ago, author, capital, date, holder, short, since, size, starting, writer } from "../state/words";
 import * as Icon from "./icons";
@@ -20,11 +21,11 @@ export function SidePanel(props: { app: App }) {
   const { app } = props;
   const count = (tab: Side): number =>
     tab === "locks"
-      ? app.locks().size
+      ? app.live.locks().size
       : tab === "conflicts"
-        ? app.conflicts().length
+        ? app.live.conflicts().length
         : tab === "drafts"
-          ? app.drafts().filter((draft) => draft.kind === "aside" || draft.of !== "this").length
+          ? app.keeping.drafts().filter((draft) => draft.kind === "aside" || draft.of !== "this").length
           : 0;
   const onKey = (event: KeyboardEvent): void => {
     const at = TABS.findIndex(([tab]) => tab === app.side());
@@ -115,7 +116,7 @@ function History(props: { app: App }) {
   };
   const hash = () => app.documents.doc(path())?.base.hash;
   createEffect(on(path, () => setAnswer(null)));
-  createEffect(on([path, hash, app.historyTick], () => void load()));
+  createEffect(on([path, hash, app.live.historyTick], () => void load()));
 
   const look = async (version: HistoryVersion): Promise<void> => {
     const of = path();
@@ -176,9 +177,9 @@ function History(props: { app: App }) {
 function Locks(props: { app: App }) {
   const { app } = props;
   return (
-    <Show when={app.locks().size > 0} fallback={<Hint>Nobody holds a lock now.</Hint>}>
+    <Show when={app.live.locks().size > 0} fallback={<Hint>Nobody holds a lock now.</Hint>}>
       <ul class="list" aria-label="Locks that are held">
-        <For each={[...app.locks()].sort(([a], [b]) => (a < b ? -1 : 1))}>
+        <For each={[...app.live.locks()].sort(([a], [b]) => (a < b ? -1 : 1))}>
           {([path, mark]) => (
             <li class="item">
               <button class="item-button" onClick={() => app.open(path)}>
@@ -204,11 +205,11 @@ function Conflicts(props: { app: App }) {
   const { app } = props;
   return (
     <Show
-      when={app.conflicts().length > 0}
+      when={app.live.conflicts().length > 0}
       fallback={<Hint>No stored conflicts. When a program's change does not fit, it is stored here for a person to decide.</Hint>}
     >
       <ul class="list" aria-label="Stored conflicts">
-        <For each={app.conflicts()}>
+        <For each={app.live.conflicts()}>
           {(one) => (
             <li class="item">
               <button class="item-button" onClick={() => void app.merging.showStored(one.id)} disabled={!app.canWrite()}>
@@ -254,11 +255,11 @@ function Drafts(props: { app: App }) {
   };
   return (
     <Show
-      when={app.drafts().length > 0}
+      when={app.keeping.drafts().length > 0}
       fallback={<Hint>No drafts. Unsaved text, and text that a command replaced, is kept here, in this browser.</Hint>}
     >
       <ul class="list" aria-label="Drafts">
-        <For each={app.drafts()}>
+        <For each={app.keeping.drafts()}>
           {(draft) => (
             <li class="item">
               <p class="with-icon">
@@ -270,10 +271,10 @@ function Drafts(props: { app: App }) {
               <div class="item-actions">
                 <button onClick={() => void compare(draft)}>Compare</button>
                 <Show when={draft.kind === "aside" || draft.of !== "this"}>
-                  <button onClick={() => void app.takeDraft(draft)}>Take it</button>
+                  <button onClick={() => void app.keeping.takeDraft(draft)}>Take it</button>
                 </Show>
                 <Show when={draft.kind === "aside" || draft.of === "gone" || draft.of === "unknown"}>
-                  <button onClick={() => void app.dropDraft(draft)}>Discard</button>
+                  <button onClick={() => void app.keeping.dropDraft(draft)}>Discard</button>
                 </Show>
               </div>
             </li>
@@ -290,7 +291,7 @@ function Queues(props: { app: App }) {
   const [error, setError] = createSignal("");
   const [loaded, setLoaded] = createSignal(false);
   createEffect(
-    on(app.queueTick, async () => {
+    on(app.live.queueTick, async () => {
       try {
         const names = (await api.queues()).queues;
         setQueues(await Promise.all(names.map((name) => api.queue(name))));
@@ -344,10 +345,10 @@ const field = (record: AuditRecord, ...names: string[]): string => {
 function Audit(props: { app: App }) {
   const { app } = props;
   return (
-    <Show when={app.auditError() === ""} fallback={<Hint>{app.auditError()}</Hint>}>
-      <Show when={app.audit().length > 0} fallback={<Hint>Nothing yet.</Hint>}>
+    <Show when={app.live.auditError() === ""} fallback={<Hint>{app.live.auditError()}</Hint>}>
+      <Show when={app.live.audit().length > 0} fallback={<Hint>Nothing yet.</Hint>}>
         <ol class="list audit" aria-label="What was done, the newest first">
-          <For each={app.audit()}>
+          <For each={app.live.audit()}>
             {(record) => {
               const at = field(record, "at", "time", "ts");
               return (
