@@ -172,7 +172,11 @@ export function createApp() {
     line?.send({ type: "viewing", path });
     setComparison(null);
     if (path !== null) files.reveal(path);
-    document.title = path === null ? "filelatch" : `${path.split("/").pop() ?? path} – filelatch`;
+  });
+  createEffect(() => {
+    const name = documents.active()?.split("/").pop();
+    const mark = [...documents.docs().values()].some(unsaved) ? "• " : "";
+    document.title = mark + (name === undefined ? "filelatch" : `${name} – filelatch`);
   });
   createEffect(() => {
     if (side() !== "audit") return;
@@ -276,6 +280,15 @@ export function createApp() {
     dialog,
     setDialog,
     wake: () => line?.wake(),
+    logOut: async (): Promise<void> => {
+      await keeping.keeper()?.flush();
+      try {
+        await api.logout();
+        setLoggedOut(true);
+      } catch (error) {
+        say(documents.problemOf(error)?.detail ?? "The server can't be reached.", "bad");
+      }
+    },
     setTheme: (chosen: Theme): void => {
       store("filelatch.theme", chosen);
       setThemeSignal(chosen);

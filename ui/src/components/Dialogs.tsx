@@ -152,6 +152,10 @@ export function NewFile(props: { app: App }) {
 export function YourName(props: { app: App }) {
   const [name, setName] = createSignal(props.app.name());
   const close = (): void => void props.app.setDialog(null);
+  const leave = async (): Promise<void> => {
+    close();
+    await props.app.logOut();
+  };
   return (
     <Modal label="Your name" class="small" onClose={close}>
       <form
@@ -176,6 +180,9 @@ export function YourName(props: { app: App }) {
         </label>
         <p class="hint">A label, not a proof: who may do what is decided by the login.</p>
         <div class="buttons">
+          <button type="button" class="plain first" onClick={() => void leave()}>
+            Log out
+          </button>
           <button type="button" onClick={close}>
             Cancel
           </button>
