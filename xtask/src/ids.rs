@@ -108,7 +108,8 @@ fn sources_below(dir: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
             if entry.file_name() != "target" {
                 sources_below(&path, found)?;
             }
-        } else if path.extension().is_some_and(|extension| ["rs", "ts", "mjs"].iter().any(|known| extension == *known)) {
+        } else if path.extension().is_some_and(|extension| ["rs", "ts", "mjs"].iter().any(|known| extension == *known))
+        {
             found.push(path);
         }
     }

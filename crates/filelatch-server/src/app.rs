@@ -25,6 +25,9 @@ fn table() -> OpenApiRouter<State> {
         .merge(api::documents::routes())
         .merge(api::tree::routes())
         .merge(api::writes::routes())
+        .merge(crate::events::routes())
+        .merge(api::locks::routes())
+        .merge(api::status::routes())
 }
 
 fn description() -> OpenApi {

@@ -23,6 +23,7 @@ mod app;
 mod change;
 mod conditional;
 mod documents;
+mod events;
 mod extract;
 mod front;
 mod hidden;

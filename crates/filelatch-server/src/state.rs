@@ -17,11 +17,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::Logins;
 use crate::documents::{self, Document};
+use crate::events::Events;
 use crate::extract::FilePath;
 use crate::hidden::Hidden;
 use crate::metrics::{Gauge, Metrics};
 use crate::options::{Limits, ServerOptions};
-use crate::problem::{Problem, relative};
+use crate::problem::{Problem, relative, web_path};
 use crate::work::{Failure, Pool};
 use crate::writes::Lanes;
 
@@ -51,6 +52,7 @@ struct Inner {
     metrics: Metrics,
     lanes: Lanes,
     requests: Arc<Semaphore>,
+    events: Arc<Events>,
     tokens: OnceLock<Tokens>,
     address: OnceLock<Address>,
 }
@@ -84,6 +86,7 @@ impl State {
                 metrics: Metrics::default(),
                 lanes: Lanes::default(),
                 requests: Arc::new(Semaphore::new(options.limits.requests)),
+                events: Arc::new(Events::new(host.random(), options.limits.sockets)),
                 tokens: OnceLock::new(),
                 address: OnceLock::new(),
                 latch,
@@ -177,6 +180,11 @@ impl State {
         &self.inner.logins
     }
 
+    /// What web sockets are told.
+    pub(crate) fn events(&self) -> &Arc<Events> {
+        &self.inner.events
+    }
+
     pub(crate) fn opened_tokens(&self, open: impl FnOnce() -> Result<Tokens, Error>) -> Result<Tokens, Error> {
         match self.inner.tokens.get() {
             Some(tokens) => Ok(tokens.clone()),
@@ -223,6 +231,12 @@ impl State {
     /// Is this file one that the server does not show?
     pub fn is_hidden(&self, path: &FilePath) -> bool {
         self.inner.hidden.hides(path)
+    }
+
+    /// A file of the root by its whole path, if it is shown.
+    pub(crate) fn shown(&self, path: &Path) -> Option<FilePath> {
+        let path = FilePath::parse(&web_path(path.strip_prefix(self.root()).ok()?)).ok()?;
+        (!self.is_hidden(&path)).then_some(path)
     }
 
     /// Refuses a file that is hidden, as if it were not there.

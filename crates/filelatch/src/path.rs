@@ -270,6 +270,15 @@ pub(crate) fn leased_by(entry: &OsStr) -> Option<OsString> {
     (!name.is_empty()).then(|| cut(entry, 1, name.len()))
 }
 
+/// The file whose lock, fallback lock or lease is in a file of this name, if it can be one; the lock file hidden, as it usually is.
+pub(crate) fn guarded_by(entry: &OsStr) -> Option<OsString> {
+    let held = || {
+        let lock = OsStr::new(entry.to_str()?.strip_suffix(".held")?);
+        locked_by(lock).filter(|_| held_name(lock) == entry)
+    };
+    locked_by(entry).or_else(|| leased_by(entry)).or_else(held)
+}
+
 /// The name of the file that says how much of a log is durable: `.name.sync`.
 #[cfg(feature = "store")]
 pub(crate) fn sync_name(name: &OsStr) -> OsString {

@@ -36,9 +36,11 @@ use crate::path::{MAX_LINKS, Place, missing_dir, name_on_disk};
 use crate::workspace::is_empty;
 
 mod list;
+mod locked;
 mod names;
 
 pub use list::{ListedFile, Listing};
+pub use locked::LockedFile;
 use names::check;
 
 /// How often a directory that vanishes or becomes something else while it is opened is looked at again.

@@ -38,7 +38,7 @@ fn is_open(path: &str) -> bool {
     matches!(path, "/" | "/healthz" | "/login") || page::has(path)
 }
 
-async fn known(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Option<Known>> {
+pub(super) async fn known(state: &State, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Option<Known>> {
     let names = Names { address: state.address(), allowed: &state.options().allow_hosts };
     let host = names.check_host(uri, headers)?;
     let origin = names.check_origin(&host, method, headers)?;

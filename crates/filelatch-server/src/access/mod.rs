@@ -15,6 +15,7 @@ mod caller;
 mod guard;
 mod login;
 mod logins;
+mod pass;
 mod site;
 
 pub(crate) use caller::Known;
@@ -22,3 +23,4 @@ pub use caller::{Admin, Caller, Reader, Writer};
 pub(crate) use guard::guard;
 pub(crate) use login::routes;
 pub(crate) use logins::Logins;
+pub(crate) use pass::Pass;

@@ -3,6 +3,8 @@
 pub(crate) mod documents;
 pub(crate) mod files;
 pub(crate) mod health;
+pub(crate) mod locks;
 pub(crate) mod raw;
+pub(crate) mod status;
 pub(crate) mod tree;
 pub(crate) mod writes;

@@ -159,6 +159,7 @@ fn grant(
         Some(session) => record.of(session),
         None => record,
     };
+    let record = if options.detached { record.detached() } else { record };
     let record = record.renewed(parts.host.monotonic());
     let noted = file.write(&tenure.resource, &record, over).and_then(|()| place.dir.sync());
     noted.map_err(|e| {

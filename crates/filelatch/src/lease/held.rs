@@ -125,16 +125,22 @@ impl Core {
 
     /// Its number is durable already, and after a power cut it is over anyway: the name need not be durable.
     fn renew(&self, wait: Wait) -> Result<()> {
+        self.renew_as(wait, None)
+    }
+
+    fn renew_as(&self, wait: Wait, hold: Option<Duration>) -> Result<()> {
         self.check()?;
         let tenure = self.lock(&LockOptions::new().wait(wait))?;
         let (record, over) = self.current()?;
+        let record = hold.map_or_else(|| LeaseRecord::clone(&record), |hold| record.lasting(hold));
         let renewed = record.renewed(self.host().monotonic());
         self.put(&tenure, &renewed, over)?;
         let mut state = locked(&self.state);
         state.lost |= self.host().monotonic() >= state.until;
         if !state.lost {
             state.until = renewed.until();
-            state.due = renewed.expires().saturating_sub(self.hold) + self.hold / 3;
+            let hold = renewed.hold();
+            state.due = renewed.expires().saturating_sub(hold) + hold / 3;
             return Ok(());
         }
         drop(state);
@@ -259,6 +265,19 @@ impl Lease {
     /// A lease whose time is over is not renewed even if nobody has taken it: others may have written since.
     pub fn renew(&self) -> Result<()> {
         self.core.renew(Wait::For(self.remaining()))
+    }
+
+    /// As [`Lease::renew`], and from now on it lasts so long from each renewal.
+    pub fn renew_for(&self, max_hold: Duration) -> Result<()> {
+        self.core.renew_as(Wait::For(self.remaining()), Some(max_hold))
+    }
+
+    /// Lets go of it without giving it back, and answers its number. A lease that is [detached](crate::LeaseOptions::detached) lasts on; any
+    /// other ends with this process, at the latest.
+    pub fn detach(self) -> u64 {
+        locked(&self.core.state).given_back = true;
+        self.core.entry.leases.ended(self.core.token);
+        self.core.token
     }
 
     /// Gives it back. [`Error::LeaseLost`]: it was somebody else's, or gone, before.

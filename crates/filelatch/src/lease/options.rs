@@ -19,6 +19,7 @@ pub struct LeaseOptions<'a> {
     pub(crate) purpose: Option<String>,
     pub(crate) renewed: bool,
     pub(crate) session: Option<String>,
+    pub(crate) detached: bool,
 }
 
 impl Default for LeaseOptions<'_> {
@@ -32,6 +33,7 @@ impl Default for LeaseOptions<'_> {
             purpose: None,
             renewed: false,
             session: None,
+            detached: false,
         }
     }
 }
@@ -99,6 +101,14 @@ impl<'a> LeaseOptions<'a> {
         self.renewed = true;
         self
     }
+
+    /// It belongs to nobody's process, for a program that takes it for somebody elsewhere: it does not end with this one, but by its time, or
+    /// when it is given back. (With the machine it ends all the same, as every lease does.)
+    #[must_use]
+    pub fn detached(mut self) -> Self {
+        self.detached = true;
+        self
+    }
 }
 
 impl fmt::Debug for LeaseOptions<'_> {
@@ -111,6 +121,7 @@ impl fmt::Debug for LeaseOptions<'_> {
             .field("purpose", &self.purpose)
             .field("renewed", &self.renewed)
             .field("session", &self.session)
+            .field("detached", &self.detached)
             .finish()
     }
 }

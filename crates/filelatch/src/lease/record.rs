@@ -86,6 +86,16 @@ impl LeaseRecord {
         LeaseRecord { expires: millis(now).saturating_add(self.hold), ..self.clone() }
     }
 
+    /// The same lease, of another length from its next renewal on.
+    pub(crate) fn lasting(&self, hold: Duration) -> LeaseRecord {
+        LeaseRecord { hold: millis(hold), ..self.clone() }
+    }
+
+    /// The same lease, of no process.
+    pub(crate) fn detached(self) -> LeaseRecord {
+        LeaseRecord { pid: 0, start: 0, ..self }
+    }
+
     /// The same lease, given back.
     pub(crate) fn given_back(&self) -> LeaseRecord {
         LeaseRecord { released: true, ..self.clone() }

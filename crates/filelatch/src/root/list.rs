@@ -60,7 +60,18 @@ impl Root {
         limit: usize,
         mut admit: impl FnMut(&Path) -> bool,
     ) -> Result<Listing> {
-        let dir = dir.as_ref();
+        self.search(dir.as_ref(), deep, limit, &mut admit, &|_| true)
+    }
+
+    /// As [`Root::list`], of the files that are `wanted` only.
+    pub(super) fn search(
+        &self,
+        dir: &Path,
+        deep: bool,
+        limit: usize,
+        admit: &mut dyn FnMut(&Path) -> bool,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> Result<Listing> {
         if !dir.as_os_str().is_empty() {
             check(dir)?;
         }
@@ -68,6 +79,7 @@ impl Root {
             root: self,
             limit,
             deep,
+            wanted,
             left: limit.saturating_mul(LOOKS_PER_FILE).max(LOOKS),
             found: Listing::default(),
         };
@@ -80,7 +92,7 @@ impl Root {
             }
             let open =
                 if path.as_os_str().is_empty() { Ok(Arc::clone(&self.dir)) } else { self.dir.open_beneath(&path) };
-            let looked = open.and_then(|open| search.look(&*open, &path, &mut dirs, &mut admit));
+            let looked = open.and_then(|open| search.look(&*open, &path, &mut dirs, admit));
             match looked {
                 Ok(()) => {}
                 Err(e) if first && e.kind() == io::ErrorKind::NotFound => return Err(Error::NotFound { path }),
@@ -103,6 +115,7 @@ struct Search<'a> {
     root: &'a Root,
     limit: usize,
     deep: bool,
+    wanted: &'a dyn Fn(&Path) -> bool,
     /// Entries that may still be looked at.
     left: usize,
     found: Listing,
@@ -123,6 +136,7 @@ impl Search<'_> {
                 other => other.ok(),
             };
             match stat {
+                Some(stat) if stat.is_file() && !(self.wanted)(&path) => {}
                 Some(stat) if stat.is_file() && self.found.files.len() < self.limit => {
                     self.found.files.push(ListedFile { path, size: stat.size, modified: stat.mtime.to_system_time() });
                 }

@@ -236,3 +236,26 @@ fn case() {
     assert_eq!(root.place_of(&file), Path::new("Dir/Read.Me"));
     assert_eq!(file.read().unwrap().bytes(), b"x");
 }
+
+/// LOCK-7, SERVE-4: what is locked or leased now is found; what was, is not.
+#[test]
+fn locked_files() {
+    let fs = world();
+    let latch = engine(&fs);
+    let root = latch.root("/in").unwrap();
+    for path in ["a/b/f", "c/was", "c/is"] {
+        root.file(path).unwrap().write(b"1", &WriteOptions::new()).unwrap();
+    }
+    let other = engine(&fs.process());
+    let guard = other.file("/in/a/b/f").unwrap().lock(&crate::LockOptions::new()).unwrap();
+    let lease = other.file("/in/c/is").unwrap().lease(&crate::LeaseOptions::new()).unwrap();
+    let held = root.locked(100, |_| true).unwrap();
+    let paths: Vec<_> = held.iter().map(|file| file.path.to_str().unwrap()).collect();
+    assert_eq!(paths, ["a/b/f", "c/is"]);
+    assert_eq!(held[0].lock.holders[0].pid, Some(other.parts().host.pid()));
+    assert_eq!(held[1].lease.as_ref().map(|lease| lease.token), Some(lease.token()));
+    assert_eq!(root.locked(100, |path| path != Path::new("c")).unwrap().len(), 1);
+    assert_eq!(root.locked(1, |_| true).unwrap().len(), 1);
+    drop((guard, lease));
+    assert_eq!(root.locked(100, |_| true).unwrap(), []);
+}

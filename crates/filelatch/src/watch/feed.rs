@@ -134,6 +134,14 @@ impl Feed {
         self.wake(ring);
     }
 
+    /// There is something for listeners that is no report.
+    pub(crate) fn nudge(&self) {
+        let listeners: Vec<_> = locked(&self.ring).listeners.iter().map(|(_, listener)| Arc::clone(listener)).collect();
+        for listener in listeners {
+            listener();
+        }
+    }
+
     fn wake(&self, mut ring: std::sync::MutexGuard<'_, Ring>) {
         let waiting = std::mem::take(&mut ring.waiting);
         let listeners: Vec<_> = ring.listeners.iter().map(|(_, listener)| Arc::clone(listener)).collect();

@@ -14,7 +14,7 @@
 //! - `cookie.rs`, `ground.rs`: barriers, and where they are made. `poll.rs`: looking again and again. `state.rs`: what a resumed watch knows.
 //! - `tracker.rs`: hints and looks become reports, without threads and clocks. `queue.rs`: what is pending, and until when; `look.rs`, `scan.rs`,
 //!   `read.rs`: one name, a tree, a content; `table.rs`: what is known; `way.rs`, `watches.rs`: what is watched for that.
-//! - `origin.rs`, `own.rs`: whose it was.
+//! - `origin.rs`, `own.rs`: whose it was. `touched.rs`: whose locks may be others now.
 //!
 //! # Order of operations
 //! hint → inbox → the thread: tracker, look, compare → feed → readers; then, with a name, saved.
@@ -35,6 +35,7 @@ mod run;
 mod scan;
 mod state;
 pub(crate) mod table;
+mod touched;
 pub(crate) mod tracker;
 #[expect(clippy::module_inception, reason = "the type's own")]
 mod watch;
@@ -45,6 +46,7 @@ pub use event::{Change, ChangeKind, Cursor, Event, Origin, ParseCursorError, Res
 pub use feed::Reader;
 pub use options::{Polling, Settle, WatchOptions};
 pub use poll::{Mode, PollReason};
+pub use touched::TouchedLocks;
 pub use watch::{Listening, Resumed, Watch};
 
 #[cfg(test)]

@@ -77,6 +77,7 @@ pub struct WatchOptions {
     pub(crate) polling: Polling,
     pub(crate) resume: Option<String>,
     pub(crate) kept: usize,
+    pub(crate) locks: bool,
 }
 
 impl Default for WatchOptions {
@@ -92,6 +93,7 @@ impl Default for WatchOptions {
             polling: Polling::default(),
             resume: None,
             kept: KEPT,
+            locks: false,
         }
     }
 }
@@ -172,6 +174,13 @@ impl WatchOptions {
     #[must_use]
     pub fn kept(mut self, reports: usize) -> Self {
         self.kept = reports.max(16);
+        self
+    }
+
+    /// Is it noted whose lock and lease files something happens to ([`Watch::touched_locks`](super::Watch::touched_locks))? By default not.
+    #[must_use]
+    pub fn locks(mut self, noted: bool) -> Self {
+        self.locks = noted;
         self
     }
 

@@ -18,6 +18,7 @@ use super::feed::Feed;
 use super::inbox::{Due, Inbox, Wish};
 use super::poll::{Mode, Pauses, PollReason};
 use super::state::{EVENTS, Store};
+use super::touched::Touched;
 use super::tracker::{Report, Tracker};
 use crate::error::{Error, Result};
 use crate::lock::resource::locked;
@@ -39,6 +40,8 @@ pub(super) struct Runner {
     pub(super) saver: Option<Saver>,
     /// Are own changes reported?
     pub(super) own: bool,
+    /// Whose locks may be others now, if anybody wants to know.
+    pub(super) touched: Option<Arc<Touched>>,
 }
 
 /// Looking again and again.
@@ -110,10 +113,15 @@ impl Runner {
     /// True: the thread is to end.
     fn take_hints(&mut self, now: Duration) -> bool {
         let work = self.inbox.take();
+        let mut news = false;
         for hint in work.hints {
+            news |= self.touched.as_ref().is_some_and(|touched| touched.note(&hint));
             if !self.inbox.is_seen(&hint) {
                 self.tracker.hint(hint, now);
             }
+        }
+        if news {
+            self.feed.nudge();
         }
         work.stop
     }

@@ -16,6 +16,7 @@ use super::poll::{Mode, Pauses, PollReason};
 use super::run::{Looks, Runner, Saver};
 use super::state::{Found, Store};
 use super::table::PathText;
+use super::touched::{Touched, TouchedLocks};
 use super::tracker::Tracker;
 use crate::engine::Filelatch;
 use crate::error::{Error, Result, plain};
@@ -60,6 +61,7 @@ pub struct Watch {
     feed: Arc<Feed>,
     position: Mutex<Position>,
     mode: Arc<Mutex<Mode>>,
+    touched: Option<Arc<Touched>>,
     resumed: Resumed,
 }
 
@@ -141,6 +143,7 @@ impl Watch {
             looks: Looks { pauses, next: None },
             saver: store.map(Saver::new),
             own: options.own,
+            touched: options.locks.then(Arc::default),
         };
         let why = if matches!(options.polling, Polling::Always(_)) {
             Some(PollReason::Asked)
@@ -172,6 +175,7 @@ impl Watch {
             position: Mutex::new(feed.beginning(reset)),
             feed,
             mode: Arc::clone(&runner.mode),
+            touched: runner.touched.clone(),
             resumed,
         };
         let started = host.spawn("filelatch-watch", STACK, Box::new(move || runner.run()));
@@ -244,6 +248,14 @@ impl Watch {
     /// The place after all that was reported so far.
     pub fn cursor(&self) -> Cursor {
         self.feed.cursor()
+    }
+
+    /// Whose locks and leases may be others than at the last call, if [`WatchOptions::locks`] was asked for. Listeners
+    /// ([`Watch::on_event`]) are called when there is something.
+    ///
+    /// Where the system tells of no changes, nothing is ever named.
+    pub fn touched_locks(&self) -> TouchedLocks {
+        self.touched.as_ref().map(|touched| touched.take()).unwrap_or_default()
     }
 
     /// How it hears of changes, by now: it begins to look again and again when the system's limit of watches is reached.
