@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test is how these tests complain")]
 #![expect(clippy::disallowed_methods, reason = "tests look at the disk from outside")]
 
+mod access;
 mod common;
 mod confined;
 mod contract;
