@@ -38,7 +38,7 @@ export function DocumentView(props: { app: App; editor: (handle: EditorHandle) =
         <Show when={doc()?.phase === "loading"}>
           <p class="hint wait">{app.lineState() === "offline" ? "Waiting for the connection…" : "Reading…"}</p>
         </Show>
-        <div class="editor-wrap" classList={{ hidden: doc()?.phase !== "ready" || app.comparison() !== null }}>
+        <div class="editor-wrap" classList={{ away: doc()?.phase !== "ready" || app.comparison() !== null }}>
           <EditorPane app={app} handle={props.editor} />
         </div>
         <Show when={app.comparison()}>{(comparison) => <Comparison app={app} diff={props.diff} path={comparison().path} />}</Show>

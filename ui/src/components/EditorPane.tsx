@@ -28,10 +28,7 @@ export function EditorPane(props: { app: App; handle: (handle: EditorHandle) => 
   let shown: string | null = null;
 
   const separator = (mode: LineEnds): Extension => (mode === "mixed" ? EditorState.lineSeparator.of("\n") : []);
-  const locked = (path: string): Extension => {
-    const readOnly = !props.app.canWrite() || documents.doc(path)?.phase !== "ready";
-    return [EditorState.readOnly.of(readOnly), EditorView.editable.of(true)];
-  };
+  const locked = (): Extension => EditorState.readOnly.of(!props.app.canWrite());
 
   const fresh = (path: string, content: Content): EditorState =>
     EditorState.create({
@@ -40,7 +37,7 @@ export function EditorPane(props: { app: App; handle: (handle: EditorHandle) => 
         editing,
         language.of([]),
         ends.of(separator(content.ends)),
-        access.of(locked(path)),
+        access.of(locked()),
         label.of(EditorView.contentAttributes.of({ "aria-label": `Text of ${path}` })),
         EditorView.updateListener.of((update) => {
           if (!update.docChanged || update.transactions.some((transaction) => transaction.annotation(arrived))) return;
@@ -52,11 +49,13 @@ export function EditorPane(props: { app: App; handle: (handle: EditorHandle) => 
 
   const show = (path: string): void => {
     const doc = documents.doc(path);
-    if (doc === undefined) return;
+    // Not before its text is there: what comes into an empty editor is drawn as a whole, however long it is.
+    if (doc === undefined || doc.phase !== "ready") return;
     if (shown !== path) {
       if (shown !== null && documents.doc(shown) !== undefined) states.set(shown, { state: view.state, scroll: view.scrollDOM.scrollTop });
       const kept = states.get(path);
       view.setState(kept?.state ?? fresh(path, doc.content));
+      if (kept !== undefined) view.dispatch({ effects: access.reconfigure(locked()) });
       shown = path;
       // A state that was put away does not hear of text that came in meanwhile: brought up to date below.
       if (kept !== undefined) view.requestMeasure({ read: () => undefined, write: () => void (view.scrollDOM.scrollTop = kept.scroll) });
@@ -64,7 +63,6 @@ export function EditorPane(props: { app: App; handle: (handle: EditorHandle) => 
         if (shown === path) view.dispatch({ effects: language.reconfigure(extension) });
       });
     }
-    view.dispatch({ effects: access.reconfigure(locked(path)) });
     if (view.state.doc === doc.content.lines) return;
     const change = follow(view.state.doc, doc.content.lines, view.state.selection.main);
     view.dispatch({ ...(change ?? {}), effects: ends.reconfigure(separator(doc.content.ends)), annotations: arrived.of(true) });
@@ -85,6 +83,10 @@ export function EditorPane(props: { app: App; handle: (handle: EditorHandle) => 
     createEffect(() => {
       const path = documents.active();
       if (path !== null) show(path);
+    });
+    createEffect(() => {
+      const now = locked();
+      if (shown !== null) view.dispatch({ effects: access.reconfigure(now) });
     });
     createEffect(() => {
       const there = documents.docs();

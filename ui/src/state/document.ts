@@ -271,7 +271,9 @@ function decide(doc: Doc, event: Event): Step {
         effects.push(READ);
         return stay();
       }
-      if (doc.save.kind === "saving" || doc.save.kind === "queued" || doc.save.kind === "unsure") return done({ heard: event.version });
+      // It may be the queued save itself.
+      if (doc.save.kind === "queued") effects.push({ do: "look-up-queued", id: doc.save.id });
+      if (busy(doc)) return done({ heard: event.version });
       return heard(doc, event.version, effects);
     }
 
