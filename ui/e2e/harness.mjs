@@ -62,6 +62,8 @@ export class Site {
     const env = { ...process.env, FILELATCH_SESSION: options.session ?? "deploy" };
     const child = spawn(PROGRAM, args, { cwd: this.folder, env, stdio: ["pipe", "pipe", "pipe"], detached: true });
     this.children.add(child);
+    // A command that does not read its input may end first.
+    child.stdin.on("error", () => undefined);
     child.out = "";
     child.err = "";
     child.stdout.on("data", (part) => (child.out += part));

@@ -58,7 +58,17 @@ export function createMerging({ documents, say, name }: Wiring) {
       });
     } catch (error) {
       const problem = documents.problemOf(error);
-      patch({ error: problem === null ? "The server can't be reached, so the two versions can't be compared now." : problem.detail });
+      patch({
+        error:
+          problem === null
+            ? "The server can't be reached, so the two versions can't be compared now."
+            : `The two versions can't be put together: ${problem.detail}`,
+      });
+      // Without a comparison one can still keep the one or the other.
+      if (problem !== null && view()?.theirs === null) {
+        const theirs = await readBase(now.path).catch(() => null);
+        if (view()?.path === now.path && theirs !== null) patch({ theirs });
+      }
     }
   };
 

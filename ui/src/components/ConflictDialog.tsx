@@ -24,7 +24,9 @@ function Dialog(props: { app: App }) {
   const { app } = props;
   const { merging } = app;
   const view = () => merging.view();
-  const who = () => starting(writer(view()?.theirs?.by, app.self()));
+  /** Their version: as compared, and until that is there as far as it is known. */
+  const theirs = () => view()?.theirs ?? app.documents.doc(view()?.path ?? null)?.newer ?? null;
+  const who = () => starting(writer(theirs()?.by, app.self()));
   const mineName = () => (view()?.from === "stored" ? starting(writer(view()?.mineBy, app.self())) : "Yours");
   const parts = () => view()?.merging?.parts ?? [];
   const places = createMemo(() => parts().filter((part): part is Place => part.kind === "place"));
@@ -83,9 +85,8 @@ function Dialog(props: { app: App }) {
     const now = view();
     if (now === null) return "";
     if (now.from === "stored") return `${mineName()} and ${who()} changed ${now.path} at the same time`;
-    return now.theirs === null
-      ? `A newer version of ${now.path} was saved`
-      : `${who()} saved a newer version ${ago(now.theirs.at, app.now())}`;
+    const version = theirs();
+    return version === null ? `A newer version of ${now.path} was saved` : `${who()} saved a newer version ${ago(version.at, app.now())}`;
   };
   const safe = (): string => {
     if (view()?.from === "stored")
@@ -139,7 +140,7 @@ function Dialog(props: { app: App }) {
         </Show>
 
         <div class="conflict-body" ref={body}>
-          <Show when={view()?.merging} fallback={<p class="hint wait">Comparing the two versions…</p>}>
+          <Show when={view()?.merging} fallback={<p class="hint wait">{view()?.error ? "" : "Comparing the two versions…"}</p>}>
             <Show
               when={!clean()}
               fallback={
