@@ -30,7 +30,7 @@ fn states(queue: &Queue) -> Vec<(String, CommandState)> {
 /// What is left of signs of life.
 fn signs(dir: &Path) -> Vec<String> {
     let names = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
-    names.filter(|name| name.matches('.').count() > 2).collect()
+    names.filter(|name| name.matches('.').count() > 2 && !name.contains("snapshot")).collect()
 }
 
 fn now() -> ClaimOptions {

@@ -14,6 +14,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::thread::Thread;
 
@@ -40,6 +41,9 @@ pub(crate) struct Core {
     pub(super) parts: Arc<Parts>,
     pub(super) place: Place,
     pub(super) sync: Syncer,
+    /// Its records build on each other: behind one that a power cut has taken, none counts. Nothing is lost by that which anybody was told is
+    /// durable, for a sync covers all that was written before.
+    pub(super) in_order: AtomicBool,
     disk: Mutex<Disk>,
     line: Mutex<Line>,
 }
@@ -87,7 +91,7 @@ pub(super) struct Written {
 impl Core {
     pub(crate) fn new(parts: Arc<Parts>, place: Place) -> Core {
         let sync = Syncer::new(Arc::clone(&parts), place.clone());
-        Core { parts, place, sync, disk: Mutex::default(), line: Mutex::default() }
+        Core { parts, place, sync, in_order: AtomicBool::new(false), disk: Mutex::default(), line: Mutex::default() }
     }
 
     pub(super) fn io(&self, action: &'static str) -> impl Fn(io::Error) -> Error + '_ {

@@ -1,6 +1,7 @@
 //! Deciding under the lock of a log: for stores whose state is what their records make of it.
 
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use super::compact::{Compacted, Compaction, Take};
 use super::core::{Core, Written};
@@ -27,6 +28,7 @@ pub(crate) trait Fold {
 #[derive(Debug)]
 pub(crate) struct Journal {
     log: Log,
+    in_order: bool,
     reader: Mutex<Option<Reader>>,
 }
 
@@ -50,7 +52,12 @@ impl Pending<'_> {
 impl Log {
     /// For one fold.
     pub(crate) fn journal(&self) -> Journal {
-        Journal { log: self.clone(), reader: Mutex::default() }
+        Journal { log: self.clone(), in_order: false, reader: Mutex::default() }
+    }
+
+    /// For one fold whose records build on each other: behind one that a power cut has taken none counts, and they are cut off with it.
+    pub(crate) fn journal_in_order(&self) -> Journal {
+        Journal { in_order: true, ..self.journal() }
     }
 }
 
@@ -60,7 +67,7 @@ impl Journal {
         &self.log
     }
 
-    /// Takes the exclusive lock of the log, reads what is new into `fold`, lets `decide` look at the state and answer the records to append (or
+    /// Reads what there is into `fold` if nothing was read yet, takes the exclusive lock of the log, reads what is new, lets `decide` look at the state and answer the records to append (or
     /// none), writes them at once, applies them, releases the lock, and, if `durable`, joins a sync. What was decided on is then durable, too.
     ///
     /// An error of `decide` appends nothing. Of several records a kill or a power cut may leave the first without the rest: what must not
@@ -88,11 +95,16 @@ impl Journal {
     ) -> Result<(R, Pending<'_>), E> {
         let entry = self.log.entry()?;
         let core = Log::core(&entry);
+        // All that there is is read while others may go on; under the lock only what has come since.
+        if locked(&self.reader).is_none() {
+            self.refresh(fold)?;
+        }
         let held = self.log.file.hold_to_append(LockKind::Exclusive, lock)?;
+        core.in_order.fetch_or(self.in_order, Ordering::Relaxed);
         let mut disk = core.disk();
         let Some(segment) = core.bring_up(&mut disk, true)? else { return Err(self.log.file.unanswered().into()) };
         let mut reader = locked(&self.reader);
-        let reader = reader.get_or_insert_with(|| Reader::new(core.place.clone(), 0));
+        let reader = reader.get_or_insert_with(|| self.new_reader(core));
         Self::catch_up(core, reader, fold)?;
         let mut records = Vec::new();
         let answer = decide(fold, &mut records)?;
@@ -125,12 +137,17 @@ impl Journal {
         Ok((answer, Pending { journal: self, written: Some(written) }))
     }
 
+    fn new_reader(&self, core: &Core) -> Reader {
+        let reader = Reader::new(core.place.clone(), 0);
+        if self.in_order { reader.in_order() } else { reader }
+    }
+
     /// Reads what is new into `fold`, without a lock. Nothing of it need be durable yet.
     pub(crate) fn refresh<F: Fold>(&self, fold: &mut F) -> Result<()> {
         let entry = self.log.entry()?;
         let core = Log::core(&entry);
         let mut reader = locked(&self.reader);
-        Self::catch_up(core, reader.get_or_insert_with(|| Reader::new(core.place.clone(), 0)), fold)
+        Self::catch_up(core, reader.get_or_insert_with(|| self.new_reader(core)), fold)
     }
 
     /// Puts a snapshot in the place of all that `fold` has read, made of the records that `write` gives, in order, with the offsets that they are

@@ -24,6 +24,8 @@ pub(super) struct Reader {
     next: u64,
     /// It is what somebody asked for, who may have asked for anything.
     asked: bool,
+    /// It ends at a hole that a power cut has left.
+    in_order: bool,
     part: Part,
 }
 
@@ -47,7 +49,12 @@ pub(super) enum Next {
 
 impl Reader {
     pub(super) fn new(place: Place, from: u64) -> Reader {
-        Reader { place, next: from, asked: from > 0, part: Part::None }
+        Reader { place, next: from, asked: from > 0, in_order: false, part: Part::None }
+    }
+
+    /// As long as nothing is missing.
+    pub(super) fn in_order(self) -> Reader {
+        Reader { in_order: true, ..self }
     }
 
     /// Offset of what comes next.
@@ -135,6 +142,14 @@ impl Reader {
                                 let error = place_of_damage(&self.place, segment, at, problem);
                                 *scanner = Scanner::new(segment.place(self.next), u64::MAX);
                                 return Err(error);
+                            }
+                            if self.in_order {
+                                *scanner = Scanner::new(segment.place(self.next), u64::MAX);
+                                if self.is_current()? {
+                                    return Ok(Next::Nothing);
+                                }
+                                self.part = Part::None;
+                                continue;
                             }
                             self.next = segment.offset(until);
                         }

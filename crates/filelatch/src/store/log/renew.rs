@@ -54,10 +54,11 @@ impl<'c> NewSegment<'c> {
     }
 
     /// Copies a segment of the same base, with blanks for what holds no record; answers the offset of its end. Damage is left as it is, unless
-    /// `blanked` says that it was put aside.
+    /// `blanked` says that it was put aside. With `in_order` only what stands before the first hole.
     pub(super) fn copy_intact(
         &mut self,
         old: &Segment,
+        in_order: bool,
         blanked: &mut dyn FnMut(u64, u64) -> io::Result<bool>,
     ) -> io::Result<u64> {
         let mut scanner = Scanner::new(old.start, u64::MAX);
@@ -67,6 +68,10 @@ impl<'c> NewSegment<'c> {
         loop {
             let (at, until) = match scanner.next(from)? {
                 Found::Passed { at, len, what: Passed::Piece } => (at, at + len),
+                Found::Damaged { at, zeros: Some(_), .. } if in_order => {
+                    copy(from, copied, at, new, place(copied))?;
+                    return Ok(old.offset(at));
+                }
                 Found::Damaged { at, until, zeros, .. } => {
                     if !blanked(at, until)? && zeros.is_none() {
                         continue;

@@ -2,7 +2,8 @@
 //!
 //! # Promise
 //! - Cut off or blanked is only what is no record: the beginning of a line at the end, and zeros with what a power cut left around them,
-//!   and both only where nothing was known to be durable. The bytes are kept in `FILE.torn-<n>` first, durably.
+//!   and both only where nothing was known to be durable. Where records build on each other, everything behind a hole is cut off, too.
+//!   The bytes are kept in `FILE.torn-<n>` first, durably.
 //! - Everything else is an error, and nothing is changed.
 //! - After a failed sync everything that is intact goes to a fresh inode, which is durable before it gets the name; the old one is kept as
 //!   `FILE.failed-<n>`. Offsets stay.
@@ -13,6 +14,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::sync::atomic::Ordering;
 
 use filelatch_fs::fs::write_all_at;
 use filelatch_fs::{Access, FsFile};
@@ -81,11 +83,15 @@ impl Core {
                     if !may_be_lost(segment, open_from, zeros) {
                         return Err(place_of_damage(&self.place, segment, at, problem));
                     }
+                    let in_order = self.in_order.load(Ordering::Relaxed);
                     let put = file().and_then(|file| {
-                        self.save(&*segment.file, at, until, ".torn-")?;
-                        blank(&*file, at, until)
+                        self.save(&*segment.file, at, if in_order { size } else { until }, ".torn-")?;
+                        if in_order { file.set_len(at) } else { blank(&*file, at, until) }
                     });
                     put.map_err(self.io("put right"))?;
+                    if in_order {
+                        return Ok(Put::Right);
+                    }
                 }
             }
         }
@@ -147,7 +153,8 @@ impl Core {
     fn begin_again(&self, old: &Segment) -> Result<()> {
         let made = (|| {
             let mut new = NewSegment::begin(self, &*old.file, old.base)?;
-            let end = new.copy_intact(old, &mut |_, _| Ok(false))?;
+            let in_order = self.in_order.load(Ordering::Relaxed);
+            let end = new.copy_intact(old, in_order, &mut |_, _| Ok(false))?;
             new.finish(&*old.file)?;
             if old.base > 0 {
                 self.renew_snapshot(&*old.file)?;

@@ -125,7 +125,7 @@ impl Log {
         };
         let mut new = NewSegment::begin(core, &*old.file, old.base).map_err(fail)?;
         let mut moved = Vec::new();
-        let end = new.copy_intact(&old, &mut |at, until| {
+        let end = new.copy_intact(&old, false, &mut |at, until| {
             moved.push(core.save(&*old.file, at, until, ".damaged-")?.display().to_string());
             Ok(true)
         });

@@ -103,7 +103,7 @@ impl Filelatch {
     /// A queue of commands in a file. The file is made by the first [`Queue::add`]; its directory must exist.
     pub fn queue(&self, path: impl AsRef<Path>) -> Result<Queue> {
         let path = path.as_ref();
-        let journal = self.log(path)?.journal();
+        let journal = self.log(path)?.journal_in_order();
         let entry = journal.log().file().entry()?;
         let parts = self.parts();
         let boot = crate::version::Version::of(parts.facts().boot.as_bytes());
