@@ -6,7 +6,7 @@ use filelatch::{Filelatch, WriteOptions};
 
 const HEADING: &str = "# filelatch: lock and lease files, temporary files, what a workspace remembers";
 /// The patterns.
-const EXCLUDED: [&str; 5] = [".*.lock", ".*.lease", ".*.tmp", ".filelatch/*", "!.filelatch/config.toml"];
+const EXCLUDED: [&str; 6] = [".*.lock", ".*.lease", ".*.sync", ".*.tmp", ".filelatch/*", "!.filelatch/config.toml"];
 
 /// Adds the patterns that are missing in the file, which is this repository's alone and which no cleaning removes; made with its folder if it
 /// is not there. Answers what had to be added. `show` is told before it is.

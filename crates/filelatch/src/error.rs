@@ -799,6 +799,10 @@ fn held_by(holders: &[Holder]) -> String {
     match holders {
         [] => "held by a program that keeps no record".to_owned(),
         [one] => format!("held by {one}"),
+        // Who waits for a record cannot be told from who has one.
+        [one, others @ ..] if one.records => {
+            format!("held by {one}, or by one of {} others that lock records of it", others.len())
+        }
         [one, others @ ..] => format!("held by {one} and {} more", others.len()),
     }
 }

@@ -11,7 +11,8 @@ fn init_and_git() {
         return;
     }
     let exclude = "repo/.git/info/exclude";
-    let ran = s.run(["init", "repo"]).exits(0).says("adding to").says(".*.lock  .*.lease  .*.tmp  .filelatch/*");
+    let ran =
+        s.run(["init", "repo"]).exits(0).says("adding to").says(".*.lock  .*.lease  .*.sync  .*.tmp  .filelatch/*");
     assert!(ran.text().ends_with("/repo/.filelatch\n"), "{ran:?}");
     let first = s.text(exclude);
     s.run(["init", "repo"]).exits(0).says("was there already");

@@ -198,7 +198,9 @@ impl LatchFile {
         let merged = now != seen && options.expect == Expect::Any;
         let (written, backup) = match (new, &current) {
             (None, Some(_)) => {
-                return Err(unresolved("filelatch removes no files: remove it yourself, then choose again".to_owned()));
+                return Err(unresolved(
+                    "resolving a conflict removes no file: remove it yourself, then choose again".to_owned(),
+                ));
             }
             (None, None) => (None, None),
             (Some(new), current) => {

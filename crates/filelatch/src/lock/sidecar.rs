@@ -608,8 +608,11 @@ fn prepare(file: &dyn FsFile, data: Option<Stat>) -> io::Result<()> {
 /// Mode and owner: read and write for exactly those who may write the data file, so that root's lock file does not shut
 /// its owner out for good (P1); 0600 if there is no data file yet.
 pub(crate) fn share_with_writers_of(data: Option<Stat>, file: &dyn FsFile) -> io::Result<()> {
-    let Some(data) = data.filter(Stat::is_file) else { return Ok(()) };
     let own = file.stat()?;
+    let Some(data) = data.filter(Stat::is_file) else {
+        // A mask may have taken the owner's rights, too, and then nobody opens it again.
+        return if own.mode & 0o600 == 0o600 { Ok(()) } else { file.set_mode(0o600) };
+    };
     let mut shared_with = 0o002 | 0o020;
     if (own.uid, own.gid) != (data.uid, data.gid) && file.set_owner(data.uid, data.gid).is_err() {
         // Another owner's file in a directory of ours: those who share the file through its group or through everybody

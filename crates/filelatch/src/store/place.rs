@@ -94,7 +94,7 @@ impl Filelatch {
         create: bool,
     ) -> Result<PathBuf> {
         let (dir, name) = (dir.as_ref(), name.as_ref());
-        let path = dir.join(name);
+        let path = if dir == Path::new(".") { PathBuf::from(name) } else { dir.join(name) };
         if !is_word(name) || self.parts().fs.stat(&path).is_ok() {
             return Ok(path);
         }
