@@ -24,9 +24,7 @@ fn every_call_that_writes() {
     let latch = Filelatch::builder().session("server").build();
     latch.init(dir.path()).unwrap();
     let file = latch.file(dir.path().join("a.json")).unwrap();
-    if !file.write(b"{}\n", &by("ann")).unwrap().created {
-        panic!("there was no such file");
-    }
+    assert!(file.write(b"{}\n", &by("ann")).unwrap().created, "there was no such file");
     if file.read().unwrap().author() == &Author::Unknown {
         eprintln!("no extended attributes here: nothing is tried");
         return;
