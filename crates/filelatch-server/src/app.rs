@@ -6,12 +6,13 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use tower_http::catch_panic::CatchPanicLayer;
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, OpenApi, PathItem, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::access::{self, Known, guard};
 use crate::api;
-use crate::problem::Problem;
+use crate::problem::{MEDIA_TYPE, Problem};
 use crate::state::State;
 use crate::{front, page};
 
@@ -45,6 +46,22 @@ pub fn open_api() -> OpenApi {
     // The router's wildcard is an ordinary parameter to everybody else.
     let paths = std::mem::take(&mut api.paths.paths);
     api.paths.paths = paths.into_iter().map(|(path, item)| (path.replace("{*", "{"), item)).collect();
+    for (path, item) in &mut api.paths.paths {
+        let PathItem { get, put, post, delete, patch, .. } = item;
+        for (method, operation) in [("get", get), ("put", put), ("post", post), ("delete", delete), ("patch", patch)] {
+            let Some(operation) = operation else { continue };
+            // Functions of several modules have the same names.
+            operation.operation_id =
+                Some(format!("{method}{}", path.replace(|c: char| !c.is_ascii_alphanumeric(), "_")));
+            let problem = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            let refused = ResponseBuilder::new().description("Refused").content(MEDIA_TYPE, problem).build();
+            operation.responses.responses.entry("default".to_owned()).or_insert(refused.into());
+        }
+    }
+    let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+    let components = api.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    api.security = Some(vec![SecurityRequirement::new("token", [""; 0])]);
     api
 }
 

@@ -43,6 +43,8 @@ mod run;
 mod sandbox;
 mod secrets;
 #[cfg(unix)]
+mod serve;
+#[cfg(unix)]
 mod session;
 #[cfg(unix)]
 mod status;

@@ -39,3 +39,64 @@ async fn links() {
     assert!(!outside.path().join("new").exists());
     assert_eq!(std::fs::read(server.root().join(".env")).unwrap(), b"KEY=1");
 }
+
+/// SERVE-7: what is no file is not opened: a FIFO or a device keeps nobody waiting, a folder and a socket are refused, also for writing.
+#[tokio::test]
+async fn no_files() {
+    let server = Server::new();
+    std::fs::create_dir(server.root().join("folder")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        server.root().join("fifo"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    let listener = std::os::unix::net::UnixListener::bind(server.root().join("socket")).unwrap();
+    let mut names = vec!["folder", "fifo", "socket"];
+    // Only root may make devices.
+    let null = rustix::fs::makedev(1, 3);
+    if rustix::fs::mknodat(
+        rustix::fs::CWD,
+        server.root().join("device"),
+        rustix::fs::FileType::CharacterDevice,
+        rustix::fs::Mode::RUSR,
+        null,
+    )
+    .is_ok()
+    {
+        names.push("device");
+    }
+    for name in names {
+        for answer in [
+            server.get(&format!("/files/{name}")).await,
+            server.get(&format!("/api/files/{name}")).await,
+            server.json("PUT", &format!("/files/{name}"), &json!({})).await,
+            server.json("PUT", &format!("/api/files/{name}"), &json!({"content": "x"})).await,
+            server.json("DELETE", &format!("/files/{name}"), &json!({})).await,
+            server.json("DELETE", &format!("/api/files/{name}"), &json!({})).await,
+        ] {
+            assert_eq!(
+                (answer.status, &answer.json()["kind"]),
+                (StatusCode::UNPROCESSABLE_ENTITY, &json!("not-a-file")),
+                "{name}"
+            );
+        }
+    }
+    drop(listener);
+    let listed = server.get("/api/tree").await.json();
+    assert_eq!(listed["entries"], json!([]), "{listed}");
+}
+
+/// SERVE-7: names as long as a system takes them, and longer; folders as deep as a path allows.
+#[tokio::test]
+async fn long_names() {
+    let server = Server::new();
+    let deep = vec!["d"; 1500].join("/");
+    for (path, status) in [("n".repeat(255), 201), ("n".repeat(256), 400), ("\u{e4}".repeat(200), 400), (deep, 201)] {
+        let path: String = path.replace('\u{e4}', "%C3%A4");
+        let answer = server.json("PUT", &format!("/files/{path}?mkdir=true"), &json!({})).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.json());
+    }
+}

@@ -6,5 +6,7 @@ mod access;
 mod common;
 mod confined;
 mod contract;
+mod description;
 mod files;
 mod queued;
+mod random;
