@@ -7,6 +7,7 @@ use std::time::Duration;
 use filelatch::store::log::{Log, LogOptions, Triggers};
 use filelatch::{Durability, Error, Filelatch, LockOptions};
 use filelatch_fs::sim::SimFs;
+use filelatch_fs::{Access, LockKind};
 use serde_json::{Value, json};
 
 use super::support::is_full;
@@ -104,6 +105,20 @@ fn like_a_list() {
         }
         assert!(one.verify().unwrap().is_ok());
     }
+}
+
+/// STORE-8 (P13): who leads a sync and is stopped meanwhile is not waited for without end: others sync without it.
+#[test]
+fn a_stopped_leader() {
+    let fs = SimFs::default();
+    let one = log(&fs);
+    one.append(b"1", &LogOptions::default()).unwrap();
+    let stopped = fs.process().as_fs().open_dir("/".as_ref()).unwrap();
+    let mark = stopped.open(".a.log.sync".as_ref(), Access::ReadWrite).unwrap();
+    assert!(mark.try_lock(LockKind::Exclusive).unwrap());
+    one.append(b"2", &LogOptions::default()).unwrap();
+    assert_eq!(records(&one).unwrap().len(), 2);
+    drop(mark);
 }
 
 /// By the convention, and by nothing more.
