@@ -125,18 +125,19 @@ export interface Side {
 export interface StoredConflict {
   id: string;
   path: string;
-  at: string;
+  at: string | null;
   cause?: string | null;
   state: string;
-  mine: Side;
-  theirs: Side;
+  /** Null: this side removed the file. */
+  mine: Side | null;
+  theirs: Side | null;
   hunks: number;
 }
 
 export interface StoredConflictFull extends StoredConflict {
   base: string | null;
-  mineContent: string;
-  theirsContent: string;
+  mineContent: string | null;
+  theirsContent: string | null;
   merged: string | null;
   segments: Segment[];
 }

@@ -74,7 +74,9 @@ export function createLive(problemOf: (error: unknown) => Problem | null) {
       setAudit((await api.audit(AUDIT_LINES)).records.slice().reverse());
       setAuditError("");
     } catch (error) {
-      setAuditError(problemOf(error)?.detail ?? "The server can't be reached.");
+      const problem = problemOf(error);
+      const none = "This folder keeps no audit log. “filelatch init” in it begins one.";
+      setAuditError(problem === null ? "The server can't be reached." : problem.kind === "no-workspace" ? none : problem.detail);
     }
   };
   /** Raised by each event about queues; lists read again. */

@@ -21,6 +21,8 @@ export interface MergeView {
   /** How often theirs changed while this was open. */
   changed: number;
   error: string | null;
+  /** Of a stored conflict: this side removed the file, so there is one or the other, nothing between. */
+  removed: "mine" | "theirs" | null;
 }
 
 interface Wiring {
@@ -75,7 +77,19 @@ export function createMerging({ documents, say, name }: Wiring) {
   const show = (path: string, from: "save" | "notice"): void => {
     const doc = documents.doc(path);
     if (doc === undefined) return;
-    setView({ path, from, id: null, mineBy: null, mine: doc.content, theirs: null, merging: null, clean: null, changed: 0, error: null });
+    setView({
+      path,
+      from,
+      id: null,
+      mineBy: null,
+      mine: doc.content,
+      theirs: null,
+      merging: null,
+      clean: null,
+      changed: 0,
+      error: null,
+      removed: null,
+    });
     void compare();
   };
 
@@ -86,13 +100,14 @@ export function createMerging({ documents, say, name }: Wiring) {
         path: stored.path,
         from: "stored",
         id,
-        mineBy: stored.mine.by,
-        mine: Content.of(stored.mineContent),
-        theirs: { ...stored.theirs, content: Content.of(stored.theirsContent) },
+        mineBy: stored.mine?.by ?? null,
+        mine: Content.of(stored.mineContent ?? ""),
+        theirs: { ...(stored.theirs ?? { hash: null, by: null, at: null }), content: Content.of(stored.theirsContent ?? "") },
         merging: conflict.begin(stored.segments),
         clean: null,
         changed: 0,
         error: null,
+        removed: stored.mineContent === null ? "mine" : stored.theirsContent === null ? "theirs" : null,
       });
     } catch (error) {
       say(documents.problemOf(error)?.detail ?? "The server can't be reached.", "bad");

@@ -34,7 +34,8 @@ function Dialog(props: { app: App }) {
     const now = view()?.merging;
     return now ? conflict.open(now) : [];
   });
-  const clean = () => view()?.clean != null || (view()?.merging != null && places().length === 0);
+  const removed = () => view()?.removed ?? null;
+  const clean = () => removed() === null && (view()?.clean != null || (view()?.merging != null && places().length === 0));
   const [whole, setWhole] = createSignal(false);
   let body!: HTMLDivElement;
 
@@ -84,13 +85,17 @@ function Dialog(props: { app: App }) {
   const what = (): string => {
     const now = view();
     if (now === null) return "";
-    if (now.from === "stored") return `${mineName()} and ${who()} changed ${now.path} at the same time`;
+    if (now.removed === "mine") return `${mineName()} removed a file that ${who()} changed`;
+    if (now.removed === "theirs") return `${who()} removed a file that ${mineName()} changed`;
+    if (now.from === "stored") return `${mineName()} and ${who()} changed the same file`;
     const version = theirs();
     return version === null ? `A newer version of ${now.path} was saved` : `${who()} saved a newer version ${ago(version.at, app.now())}`;
   };
   const safe = (): string => {
     if (view()?.from === "stored")
-      return "The file has the version on the right. The version on the left was stored when it did not fit. Choose what the file shall have.";
+      return removed() === null
+        ? "Nothing is lost: the version on the left was stored when it did not fit the one on the right."
+        : "Nothing is lost: what did not fit was stored.";
     return view()?.from === "notice" ? "Your text is safe. Nothing has been written." : "Your text is safe. Nothing has been written yet.";
   };
   const kept = (): string => {
@@ -141,6 +146,9 @@ function Dialog(props: { app: App }) {
 
         <div class="conflict-body" ref={body}>
           <Show when={view()?.merging} fallback={<p class="hint wait">{view()?.error ? "" : "Comparing the two versions…"}</p>}>
+            <Show when={removed() !== null}>
+              <p class="hint wait">Keep the file as it was changed, or keep it removed. There is nothing between.</p>
+            </Show>
             <Show
               when={!clean()}
               fallback={
@@ -152,7 +160,7 @@ function Dialog(props: { app: App }) {
                 </div>
               }
             >
-              <div class="columns" aria-hidden="true">
+              <div class="columns" classList={{ hidden: removed() !== null }} aria-hidden="true">
                 <span class="mine">
                   <i />
                   {mineName() === "Yours" ? "Yours (not saved)" : mineName()}
@@ -167,7 +175,14 @@ function Dialog(props: { app: App }) {
                 </span>
               </div>
             </Show>
-            <Rows app={app} parts={parts()} whole={whole()} onChoose={choose} theirsName={who()} mineName={mineName()} />
+            <Rows
+              app={app}
+              parts={removed() === null ? parts() : []}
+              whole={whole()}
+              onChoose={choose}
+              theirsName={who()}
+              mineName={mineName()}
+            />
             <Show when={(view()?.merging?.aside.length ?? 0) > 0}>
               <div class="aside-words">
                 <p>
@@ -191,7 +206,7 @@ function Dialog(props: { app: App }) {
         <footer class="conflict-foot">
           <div class="foot-words">
             <p class="count" role="status">
-              {clean() ? "Nothing to decide." : view()?.merging ? count() : ""}
+              {clean() ? "Nothing to decide." : view()?.merging && removed() === null ? count() : ""}
             </p>
             <p class="soft">{kept()}</p>
           </div>
@@ -207,10 +222,15 @@ function Dialog(props: { app: App }) {
               onClick={merging.keepMine}
               title={view()?.from === "stored" ? "" : "Saves your text in place of theirs"}
             >
-              Keep {mineName() === "Yours" ? "mine" : `${mineName()}’s`}
+              {removed() === "mine" ? "Remove the file" : `Keep ${mineName() === "Yours" ? "mine" : `${mineName()}’s`}`}
             </button>
-            <button class="theirs" disabled={!view()?.theirs} onClick={merging.keepTheirs} title="Takes theirs; your text goes to Drafts">
-              Keep {view()?.from === "stored" ? `${who()}’s` : "theirs"}
+            <button
+              class="theirs"
+              disabled={!view()?.theirs}
+              onClick={merging.keepTheirs}
+              title={view()?.from === "stored" ? "" : "Takes theirs; your text goes to Drafts"}
+            >
+              {removed() === "theirs" ? "Leave it removed" : `Keep ${view()?.from === "stored" ? `${who()}’s` : "theirs"}`}
             </button>
             <Show when={view()?.from !== "stored"}>
               <button
@@ -221,11 +241,13 @@ function Dialog(props: { app: App }) {
                 Edit merged
               </button>
             </Show>
-            <FinishButton
-              clean={clean()}
-              ready={view()?.merging != null && (clean() || open().length === 0)}
-              onClick={() => merging.finish(true)}
-            />
+            <Show when={removed() === null}>
+              <FinishButton
+                clean={clean()}
+                ready={view()?.merging != null && (clean() || open().length === 0)}
+                onClick={() => merging.finish(true)}
+              />
+            </Show>
           </div>
         </footer>
       </div>

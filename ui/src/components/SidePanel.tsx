@@ -217,7 +217,7 @@ function Conflicts(props: { app: App }) {
                   <Icon.Fork size={14} /> <b class="path">{one.path}</b>
                 </p>
                 <p class="soft">
-                  {starting(writer(one.mine.by, app.self()))} and {writer(one.theirs.by, app.self())} · {one.hunks} place
+                  {starting(writer(one.mine?.by, app.self()))} and {writer(one.theirs?.by, app.self())} · {one.hunks} place
                   {one.hunks === 1 ? "" : "s"} · {ago(one.at, app.now())}
                 </p>
               </button>
@@ -334,31 +334,51 @@ function Queues(props: { app: App }) {
   );
 }
 
-const field = (record: AuditRecord, ...names: string[]): string => {
-  for (const name of names) {
-    const value = record[name];
-    if (typeof value === "string" || typeof value === "number") return String(value);
-  }
-  return "";
+const text = (record: AuditRecord, name: string): string => {
+  const value = record[name];
+  return typeof value === "string" || typeof value === "number" ? String(value) : "";
+};
+
+/** Events of the audit log in plain words; others by their own name. */
+const EVENTS: Record<string, string> = {
+  write: "written",
+  completed: "completed after a crash",
+  remove: "removed",
+  lock: "locked for a while",
+  refused: "lock not had",
+  recovered: "lock of a dead process taken over",
+  lease: "lease",
+  foreign: "written by a program outside",
+  conflict: "conflict stored",
+  resolve: "conflict resolved",
+  restore: "older version brought back",
+  prune: "old versions removed",
+  begin: "log begun",
 };
 
 function Audit(props: { app: App }) {
   const { app } = props;
+  const what = (record: AuditRecord): string => {
+    const event = text(record, "event");
+    const outcome = text(record, "outcome");
+    return `${EVENTS[event] ?? event}${outcome === "" || outcome === "written" ? "" : ` (${outcome})`}`;
+  };
   return (
     <Show when={app.live.auditError() === ""} fallback={<Hint>{app.live.auditError()}</Hint>}>
       <Show when={app.live.audit().length > 0} fallback={<Hint>Nothing yet.</Hint>}>
-        <ol class="list audit" aria-label="What was done, the newest first">
+        <ol class="list" aria-label="What was done, the newest first">
           <For each={app.live.audit()}>
             {(record) => {
-              const at = field(record, "at", "time", "ts");
+              const [path, by, at] = [text(record, "path"), text(record, "session"), text(record, "at")];
               return (
                 <li class="item">
                   <p>
-                    <b>{field(record, "event", "action", "kind", "type") || "event"}</b>{" "}
-                    <span class="path">{field(record, "path", "resource", "file")}</span>
+                    <b class="path">{path || capital(what(record))}</b>
                   </p>
                   <p class="soft" title={date(at)}>
-                    {field(record, "session", "by", "actor") || "–"} · {ago(at, app.now())}
+                    {[path === "" ? "" : what(record), by === "" ? "" : `by ${by}`, ago(at, app.now())]
+                      .filter((part) => part !== "")
+                      .join(" · ")}
                   </p>
                 </li>
               );
