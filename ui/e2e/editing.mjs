@@ -1,4 +1,4 @@
-import { equal, open, save, saved, shows, Site, state, text, toast, type, until } from "./harness.mjs";
+import { change, equal, open, save, saved, shows, Site, state, text, toast, type, until } from "./harness.mjs";
 
 const YAML =
   '# who may deploy\nreplicas: 2          # per zone\nimage: "app:1.4"\n\nlimits:\n  memory: 512Mi\n  cpu: 500m\n\nregions:\n  - eu-central\n  - us-east\n';
@@ -120,7 +120,7 @@ export const scenarios = {
     on({}, async (here) => {
       const ben = await (await here.person("Ben")).tab("config/deploy.yaml");
       await type(ben, "replicas", " and Ben");
-      await type(ben, "cpu:", " # mine");
+      await change(ben, "cpu:", "cpu: 550m");
       const theirs = YAML.replace("per zone", "per zone and Anna").replace("cpu: 500m", "cpu: 600m");
       await here.cli(["write", "config/deploy.yaml"], { session: "Anna", input: theirs });
       await save(ben);

@@ -179,6 +179,13 @@ export async function type(page, after, what) {
   await page.keyboard.press("End");
   await page.keyboard.type(what);
 }
+/** Puts another text in the place of what is written in the line with `before`. */
+export async function change(page, before, what) {
+  await page.locator(".editor .cm-line", { hasText: before }).first().click();
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Shift+End");
+  await page.keyboard.type(what);
+}
 export const save = (page) => page.keyboard.press("Control+s");
 export const state = (page, word) => page.locator(".state-word", { hasText: word }).waitFor();
 export const saved = (page) => state(page, /^Saved/);

@@ -2,7 +2,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { on, YAML } from "./editing.mjs";
-import { open, save, saved, type, until } from "./harness.mjs";
+import { change, open, save, saved, type, until } from "./harness.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const IMAGES = new URL("../../docs/guides/images/", import.meta.url).pathname;
@@ -52,9 +52,9 @@ async function walk(here, options, see) {
   await type(ben, "us-east", "-1");
   await see(ben, "editor");
   await type(ben, "replicas", ", was 2");
-  await type(ben, "memory", " # enough?");
+  await change(ben, "memory", "memory: 768Mi");
   await type(anna, "replicas", " of ours");
-  await type(anna, "memory", " # measured");
+  await change(anna, "memory", "memory: 1Gi");
   await type(anna, "regions", " # by latency");
   await save(anna);
   await saved(anna);
