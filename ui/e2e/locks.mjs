@@ -80,6 +80,41 @@ export const scenarios = {
       equal("the disk", here.read(FILE), YAML);
     }),
 
+  /** SERVE-5, MERGE-4: what a program could not bring together is listed at once, and decided here. */
+  "a stored conflict is decided": () =>
+    on({}, async (here) => {
+      const anna = await (await here.person("Anna")).tab(FILE);
+      const base = (await here.cli(["hash", FILE])).trim().split(/\s/)[0];
+      await here.cli(["write", FILE], { session: "ben", input: YAML.replace("512Mi", "1Gi") });
+      const late = ["write", FILE, "--strategy", "merge", "--expect", base];
+      await here.cli(late, { session: "deploy", input: YAML.replace("512Mi", "768Mi"), code: 3 });
+      await anna.getByRole("button", { name: "1 conflict" }).click();
+      await anna.locator(".side-list .item-button", { hasText: FILE }).click();
+      const stored = anna.locator("dialog.conflict");
+      await stored.getByRole("heading", { name: /deploy and ben changed the same file/ }).waitFor();
+      await stored.locator(".place").getByRole("button", { name: "Take deploy’s" }).click();
+      await stored.getByRole("button", { name: "Save merged" }).click();
+      await until("the disk", () => here.read(FILE).includes("768Mi"));
+      await anna.getByRole("button", { name: "1 conflict" }).waitFor({ state: "detached" });
+      await shows(anna, "768Mi");
+    }),
+
+  /** SERVE-5: queues and the audit log follow what happens. */
+  "live lists": () =>
+    on({}, async (here) => {
+      const anna = await (await here.person("Anna")).tab(FILE);
+      await anna.getByRole("button", { name: /What happens/ }).click();
+      await anna.getByRole("tab", { name: /Queues/ }).click();
+      await anna.getByText("No queues.").waitFor();
+      await here.cli(["queue", "add", "checks", "--", "make", "check"]);
+      await anna.locator(".side-list .command", { hasText: "make check" }).waitFor();
+      await anna.getByRole("tab", { name: /Audit/ }).click();
+      await anna.getByText("Nothing yet.").waitFor();
+      await here.cli(["write", "live.txt"], { session: "ben", input: "x\n" });
+      await anna.locator(".side-list .item", { hasText: "live.txt" }).getByText(/by ben/).waitFor();
+      await anna.locator('.row[data-path="live.txt"]').waitFor();
+    }),
+
   /** SERVE-5: who else has the file open. */
   "who is here": () =>
     on({ "notes.txt": "notes\n" }, async (here) => {

@@ -20,6 +20,11 @@ async function check(page, where) {
     );
 }
 
+/** All views, for looking at them: SHOTS_ALL names the folder. */
+async function every(page, name) {
+  if (process.env.SHOTS_ALL) await page.screenshot({ path: `${process.env.SHOTS_ALL}/${name}.png` });
+}
+
 async function shot(page, name) {
   if (!process.argv.includes("--shots")) return;
   const path = `${IMAGES}${name}.png`;
@@ -99,6 +104,7 @@ const colours = (colorScheme) => () =>
   on({ "config/deploy.yaml": YAML, ...FILES }, (here) =>
     walk(here, { colorScheme }, async (page, view) => {
       await check(page, `${view}, ${colorScheme}`);
+      await every(page, `${view}-${colorScheme}`);
       if (colorScheme === "light" && ["editor", "conflict", "history", "locked"].includes(view)) await shot(page, `page-${view}`);
       if (colorScheme === "dark" && view === "conflict") await shot(page, "page-conflict-dark");
     }),

@@ -3,7 +3,7 @@ import { pause } from "../src/api/events";
 import { languageOf } from "../src/editor/languages";
 import { find, index } from "../src/state/find";
 import { above, grow, insert, remove, rows } from "../src/state/tree";
-import { ago, author, holder, initials, since, size, writer } from "../src/state/words";
+import { ago, author, holder, holderDetail, initials, since, size, writer } from "../src/state/words";
 
 describe("the tree", () => {
   const paths = ["b.txt", "a/z.txt", "a/b/c.txt", "a10.txt", "a2.txt"];
@@ -79,14 +79,20 @@ describe("words", () => {
       "another open page",
       "me (you)",
     ]);
-    expect(holder({ session: "deploy", pid: 4711, program: "/usr/bin/deploy.sh", host: "web-1" })).toBe(
-      "deploy (deploy.sh, process 4711 on web-1)",
-    );
-    expect([holder({ pid: 5 }), holder({}), holder(null), holder("Anna")]).toEqual([
-      "a program (process 5)",
+    const full = { session: "deploy", pid: 4711, program: "/usr/bin/deploy.sh", host: "web-1" };
+    expect([holder(full), holderDetail(full), holderDetail({ ...full, purpose: "sh" })]).toEqual([
+      "deploy",
+      "deploy.sh, process 4711 on web-1",
+      "sh, process 4711 on web-1",
+    ]);
+    const unnamed = { pid: 5, program: "/usr/bin/make" };
+    expect([holder(unnamed), holderDetail(unnamed)]).toEqual(["make", "process 5"]);
+    expect([holder({ pid: 5 }), holder({}), holder(null), holder("Anna"), holderDetail(null)]).toEqual([
+      "a program",
       "another program",
       "another program",
       "Anna",
+      "",
     ]);
     expect([initials("anna.b"), initials("web"), initials("!")]).toEqual(["AB", "WE", "?"]);
     expect([size(5), size(1500), size(5_000_000)]).toEqual(["5 B", "1.5 kB", "5.0 MB"]);

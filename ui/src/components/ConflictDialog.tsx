@@ -356,6 +356,7 @@ function PlaceRow(props: {
     const now = given();
     return now === undefined ? "" : conflict.textOf(props.place, now);
   };
+  const before = () => linesOf(props.place.base);
   const number = () => props.place.id + 1;
   const rows = () => Math.max(1, Math.min(24, shown(text()).split("\n").length));
   const sayMine = () => (props.mineName === "Yours" ? "mine" : `${props.mineName}’s`);
@@ -376,7 +377,15 @@ function PlaceRow(props: {
       </div>
       <div class="side result">
         <h3>Result</h3>
-        <Show when={given() !== undefined} fallback={<p class="undecided">Not decided yet</p>}>
+        <Show when={given() !== undefined} fallback={
+            <div class="undecided">
+              <p>Not decided yet</p>
+              <Show when={before().length > 0 && before().length <= 8}>
+                <p class="soft">Before, it was:</p>
+                <pre class="soft">{before().join("\n")}</pre>
+              </Show>
+            </div>
+          }>
           <textarea
             spellcheck={false}
             rows={rows()}

@@ -3,7 +3,7 @@
 import { createMemo, createSignal, For, Show } from "solid-js";
 import type { App } from "../app/app";
 import { find, index } from "../state/find";
-import { holder, sinceInWords, starting } from "../state/words";
+import { holder, holderDetail, sinceInWords, starting } from "../state/words";
 import { Modal } from "./Modal";
 import * as Icon from "./icons";
 
@@ -263,8 +263,10 @@ export function LockDialog(props: { app: App }) {
             <p>
               <Show when={!free()} fallback={<>The lock was let go. You can save now.</>}>
                 <strong>{starting(holder(who()))}</strong> has locked this file
-                {who()?.since ? ` for ${sinceInWords(who()?.since, app.now())}` : ""}
-                {who()?.purpose ? ` (${who()?.purpose})` : ""}.
+                {who()?.since ? ` for ${sinceInWords(who()?.since, app.now())}` : ""}.
+                <Show when={holderDetail(who())}>
+                  <span class="soft detail">{holderDetail(who())}</span>
+                </Show>
               </Show>
             </p>
             <p class="safe">

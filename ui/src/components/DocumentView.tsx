@@ -5,7 +5,7 @@ import { address, api } from "../api/client";
 import type { App } from "../app/app";
 import { languageName, languageOf } from "../editor/languages";
 import { unsaved } from "../state/document";
-import { ago, capital, holder, initials, since, starting, writer } from "../state/words";
+import { ago, capital, holder, holderDetail, initials, since, starting, writer } from "../state/words";
 import { MOD } from "./Dialogs";
 import { EditorPane, type EditorHandle } from "./EditorPane";
 import type { DiffHandle } from "./DiffView";
@@ -194,7 +194,7 @@ function Head(props: { app: App }) {
       </Show>
       <Show when={lock()}>
         {(mark) => (
-          <p class="lock-pill" data-test="lock">
+          <p class="lock-pill" data-test="lock" title={holderDetail(mark().holder ?? mark().lease?.holder)}>
             <Icon.Lock size={14} /> Locked by {holder(mark().holder ?? mark().lease?.holder)}
             {mark().holder?.since ? `, ${since(mark().holder?.since, app.now())}` : ""}
           </p>

@@ -5,7 +5,7 @@ import { api } from "../api/client";
 import type { App, Side } from "../app/app";
 import type { ListedDraft } from "../app/drafts";
 import type { AuditRecord, HistoryAnswer, HistoryVersion, QueueAnswer } from "../api/types";
-import { ago, author, capital, date, holder, short, since, size, starting, writer } from "../state/words";
+import { ago, author, capital, date, holder, holderDetail, short, since, size, starting, writer } from "../state/words";
 import * as Icon from "./icons";
 
 const TABS: readonly (readonly [Side, string])[] = [
@@ -190,7 +190,7 @@ function Locks(props: { app: App }) {
                   {starting(holder(mark.holder ?? mark.lease?.holder))}
                   {mark.holder?.since ? `, for ${since(mark.holder.since, app.now())}` : ""}
                   {mark.lease?.expiresAt ? `, until ${date(mark.lease.expiresAt).slice(11)}` : ""}
-                  {mark.holder?.purpose ? ` · ${mark.holder.purpose}` : ""}
+                  {holderDetail(mark.holder ?? mark.lease?.holder) ? ` · ${holderDetail(mark.holder ?? mark.lease?.holder)}` : ""}
                 </p>
               </button>
             </li>

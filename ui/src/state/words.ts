@@ -66,16 +66,21 @@ export const starting = (text: string): string => (/^(another|a) /.test(text) ? 
 
 export const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
 
-/** Who holds a lock, as one phrase: "deploy (deploy.sh, process 4711 on web-1)". */
+const programOf = (of: Holder): string => (of.program ?? "").split("/").pop() ?? "";
+
+/** Who holds a lock: the name, else the program. */
 export function holder(of: Holder | string | null | undefined): string {
   if (of == null) return "another program";
   if (typeof of === "string") return of;
-  const program = of.program == null || of.program === "" ? null : (of.program.split("/").pop() ?? of.program);
-  const process = of.pid == null ? null : `process ${of.pid}`;
-  const parts = [of.session ? program : null, process].filter((part) => part !== null);
-  const main = of.session || program || (of.pid == null ? "another program" : "a program");
-  const rest = parts.join(", ") + (of.host ? `${parts.length > 0 ? " " : ""}on ${of.host}` : "");
-  return rest === "" ? main : `${main} (${rest})`;
+  return of.session || programOf(of) || (of.pid == null ? "another program" : "a program");
+}
+
+/** What is known of it besides: "sh, process 4711 on web-1". */
+export function holderDetail(of: Holder | string | null | undefined): string {
+  if (of == null || typeof of === "string") return "";
+  const what = of.purpose || (of.session ? programOf(of) : "");
+  const where = [of.pid == null ? "" : `process ${of.pid}`, of.host ? `on ${of.host}` : ""].filter((part) => part !== "").join(" ");
+  return [what, where].filter((part) => part !== "").join(", ");
 }
 
 /** Letters for a small round mark. */
