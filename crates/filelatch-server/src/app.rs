@@ -28,6 +28,13 @@ fn table() -> OpenApiRouter<State> {
         .merge(api::writes::routes())
         .merge(crate::events::routes())
         .merge(api::locks::routes())
+        .merge(api::merge::routes())
+        .merge(api::conflicts::routes())
+        .merge(api::history::routes())
+        .merge(api::queues::routes())
+        .merge(api::sessions::routes())
+        .merge(api::tokens::routes())
+        .merge(api::audit::routes())
         .merge(api::status::routes())
 }
 

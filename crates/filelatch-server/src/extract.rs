@@ -105,6 +105,21 @@ impl FromRequestParts<State> for Param {
     }
 }
 
+/// The parameters of the route, percent-decoded, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Params<const N: usize>(pub [String; N]);
+
+impl<const N: usize> FromRequestParts<State> for Params<N> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &State) -> Result<Params<N>> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| Problem::malformed("the path is not UTF-8 once it is percent-decoded"))?;
+        let values: Vec<_> = params.iter().map(|(_, value)| value.to_owned()).collect();
+        values.try_into().map(Params).map_err(|_| Problem::malformed("the path has not all its parts"))
+    }
+}
+
 /// The query of the request, as a type.
 #[derive(Clone, Debug)]
 pub struct Query<T>(pub T);

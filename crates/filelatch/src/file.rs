@@ -24,7 +24,8 @@ use crate::lock::records::{self, PUBLISH, RecordTenure, byte_of, in_order};
 use crate::lock::resource::{Tenure, locked};
 use crate::lock::slots::{ByteTenure, Wanted, name_of};
 use crate::lock::{LockOptions, Recovered, Wait};
-use crate::merge_path::{self, Writing};
+use crate::merge::{self, ConflictStyle, Merged};
+use crate::merge_path::{self, Writing, apart};
 use crate::path::{Place, ResourceId};
 use crate::policy::{Policy, Strategy};
 use crate::record_guard::RecordGuard;
@@ -222,6 +223,18 @@ impl LatchFile {
                 return Ok(snapshot);
             }
         }
+    }
+
+    /// Brings two contents of this file together, as a write with [`Strategy::Merge`] would, by the rules of its workspace. Without what both
+    /// were made from, nothing is settled but what is equal in both. Reads and writes nothing.
+    pub fn merge(&self, base: Option<&[u8]>, ours: &[u8], theirs: &[u8]) -> Result<Merged> {
+        let options = self.entry()?.merge_options();
+        Ok(base.map_or_else(|| apart(ours, theirs), |base| merge::merge(base, ours, theirs, &options)))
+    }
+
+    /// How the workspace wants what does not fit together to be shown in the document.
+    pub fn conflict_style(&self) -> ConflictStyle {
+        self.entry.merge.style
     }
 
     /// Takes the exclusive lock.

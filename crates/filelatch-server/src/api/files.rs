@@ -139,7 +139,7 @@ impl Write {
 }
 
 /// What a request expects to replace.
-fn expectation(hash: Option<&str>, absent: bool) -> Result<Expect> {
+pub(crate) fn expectation(hash: Option<&str>, absent: bool) -> Result<Expect> {
     let wrong = |what: String| Err(Problem::malformed(what).hint("nothing was changed"));
     match (hash, absent) {
         (Some(_), true) => wrong("`expectedHash` and `expectAbsent` exclude each other".to_owned()),

@@ -42,7 +42,11 @@ pub(crate) struct Locks {
 }
 
 /// The files that somebody holds now.
-#[utoipa::path(get, path = "/api/locks", tag = "locks", responses((status = 200, body = Locks)))]
+#[utoipa::path(get, path = "/api/locks", tag = "locks", responses(
+        (status = 200, body = Locks),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
 async fn all(state: State, caller: Reader) -> Result<axum::Json<Locks>> {
     let locks = state.blocking(Work::Look, caller.session(), look_at_all).await?;
     Ok(axum::Json(Locks { locks }))
@@ -51,7 +55,14 @@ async fn all(state: State, caller: Reader) -> Result<axum::Json<Locks>> {
 /// Who holds a file's lock, who waits for it, and who has a lease.
 #[utoipa::path(
     get, path = "/api/locks/{*path}", tag = "locks", params(("path" = String, Path, description = "The file")),
-    responses((status = 200, body = LockView))
+    responses(
+        (status = 200, body = LockView),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+    )
 )]
 async fn one(state: State, caller: Reader, path: FilePath) -> Result<axum::Json<LockView>> {
     let view = state.blocking(Work::Look, caller.session(), move |call| look(call, &path)).await?;
@@ -115,7 +126,17 @@ pub(crate) struct Released {
 #[utoipa::path(
     post, path = "/api/locks/{*path}", tag = "locks", params(("path" = String, Path, description = "The file")),
     request_body = Take,
-    responses((status = 201, body = Leased), (status = 423, body = Problem), (status = 503, body = Problem))
+    responses(
+        (status = 201, body = Leased),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 423, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
 )]
 async fn take(
     state: State,
@@ -132,8 +153,8 @@ async fn take(
         let file = call.file(&path)?;
         let wait = ask.wait.map_or(Duration::ZERO, |wait| wait.0.min(call.state().limits().max_wait));
         let wait = if wait.is_zero() { Wait::No } else { Wait::For(wait) };
-        let mut options = LeaseOptions::new().max_hold(max_hold).wait(wait).cancel(call.cancel()).detached();
-        options = options.session(call.session());
+        let mut options = LeaseOptions::new().max_hold(max_hold).wait(wait).scope(call.scope()).cancel(call.cancel());
+        options = options.session(call.session()).detached();
         if let Some(purpose) = &ask.purpose {
             options = options.purpose(purpose);
         }
@@ -147,7 +168,17 @@ async fn take(
 /// Renews a lease.
 #[utoipa::path(
     put, path = "/api/locks/{*path}", tag = "locks", params(("path" = String, Path, description = "The file")),
-    request_body = Renew, responses((status = 200, body = Leased), (status = 409, body = Problem))
+    request_body = Renew, responses(
+        (status = 200, body = Leased),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 415, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
 )]
 async fn renew(state: State, caller: Writer, path: FilePath, Json(ask): Json<Renew>) -> Result<axum::Json<Leased>> {
     let max_hold = length(ask.max_hold)?;
@@ -166,7 +197,16 @@ async fn renew(state: State, caller: Writer, path: FilePath, Json(ask): Json<Ren
 #[utoipa::path(
     delete, path = "/api/locks/{*path}", tag = "locks",
     params(("path" = String, Path, description = "The file"), ("token" = u64, Query, description = "The lease's number")),
-    responses((status = 200, body = Released), (status = 409, body = Problem))
+    responses(
+        (status = 200, body = Released),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 409, body = Problem, content_type = "application/problem+json"),
+        (status = 422, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    )
 )]
 async fn release(
     state: State,

@@ -7,7 +7,7 @@ use utoipa_axum::routes;
 
 use crate::access::Reader;
 use crate::events::lookout::{LockView, look_at_all};
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 use crate::state::State;
 use crate::work::{Call, Work};
 
@@ -52,7 +52,11 @@ pub(crate) struct ClientView {
 }
 
 /// What the server is doing.
-#[utoipa::path(get, path = "/api/status", tag = "server", responses((status = 200, body = Status)))]
+#[utoipa::path(get, path = "/api/status", tag = "server", responses(
+        (status = 200, body = Status),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
 async fn status(state: State, caller: Reader) -> Result<axum::Json<Status>> {
     let look = |call: &Call| {
         let locks = look_at_all(call)?;

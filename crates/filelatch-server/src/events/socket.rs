@@ -56,8 +56,11 @@ struct Ask {
     params(("cursor" = Option<String>, Query, description = "Of the last message that was read: what came after it is sent first")),
     responses(
         (status = 101, description = "A web socket"),
-        (status = 426, description = "The request asks for no web socket", body = Problem),
-        (status = 503, body = Problem)
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 426, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
     )
 )]
 async fn events(

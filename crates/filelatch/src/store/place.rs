@@ -28,6 +28,13 @@ impl StoreFolder {
         }
     }
 
+    fn what(self) -> &'static str {
+        match self {
+            StoreFolder::Logs => "there are no logs",
+            StoreFolder::Queues => "there are no queues",
+        }
+    }
+
     fn extension(self) -> &'static str {
         match self {
             StoreFolder::Logs => "jsonl",
@@ -103,6 +110,43 @@ impl Filelatch {
             Some(path) => Ok(path),
             None => Ok(path),
         }
+    }
+
+    /// The path of a store that the workspace of a directory has under a plain word; there is no other way to name it. `None`: it is no plain
+    /// word (letters, digits, `-`, `_`). Otherwise as [`Filelatch::store_path`].
+    pub fn named_store(
+        &self,
+        dir: impl AsRef<Path>,
+        folder: StoreFolder,
+        name: &str,
+        create: bool,
+    ) -> Result<Option<PathBuf>> {
+        let dir = dir.as_ref();
+        if !is_word(OsStr::new(name)) {
+            return Ok(None);
+        }
+        let file = format!("{name}.{}", folder.extension());
+        let found = self.in_stores(dir, &[folder.folder()], &file, create)?;
+        found.map(Some).ok_or_else(|| Error::NoWorkspace { path: dir.to_owned(), without: folder.what() })
+    }
+
+    /// The names under which the workspace of a directory has stores of a kind, sorted; none where there is no workspace.
+    pub fn named_stores(&self, dir: impl AsRef<Path>, folder: StoreFolder) -> Result<Vec<String>> {
+        let Some(workspace) = self.find_workspace(dir.as_ref())? else { return Ok(Vec::new()) };
+        let names = [OsStr::new(STORES), OsStr::new(folder.folder())];
+        let fail = |e| Error::io("list the stores in", workspace.own_path().join(STORES), e);
+        let Some(open) = workspace.private_folder(self.parts(), &names, false).map_err(fail)? else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        open.list(&mut |entry| {
+            let name = entry.to_str().and_then(|entry| entry.strip_suffix(folder.extension())?.strip_suffix('.'));
+            found.extend(name.filter(|name| is_word(OsStr::new(name))).map(str::to_owned));
+            true
+        })
+        .map_err(fail)?;
+        found.sort();
+        Ok(found)
     }
 
     /// The path of a store of which the workspace of a directory has one. `create`: its folder is made if it is missing, with mode 0700.
