@@ -226,7 +226,7 @@ impl LatchFile {
     }
 
     /// Brings two contents of this file together, as a write with [`Strategy::Merge`] would, by the rules of its workspace. Without what both
-    /// were made from, nothing is settled but what is equal in both. Reads and writes nothing.
+    /// were made from, nothing is settled. Reads and writes nothing.
     pub fn merge(&self, base: Option<&[u8]>, ours: &[u8], theirs: &[u8]) -> Result<Merged> {
         let options = self.entry()?.merge_options();
         Ok(base.map_or_else(|| apart(ours, theirs), |base| merge::merge(base, ours, theirs, &options)))

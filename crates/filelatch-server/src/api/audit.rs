@@ -52,7 +52,7 @@ pub(crate) struct Records {
 async fn records(state: State, caller: Reader, Query(ask): Query<Ask>) -> Result<axum::Json<Records>> {
     let mut filter = AuditFilter::new().last(ask.last.unwrap_or(LAST.0).min(LAST.1));
     if let Some(glob) = &ask.path {
-        filter = filter.path(glob).map_err(|e| state.problem(&e))?;
+        filter = filter.path(glob).map_err(|e| Problem::malformed(format!("`path`: {e}")))?;
     }
     let whole = caller.allows(Scope::Admin);
     let call = move |call: &Call| {

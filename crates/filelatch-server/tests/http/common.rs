@@ -21,6 +21,25 @@ pub(crate) struct Server {
     dir: TempDir,
 }
 
+/// A server over the folder of another one.
+pub(crate) struct Beside {
+    app: Router,
+}
+
+impl Beside {
+    /// Sends a request.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        answer(&self.app, request).await
+    }
+}
+
+async fn answer(app: &Router, request: Request<Body>) -> Answer {
+    let response = app.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes().to_vec();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
 /// An answer, whole.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -66,6 +85,20 @@ impl Server {
         Server { app: app(state.clone()), state, dir }
     }
 
+    /// In no workspace.
+    pub(crate) fn without_workspace() -> Server {
+        Server::over(tempfile::tempdir().unwrap(), Filelatch::builder().session("server").build(), |_| {})
+    }
+
+    /// Another server over the same folder.
+    pub(crate) fn beside(&self, change: impl FnOnce(&mut ServerOptions)) -> Beside {
+        let mut options = ServerOptions::new(self.root());
+        options.no_auth = true;
+        change(&mut options);
+        let latch = Filelatch::builder().session("server").build();
+        Beside { app: app(State::new(latch, Arc::new(RealHost), options).unwrap()) }
+    }
+
     /// The served folder.
     pub(crate) fn root(&self) -> &Path {
         self.dir.path()
@@ -73,10 +106,7 @@ impl Server {
 
     /// Sends a request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.app.clone().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes().to_vec();
-        Answer { status: parts.status, headers: parts.headers, body }
+        answer(&self.app, request).await
     }
 
     /// Sends a request without a body.

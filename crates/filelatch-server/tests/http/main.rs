@@ -8,5 +8,7 @@ mod confined;
 mod contract;
 mod description;
 mod files;
+mod merging;
 mod queued;
 mod random;
+mod stores;
