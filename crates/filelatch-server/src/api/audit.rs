@@ -29,6 +29,7 @@ struct Ask {
 
 /// Records of the audit log.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AuditRecords)]
 pub(crate) struct Records {
     /// In the order of the log. Of files that are hidden nothing is told, and of processes and machines only to who may do all.
     #[schema(value_type = Vec<Object>)]

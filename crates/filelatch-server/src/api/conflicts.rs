@@ -98,6 +98,7 @@ async fn list(state: State, caller: Reader) -> Result<axum::Json<ConflictList>> 
 /// A stored conflict with its contents.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ConflictWhole)]
 pub(crate) struct Whole {
     #[serde(flatten)]
     conflict: ConflictView,

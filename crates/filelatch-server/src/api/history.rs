@@ -45,7 +45,8 @@ impl VersionView {
 
 /// What is known of a file's versions.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(crate) struct Versions {
+#[schema(as = VersionList)]
+pub(crate) struct Listed {
     path: String,
     /// What is there now.
     current: Option<VersionView>,
@@ -55,6 +56,7 @@ pub(crate) struct Versions {
 
 /// A version of a file, with its content.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = KeptVersion)]
 pub(crate) struct Kept {
     path: String,
     hash: String,
@@ -67,9 +69,10 @@ pub(crate) struct Kept {
 /// The versions of a file, or one of them.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = History)]
 pub(crate) enum Answer {
     /// All.
-    All(Versions),
+    All(Listed),
     /// One, with its content.
     One(Kept),
 }
@@ -112,7 +115,7 @@ async fn versions(
     Ok(axum::Json(state.blocking(Work::Look, caller.session(), call).await?))
 }
 
-fn all(file: &LatchFile, path: &FilePath) -> Result<Versions, Failure> {
+fn all(file: &LatchFile, path: &FilePath) -> Result<Listed, Failure> {
     let versions = file.history()?.into_iter().map(|kept| VersionView {
         hash: kept.version.to_string(),
         size: kept.size,
@@ -122,7 +125,7 @@ fn all(file: &LatchFile, path: &FilePath) -> Result<Versions, Failure> {
     });
     let versions = versions.collect();
     let current = file.try_read()?.as_ref().map(VersionView::of);
-    Ok(Versions { path: path.as_str().to_owned(), current, versions })
+    Ok(Listed { path: path.as_str().to_owned(), current, versions })
 }
 
 fn one(file: &LatchFile, path: &FilePath, hash: &str) -> Result<Kept, Failure> {
@@ -138,7 +141,8 @@ fn one(file: &LatchFile, path: &FilePath, hash: &str) -> Result<Kept, Failure> {
 /// Which version is brought back.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Restore {
+#[schema(as = RestoreRequest)]
+pub(crate) struct Wanted {
     /// Its hash, or at least 16 digits of it.
     restore: String,
     /// What must be there.
@@ -150,7 +154,7 @@ pub(crate) struct Restore {
 /// Brings a version back: a write like any other, and what it replaces is kept.
 #[utoipa::path(
     post, path = "/api/history/{*path}", tag = "history", params(("path" = String, Path, description = "The file")),
-    request_body = Restore,
+    request_body = Wanted,
     responses(
         (status = 200, body = Written),
         (status = 400, body = Problem, content_type = "application/problem+json"),
@@ -164,12 +168,7 @@ pub(crate) struct Restore {
         (status = 503, body = Problem, content_type = "application/problem+json"),
     )
 )]
-async fn restore(
-    state: State,
-    caller: Writer,
-    path: FilePath,
-    Json(ask): Json<Restore>,
-) -> Result<axum::Json<Written>> {
+async fn restore(state: State, caller: Writer, path: FilePath, Json(ask): Json<Wanted>) -> Result<axum::Json<Written>> {
     let session = caller.session_or(ask.session_id.as_deref())?;
     let expect = super::files::expectation(ask.expected_hash.as_deref(), false)?;
     let call = move |call: &Call| {

@@ -1,6 +1,6 @@
 //! Merging, as a preview: nothing is written.
 
-use filelatch::merge::{Markers, Merged, Piece, Source};
+use filelatch::merge::{Hunk, Markers, Merged, Piece, Source};
 use filelatch::{LatchFile, Version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,27 +40,29 @@ pub(crate) enum Segment {
 pub(crate) fn segments(merged: &Merged) -> Vec<Segment> {
     let pieces: Option<Vec<_>> = merged.pieces().iter().map(segment).collect();
     // The contents are text; a piece of them that is none was cut inside a character. Then they are not cut.
-    pieces.unwrap_or_else(|| match merged.content() {
-        Some(whole) => vec![Segment::Merged { text: lossy(&whole), from: "both" }],
-        None => {
-            let join = |of: fn(&filelatch::merge::Hunk) -> &[u8]| {
-                let bytes: Vec<u8> = merged.pieces().iter().flat_map(|piece| piece_of(piece, of).to_vec()).collect();
-                lossy(&bytes)
-            };
-            vec![Segment::Conflict {
-                base: join(|hunk| &hunk.base),
-                ours: join(|hunk| &hunk.ours),
-                theirs: join(|hunk| &hunk.theirs),
-            }]
-        }
-    })
+    pieces.unwrap_or_else(|| vec![uncut(merged)])
+}
+
+fn uncut(merged: &Merged) -> Segment {
+    if let Some(whole) = merged.content() {
+        return Segment::Merged { text: lossy(&whole), from: "both" };
+    }
+    let join = |of: fn(&Hunk) -> &[u8]| {
+        let bytes: Vec<u8> = merged.pieces().iter().flat_map(|piece| piece_of(piece, of).to_vec()).collect();
+        lossy(&bytes)
+    };
+    Segment::Conflict {
+        base: join(|hunk| &hunk.base),
+        ours: join(|hunk| &hunk.ours),
+        theirs: join(|hunk| &hunk.theirs),
+    }
 }
 
 fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn piece_of(piece: &Piece, of: fn(&filelatch::merge::Hunk) -> &[u8]) -> &[u8] {
+fn piece_of(piece: &Piece, of: fn(&Hunk) -> &[u8]) -> &[u8] {
     match piece {
         Piece::Unchanged(bytes) | Piece::Taken { bytes, .. } => bytes,
         Piece::Conflict(hunk) => of(hunk),
@@ -95,6 +97,7 @@ pub(crate) fn rendered(file: &LatchFile, merged: &Merged) -> String {
 /// Contents to bring together.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = MergeRequest)]
 pub(crate) struct Ask {
     /// The file: its name says how it is merged.
     path: String,

@@ -41,6 +41,7 @@ pub(crate) fn routes() -> OpenApiRouter<State> {
 
 /// The queues of the workspace.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = QueueNames)]
 pub(crate) struct Names {
     queues: Vec<String>,
 }
@@ -105,12 +106,14 @@ pub(crate) struct Commands {
 
 /// Which command.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = CommandId)]
 pub(crate) struct Id {
     id: String,
 }
 
 /// A command, after what was asked for.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = CommandDone)]
 pub(crate) struct Done {
     success: bool,
     id: String,
@@ -175,6 +178,7 @@ async fn commands(state: State, caller: Reader, Params([queue]): Params<1>) -> R
 /// A command to be added.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewCommand)]
 pub(crate) struct Add {
     /// The program and its arguments.
     command: Vec<String>,
@@ -240,6 +244,7 @@ async fn add(
 /// What is to be another.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = CommandChange)]
 pub(crate) struct Change {
     command: Option<Vec<String>>,
     priority: Option<i32>,
@@ -459,6 +464,7 @@ async fn claim(
 /// The end of a claim, or that it goes on.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = ClaimEnd)]
 pub(crate) struct End {
     /// The number of the claim.
     token: u64,

@@ -132,6 +132,7 @@ async fn list(state: State, caller: Reader) -> Result<axum::Json<SessionList>> {
 /// What session is wanted.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewSession)]
 pub(crate) struct Start {
     name: String,
     /// A branch, a tag or a commit; else where the served folder is.
@@ -141,6 +142,7 @@ pub(crate) struct Start {
 /// A session that was started.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = StartedSession)]
 pub(crate) struct Started {
     success: bool,
     name: String,
@@ -191,6 +193,7 @@ async fn start(state: State, caller: Writer, Json(ask): Json<Start>) -> Result<(
 /// How a session is merged.
 #[derive(Clone, Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SessionMerge)]
 pub(crate) struct Merge {
     /// What the commit says; else git's own words.
     #[serde(default)]
@@ -199,6 +202,7 @@ pub(crate) struct Merge {
 
 /// A session that was merged.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = MergedSession)]
 pub(crate) struct Merged {
     success: bool,
     name: String,
@@ -255,6 +259,7 @@ struct Remove {
 /// A session that was removed.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RemovedSession)]
 pub(crate) struct Removed {
     success: bool,
     name: String,

@@ -58,6 +58,7 @@ pub(crate) struct TokenList {
 /// What token is wanted.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TokenRequest)]
 pub(crate) struct Wanted {
     /// For people.
     name: String,
@@ -69,6 +70,7 @@ pub(crate) struct Wanted {
 
 /// A new token.
 #[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = NewToken)]
 pub(crate) struct Made {
     id: String,
     /// The token: nobody can show it again.
