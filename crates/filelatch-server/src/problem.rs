@@ -269,6 +269,10 @@ impl Problem {
         let inside = path.strip_prefix(root).ok().or_else(|| path.is_relative().then_some(path));
         problem.path = inside.map(web_path).filter(|path| !path.is_empty());
         match error {
+            // The library's words are for the command line.
+            Error::NotFound { .. } => {
+                problem.hints = vec!["check the path; `/api/tree` lists what there is".to_owned()];
+            }
             Error::Locked { holders, .. } | Error::Timeout { holders, .. } => {
                 problem.holder = holders.first().map(HolderView::from);
                 problem = problem.retry(Duration::from_secs(1));

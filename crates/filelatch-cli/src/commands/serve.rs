@@ -120,7 +120,8 @@ fn begin_log(args: &Serve) {
 }
 
 fn not_bound(listen: &str, error: &io::Error) -> CliError {
-    let message = format!("cannot listen on `{listen}`: {error}");
+    let told = error.to_string();
+    let message = format!("cannot listen on `{listen}`: {}", told.split(" (os error").next().unwrap_or(&told));
     match error.kind() {
         io::ErrorKind::InvalidInput => {
             CliError::own("usage", message).hint("an address and a port: `--listen 127.0.0.1:4180`")

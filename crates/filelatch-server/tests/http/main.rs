@@ -7,6 +7,7 @@ mod common;
 mod confined;
 mod contract;
 mod description;
+mod documented;
 mod files;
 mod merging;
 mod queued;
