@@ -35,6 +35,8 @@ pub(crate) struct Status {
     leases: usize,
     /// Stored conflicts about files that are shown.
     open_conflicts: usize,
+    /// Writes that wait for a lock.
+    queued_writes: usize,
     /// Web sockets.
     clients: Vec<ClientView>,
     /// How changes are heard of: `events` or `polling`; `null` until somebody wants to hear of them.
@@ -75,6 +77,7 @@ async fn status(state: State, caller: Reader) -> Result<axum::Json<Status>> {
         leases: locks.iter().filter(|lock| lock.lease.is_some()).count(),
         locks,
         open_conflicts,
+        queued_writes: state.queued_writes(),
         clients: clients.map(|(id, (session, path))| ClientView { id, session, path }).collect(),
         watch: state.events().mode(),
     }))

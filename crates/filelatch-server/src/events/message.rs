@@ -34,7 +34,6 @@ pub(crate) enum Message {
     /// Something happened in a queue.
     QueueChanged { queue: String },
     /// A queued write has come to its end.
-    #[expect(dead_code, reason = "told by the module of queued writes")]
     WriteDone { id: String, path: String, state: &'static str },
     /// Messages are missing before this: read everything again.
     Reset {},

@@ -22,5 +22,6 @@ mod socket;
 mod source;
 
 pub(crate) use hub::Events;
+pub(crate) use message::Message;
 
 pub(crate) use socket::routes;

@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, broadcast};
 
 use super::record::{Done, Queued, State as WriteState, Update};
 use super::store::{self, Store};
+use crate::events::Message;
 use crate::problem::{Problem, Result, time};
 use crate::state::State;
 use crate::work::{Call, Failure};
@@ -211,6 +212,8 @@ impl State {
 
     fn tell(&self, id: &str, write: &Queued) {
         tracing::info!(id, path = write.path, state = write.state.word(), "queued write");
+        let (path, state) = (write.path.clone(), write.state.word());
+        self.events().tell(&Message::WriteDone { id: id.to_owned(), path, state });
         // Nobody need listen.
         self.lanes().told.send(Done { id: id.to_owned(), path: write.path.clone(), state: write.state.word() }).ok();
     }

@@ -119,3 +119,21 @@ async fn nobody_there() {
     other.end();
     server.end().await;
 }
+
+/// SERVE-6a: a write that was left queued is told of when it has come to its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn queued_writes() {
+    let server = Server::new().await;
+    let path = server.root().join("a.json");
+    let mut socket = server.socket(None).await;
+    let other = Other::holds(&["lock", path.to_str().unwrap()]);
+    let body = json!({"content": "{}\n", "wait": 0, "ifLocked": "queue"});
+    let (status, taken) = server.json("ann", "PUT", "/api/files/a.json", &body).await;
+    assert_eq!(status.as_u16(), 202, "{taken}");
+    assert_eq!(server.get("/api/status").await["queuedWrites"], 1);
+    other.end();
+    let told = socket.of("write-done").await;
+    assert_eq!((&told["id"], &told["path"], &told["state"]), (&taken["id"], &json!("a.json"), &json!("written")));
+    assert_eq!(std::fs::read(&path).unwrap(), b"{}\n");
+    server.end().await;
+}
