@@ -63,6 +63,9 @@ pub(crate) struct LimitArgs {
     /// Largest body of a request: 64MiB
     #[arg(long, value_name = "BYTES", value_parser = size)]
     pub(crate) max_body: Option<u64>,
+    /// Bytes of all bodies that are there at the same time: 1GiB
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub(crate) max_bodies: Option<u64>,
     /// Requests that are answered at the same time [default: 1024]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_requests: Option<u32>,

@@ -7,6 +7,7 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument as _;
 
 use crate::problem::{Kind, Problem, Result};
@@ -72,7 +73,10 @@ fn id_of(state: &State, headers: &HeaderMap) -> String {
     given.map_or_else(|| format!("{:016x}", state.host().random()), str::to_owned)
 }
 
-fn admitted(state: &State, request: &Request) -> Result<tokio::sync::OwnedSemaphorePermit> {
+/// What a request holds while it is answered.
+type Room = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+fn admitted(state: &State, request: &Request) -> Result<Room> {
     let limits = state.limits();
     let path = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if path > limits.path {
@@ -84,7 +88,16 @@ fn admitted(state: &State, request: &Request) -> Result<tokio::sync::OwnedSemaph
         let detail = format!("the headers have {headers} bytes, and {} are the limit", limits.headers);
         return Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers-too-large", detail));
     }
-    state.room().ok_or_else(|| Problem::busy("as many requests as are answered at once are under way"))
+    let busy = |what: &str| Problem::busy(what).header(header::CONNECTION, HeaderValue::from_static("close"));
+    let room = state.room().ok_or_else(|| busy("as many requests as are answered at once are under way"))?;
+    let bodies = state.room_for(body(request, limits.body));
+    Ok((room, bodies.ok_or_else(|| busy("as much as is taken at once is being sent"))?))
+}
+
+/// What its body may take: what it says, or as much as it may. One that says more is refused before it is read.
+fn body(request: &Request, limit: u64) -> u64 {
+    let hint = axum::body::HttpBody::size_hint(request.body());
+    hint.exact().unwrap_or(limit).min(limit)
 }
 
 /// What became of a handler that panicked.

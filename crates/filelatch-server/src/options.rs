@@ -43,6 +43,8 @@ impl ServerOptions {
 pub struct Limits {
     /// Bytes of a request's body; more is refused with 413.
     pub body: u64,
+    /// Bytes of all bodies that are there at the same time; more are refused with 503.
+    pub bodies: u64,
     /// Bytes of a request's path and query together; more is refused with 414.
     pub path: usize,
     /// Bytes of a request's headers together; more is refused with 431.
@@ -71,6 +73,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             body: 64 << 20,
+            bodies: 1 << 30,
             path: 4096,
             headers: 16 << 10,
             requests: 1024,

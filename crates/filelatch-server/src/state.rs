@@ -52,6 +52,7 @@ struct Inner {
     metrics: Metrics,
     lanes: Lanes,
     requests: Arc<Semaphore>,
+    bodies: Arc<Semaphore>,
     events: Arc<Events>,
     tokens: OnceLock<Tokens>,
     address: OnceLock<Address>,
@@ -86,6 +87,7 @@ impl State {
                 metrics: Metrics::default(),
                 lanes: Lanes::default(),
                 requests: Arc::new(Semaphore::new(options.limits.requests)),
+                bodies: Arc::new(Semaphore::new(pieces(options.limits.bodies.max(options.limits.body)) as usize)),
                 events: Arc::new(Events::new(host.random(), options.limits.sockets)),
                 tokens: OnceLock::new(),
                 address: OnceLock::new(),
@@ -165,6 +167,15 @@ impl State {
     /// Room for one more request.
     pub(crate) fn room(&self) -> Option<OwnedSemaphorePermit> {
         let room = Arc::clone(&self.inner.requests).try_acquire_owned().ok();
+        if room.is_none() {
+            self.inner.metrics.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        room
+    }
+
+    /// Room for a body of so many bytes.
+    pub(crate) fn room_for(&self, body: u64) -> Option<OwnedSemaphorePermit> {
+        let room = Arc::clone(&self.inner.bodies).try_acquire_many_owned(pieces(body)).ok();
         if room.is_none() {
             self.inner.metrics.refused.fetch_add(1, Ordering::Relaxed);
         }
@@ -269,6 +280,11 @@ impl State {
     pub fn problem(&self, error: &Error) -> Problem {
         Problem::of(error, &self.inner.root)
     }
+}
+
+/// Bodies are counted in KiB.
+fn pieces(bytes: u64) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX >> 4).min(u32::MAX >> 4)
 }
 
 impl FromRequestParts<State> for State {

@@ -83,6 +83,7 @@ fn limits(args: &LimitArgs) -> Limits {
         |given: Option<u32>, default: usize| given.map_or(default, |n| usize::try_from(n).unwrap_or(usize::MAX >> 4));
     Limits {
         body: args.max_body.unwrap_or(defaults.body),
+        bodies: args.max_bodies.unwrap_or(defaults.bodies),
         requests: number(args.max_requests, defaults.requests),
         waits: number(args.max_waits, defaults.waits),
         connections: number(args.max_connections, defaults.connections),

@@ -136,6 +136,31 @@ async fn requests_at_once() {
     assert_eq!(server.send("GET /healthz", "", "").await.status, 200);
 }
 
+/// SERVE-7: all bodies together take a bounded room; what takes none goes on.
+#[tokio::test]
+async fn bodies_at_once() {
+    let server = Listening::with(limits(|limits| (limits.body, limits.bodies) = (64 << 10, 100 << 10))).await;
+    let body = "x".repeat(60 << 10);
+    let mut first = server.connect().await;
+    let whole = request("PUT /files/a", "", &body);
+    let (begin, end) = whole.split_at(whole.len() - 1);
+    first.write_all(begin.as_bytes()).await.unwrap();
+    let refused = loop {
+        let answer = server.send("PUT /files/b", "", &body).await;
+        if answer.status != 201 && answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status, refused.json()["kind"].as_str()), (503, Some("busy")), "{refused:?}");
+    let chunked = "PUT /files/c HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n";
+    assert_eq!(server.say(chunked).await.status, 503, "it may become as long as a body may be");
+    assert_eq!(server.send("PUT /files/d", "", "small").await.status, 201);
+    assert_eq!(server.send("GET /healthz", "", "").await.status, 200);
+    first.write_all(end.as_bytes()).await.unwrap();
+    assert_eq!(Answer::of(&mut first).await.status, 201);
+    assert_eq!(server.send("PUT /files/b", "", &body).await.status / 100, 2);
+}
+
 /// SERVE-7, LOCK-8: as many as may wait for a lock do; others are refused at once, looking goes on, and who goes away frees his place.
 #[tokio::test(flavor = "multi_thread")]
 async fn waits_at_once() {
