@@ -84,8 +84,8 @@ export class Site {
     return child.out;
   }
   /** Another process takes the file's lock; ends when it has it. */
-  async hold(path, session = "deploy") {
-    const child = this.spawn(["run", path, "--", "sh", "-c", "echo held; exec cat"], { session });
+  async hold(path, session = "deploy", options = []) {
+    const child = this.spawn(["run", ...options, path, "--", "sh", "-c", "echo held; exec cat"], { session });
     await until(`${path} is held`, () => child.out.includes("held"));
     return {
       pid: child.pid,

@@ -65,6 +65,25 @@ export const scenarios = {
       await until("the disk", () => here.read(FILE).includes("# queued"));
     }),
 
+  /** SERVE-6a: a lease says until when; a save that is left queued waits for its end. */
+  "a lease": () =>
+    on({}, async (here) => {
+      const anna = await (await here.person("Anna")).tab(FILE);
+      const lease = await here.hold(FILE, "deploy", ["--max-hold", "10m"]);
+      await anna.locator('[data-test="lock"]', { hasText: "deploy" }).waitFor();
+      await type(anna, "replicas", " and Anna");
+      await save(anna);
+      await dialog(anna)
+        .getByText(/deploy.*at most until/)
+        .waitFor();
+      equal("the disk", here.read(FILE), YAML);
+      await dialog(anna).getByRole("button", { name: "Leave queued" }).click();
+      await anna.locator('[data-test="queued"]').waitFor();
+      await lease.release();
+      await saved(anna);
+      equal("the disk", here.read(FILE), YAML.replace("per zone", "per zone and Anna"));
+    }),
+
   /** SERVE-6a: a queued save can be cancelled; the text stays. */
   "a queued save is cancelled": () =>
     on({}, async (here) => {
@@ -111,7 +130,10 @@ export const scenarios = {
       await anna.getByRole("tab", { name: /Audit/ }).click();
       await anna.getByText("Nothing yet.").waitFor();
       await here.cli(["write", "live.txt"], { session: "ben", input: "x\n" });
-      await anna.locator(".side-list .item", { hasText: "live.txt" }).getByText(/by ben/).waitFor();
+      await anna
+        .locator(".side-list .item", { hasText: "live.txt" })
+        .getByText(/by ben/)
+        .waitFor();
       await anna.locator('.row[data-path="live.txt"]').waitFor();
     }),
 

@@ -123,6 +123,30 @@ describe("one open file", () => {
     expect([after.save.kind, unsaved(after)]).toEqual(["idle", false]);
   });
 
+  test("conflict with our own save, and typed on since: settled, the rest is unsaved", () => {
+    const { doc } = run(
+      opened(),
+      typed("mine\n"),
+      { type: "save" },
+      typed("mine and more\n"),
+      { type: "refused-conflict", theirs: { hash: "h2", by: "me", at: "" } },
+      { type: "look-again" },
+    );
+    const after = run(doc, read(doc, base("mine\n", "h2", "me"))).doc;
+    expect([after.save.kind, after.newer, after.content.toString(), unsaved(after)]).toEqual(["idle", null, "mine and more\n", true]);
+  });
+
+  test("asked to look again while a save is under way: looked at after it", () => {
+    const { effects } = run(
+      opened(),
+      typed("two\n"),
+      { type: "save" },
+      { type: "look-again" },
+      { type: "saved", hash: "h2", at: "", by: "me" },
+    );
+    expect(kinds(effects)).toContain("read");
+  });
+
   test("decided for theirs: the own text is put aside", () => {
     const { doc, effects } = run(opened(), typed("mine\n"), { type: "take-theirs", theirs: base("theirs\n", "h2"), why: "test" });
     expect(doc.content.toString()).toBe("theirs\n");

@@ -10,6 +10,8 @@ import type { Draft, Keeper } from "../state/drafts";
 /** How long the server waits for a lock before it says who has it. */
 const WAIT = "5s";
 
+const QUEUED_AGAIN_MS = 3_000;
+
 export interface Wiring {
   keeper: () => Keeper | null;
   say: (text: string, tone?: "quiet" | "bad") => void;
@@ -143,7 +145,14 @@ export function createDocuments(wiring: Wiring) {
   const lookUpQueued = async (path: string, id: string): Promise<void> => {
     try {
       const write = await api.write(id);
-      if (write.state === "queued") return;
+      if (write.state === "queued") {
+        // Its end is told by an event; should that be missed, it is asked for.
+        setTimeout(() => {
+          const save = docs().get(path)?.save;
+          if (save?.kind === "queued" && save.id === id) void lookUpQueued(path, id);
+        }, QUEUED_AGAIN_MS);
+        return;
+      }
       dispatch(path, {
         type: "queue-ended",
         id,

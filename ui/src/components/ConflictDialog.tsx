@@ -377,7 +377,9 @@ function PlaceRow(props: {
       </div>
       <div class="side result">
         <h3>Result</h3>
-        <Show when={given() !== undefined} fallback={
+        <Show
+          when={given() !== undefined}
+          fallback={
             <div class="undecided">
               <p>Not decided yet</p>
               <Show when={before().length > 0 && before().length <= 8}>
@@ -385,7 +387,8 @@ function PlaceRow(props: {
                 <pre class="soft">{before().join("\n")}</pre>
               </Show>
             </div>
-          }>
+          }
+        >
           <textarea
             spellcheck={false}
             rows={rows()}

@@ -1,9 +1,10 @@
 // The small dialogs: find a file, a new file, your name, the keys, and a lock that was not had in time.
 
 import { createMemo, createSignal, For, Show } from "solid-js";
+import type { Holder } from "../api/types";
 import type { App } from "../app/app";
 import { find, index } from "../state/find";
-import { holder, holderDetail, sinceInWords, starting } from "../state/words";
+import { date, holder, holderDetail, sinceInWords, starting } from "../state/words";
 import { Modal } from "./Modal";
 import * as Icon from "./icons";
 
@@ -249,8 +250,13 @@ export function LockDialog(props: { app: App }) {
           const save = doc()?.save;
           return save?.kind === "locked" ? save : undefined;
         };
-        const who = () => app.live.locks().get(path)?.holder ?? lock()?.holder ?? null;
-        const free = () => app.live.locks().get(path) === undefined && app.lineState() === "online" && seen();
+        const mark = () => app.live.locks().get(path);
+        const who = (): Holder | null => {
+          const leased = mark()?.lease?.holder;
+          return mark()?.holder ?? (typeof leased === "string" ? { session: leased } : leased) ?? lock()?.holder ?? null;
+        };
+        const until = () => mark()?.lease?.expiresAt ?? null;
+        const free = () => mark() === undefined && app.lineState() === "online" && seen();
         // Whether the mark was ever there: a lock of which no event came is not called free.
         const [seen, setSeen] = createSignal(app.live.locks().has(path));
         createMemo(() => app.live.locks().has(path) && setSeen(true));
@@ -263,7 +269,8 @@ export function LockDialog(props: { app: App }) {
             <p>
               <Show when={!free()} fallback={<>The lock was let go. You can save now.</>}>
                 <strong>{starting(holder(who()))}</strong> has locked this file
-                {who()?.since ? ` for ${sinceInWords(who()?.since, app.now())}` : ""}.
+                {who()?.since ? ` for ${sinceInWords(who()?.since, app.now())}` : ""}
+                {until() === null ? "." : `, at most until ${date(until()).slice(11)} unless that is extended.`}
                 <Show when={holderDetail(who())}>
                   <span class="soft detail">{holderDetail(who())}</span>
                 </Show>
@@ -277,12 +284,10 @@ export function LockDialog(props: { app: App }) {
                 <b>Retry</b>
                 <small>{free() ? "Saves now." : "Waits up to 5 seconds for the lock."}</small>
               </button>
-              <Show when={!lock()?.leased}>
-                <button onClick={() => app.documents.dispatch(path, { type: "save", queue: true })}>
-                  <b>Leave queued</b>
-                  <small>The server keeps your text and writes it when the lock is free, also if you close this page.</small>
-                </button>
-              </Show>
+              <button onClick={() => app.documents.dispatch(path, { type: "save", queue: true })}>
+                <b>Leave queued</b>
+                <small>The server keeps your text and writes it when the lock is free, also if you close this page.</small>
+              </button>
               <button onClick={close}>
                 <b>Cancel</b>
                 <small>Back to your text. It stays unsaved, kept in this browser.</small>
