@@ -295,3 +295,55 @@ fn queued_and_killed() {
     let read = s.run(["read", "a", "--json"]).exits(0).json();
     assert_eq!(read["lastModifiedBy"], "ann");
 }
+
+/// STORE-2, SERVE-7: runners over HTTP beside `filelatch queue run` in another process: each command is run and completed once.
+#[test]
+fn runners_here_and_there() {
+    const COMMANDS: usize = 60;
+    const JSON: &str = "Content-Type: application/json\r\n";
+    let s = Sandbox::new();
+    s.run(["init", "."]).exits(0);
+    let server = Server::start(&s, &["--no-auth", "--log-level", "warn"]);
+    for n in 0..COMMANDS {
+        let body = json!({"id": format!("c{n}"), "command": ["sh", "-c", format!("echo c{n} >> ran")]}).to_string();
+        assert_eq!(server.send("POST /api/queues/jobs", JSON, &body).status, 201);
+    }
+    let runners: Vec<_> = (0..3)
+        .map(|_| {
+            let (address, ran) = (server.address.clone(), s.path("ran"));
+            std::thread::spawn(move || {
+                let mut done = 0;
+                loop {
+                    let claimed = send(&address, "POST /api/queues/jobs/claim", JSON, "{}").unwrap();
+                    if claimed.status == 204 {
+                        return done;
+                    }
+                    assert_eq!(claimed.status, 200, "{}", claimed.body);
+                    let claimed: Value = serde_json::from_str(&claimed.body).unwrap();
+                    let id = claimed["id"].as_str().unwrap();
+                    let mut file = File::options().append(true).create(true).open(&ran).unwrap();
+                    file.write_all(format!("{id}\n").as_bytes()).unwrap();
+                    let body = json!({"token": claimed["token"], "exitCode": 0}).to_string();
+                    let line = format!("POST /api/queues/jobs/{id}/complete");
+                    let ended = send(&address, &line, JSON, &body).unwrap();
+                    assert_eq!(ended.status, 200, "{}", ended.body);
+                    done += 1;
+                }
+            })
+        })
+        .collect();
+    s.run(["queue", "run", "jobs", "--until-empty"]).exits(0);
+    let here: usize = runners.into_iter().map(|runner| runner.join().unwrap()).sum();
+    // A runner here may have had the last one when the others found nothing.
+    s.run(["queue", "run", "jobs", "--until-empty"]).exits(0);
+    let ran = std::fs::read_to_string(s.path("ran")).unwrap();
+    let mut ran: Vec<_> = ran.lines().map(str::to_owned).collect();
+    ran.sort_unstable();
+    let mut all: Vec<_> = (0..COMMANDS).map(|n| format!("c{n}")).collect();
+    all.sort_unstable();
+    assert_eq!(ran, all, "{here} of them here");
+    let listed: Value = serde_json::from_str(&server.send("GET /api/queues/jobs", "", "").body).unwrap();
+    for command in listed["commands"].as_array().unwrap() {
+        assert_eq!((&command["state"], &command["attempts"]), (&json!("done"), &json!(1)), "{command}");
+    }
+}
