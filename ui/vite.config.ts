@@ -11,6 +11,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     sourcemap: false,
+    // What others wrote and is in the built files, with their licences.
+    license: { fileName: "licences.txt" },
     chunkSizeWarningLimit: 700,
   },
   server: { proxy: { "/api": { target: "http://127.0.0.1:4180", ws: true }, "/files": "http://127.0.0.1:4180" } },

@@ -231,6 +231,9 @@ export function Keys(props: { app: App }) {
         under Drafts, from where it can be taken back for 30 days.
       </p>
       <div class="buttons">
+        <a class="plain first" href="/licences.txt" target="_blank" rel="noreferrer">
+          Licences of what is in this page
+        </a>
         <button data-first class="primary" onClick={close}>
           Close
         </button>
