@@ -305,7 +305,8 @@ export function createApp() {
     },
     save: (queue = false): void => {
       const path = documents.active();
-      if (path !== null) documents.dispatch(path, { type: "save", queue });
+      if (!canWrite()) say("This login may not save.");
+      else if (path !== null) documents.dispatch(path, { type: "save", queue });
     },
   };
 }
