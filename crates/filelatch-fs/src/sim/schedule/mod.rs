@@ -72,7 +72,7 @@ type Check = Box<dyn Fn(&SimFs) -> Result<(), String>>;
 type Work = Box<dyn FnOnce() + Send>;
 
 /// Times a run is made again that did not do what it did before.
-const AGAIN: usize = 3;
+const AGAIN: usize = 200;
 
 /// What to explore.
 #[derive(Clone, Debug)]
