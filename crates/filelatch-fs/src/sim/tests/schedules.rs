@@ -276,7 +276,8 @@ fn programs_that_do_not_repeat_themselves() {
         let run = runs.fetch_add(1, Ordering::Relaxed);
         plan.process("one", move |fs| {
             let path = "/".as_ref();
-            match run % 6 {
+            // What the first run did never comes again.
+            match if run == 0 { 0 } else { 1 + run % 5 } {
                 0 => drop(fs.stat(path)),
                 1 => drop(fs.canonicalize(path)),
                 2 => drop(fs.open_dir(path)),
