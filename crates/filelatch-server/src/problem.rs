@@ -6,6 +6,7 @@
 //! - What a request can bring about by itself is a 4xx, or a 503 or 507 that says when to try again. A 500 means that the machine, or this
 //!   program, is at fault.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
@@ -17,8 +18,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use filelatch::{Author, Conflict, Error, Expect, Holder};
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, Schema};
+use utoipa::{IntoResponses, PartialSchema, ToSchema};
 
 /// The result of a handler.
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
@@ -172,6 +173,22 @@ impl PartialSchema for Problem {
 impl ToSchema for Problem {
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         Fields::schemas(schemas);
+    }
+}
+
+/// For the description: the refusals that any route for files may answer with.
+pub(crate) struct Refusals;
+
+impl IntoResponses for Refusals {
+    fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
+        let one = |status: u16| {
+            let title =
+                StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Refused");
+            let body = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+            let response = ResponseBuilder::new().description(title).content(MEDIA_TYPE, body).build();
+            (status.to_string(), response.into())
+        };
+        [400, 401, 403, 404, 422, 503].map(one).into()
     }
 }
 

@@ -3,16 +3,21 @@
 //! Every error says what happened ([`std::fmt::Display`]), which file ([`Error::path`]), a stable code for programs
 //! ([`Error::code`]) and what to do next ([`Error::hints`]). Unless a variant says otherwise, the file has its old content.
 
+mod conflict;
+mod text;
+
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use crate::conflict::{Cause, HowResolved, Looked};
+use crate::conflict::HowResolved;
 use crate::doc::DocError;
 use crate::lock::Holder;
-use crate::many::FileOutcome;
-use crate::version::{Expect, Version};
-use crate::write::Author;
+use crate::version::Version;
+
+pub use conflict::{Conflict, Unmerged};
+use text::{held_by, overtaken, partly, several};
+pub(crate) use text::{plain, seconds};
 
 /// The result of most calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -382,93 +387,6 @@ pub enum Error {
     },
 }
 
-/// The file on disk is not the one that the writer expected (VER-3).
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Conflict {
-    /// The file.
-    pub path: PathBuf,
-    /// What the writer expected; [`Expect::Any`] when it had read the current version itself and a foreign program wrote in
-    /// between.
-    pub expected: Expect,
-    /// What is there: a version, or `None` when the file does not exist.
-    pub current: Option<Version>,
-    /// Who wrote the current bytes.
-    pub last_modified_by: Author,
-    /// When the current bytes were written.
-    pub last_modified_at: Option<SystemTime>,
-    /// Where a version is kept that could be neither merged nor left in place.
-    pub kept: Option<PathBuf>,
-    /// What a merge could not settle; `None` where nothing was to be merged.
-    pub unmerged: Option<Box<Unmerged>>,
-}
-
-/// What a merge could not settle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Unmerged {
-    /// Why.
-    pub cause: Cause,
-    /// What both were made from.
-    pub base: Option<Version>,
-    /// How many places do not fit together; 0 when nothing was compared place by place.
-    pub conflicts: usize,
-    /// Why the structure of the document did not count, if it should have.
-    pub fallback: Option<String>,
-    /// Where the base was looked for in vain.
-    pub looked: Vec<Looked>,
-    /// The id of the stored conflict.
-    pub id: Option<String>,
-    /// Why it is not stored.
-    pub not_stored: Option<String>,
-}
-
-impl std::fmt::Display for Unmerged {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match (self.cause, self.conflicts) {
-            (Cause::NoBase, _) if self.looked.is_empty() => {
-                f.write_str("and the writer does not say what its content was made from, so it cannot be merged")
-            }
-            (Cause::NoBase, _) => f.write_str("and what both were made from was not found, so they cannot be merged"),
-            (Cause::Merge, 1) => f.write_str("both changed the same place"),
-            (Cause::Merge, n) => write!(f, "both changed the same {n} places"),
-            (cause, _) => cause.fmt(f),
-        }
-    }
-}
-
-impl std::fmt::Display for Conflict {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = self.path.display();
-        match (&self.expected, &self.current) {
-            (Expect::Absent, Some(_)) => write!(f, "`{path}` exists already"),
-            (_, None) => write!(f, "`{path}` is gone"),
-            (Expect::Version(expected), Some(current)) => {
-                let (expected, current) = (expected.short(), current.short());
-                write!(f, "`{path}` changed since it was read (expected {expected}, disk has {current})")
-            }
-            (Expect::Prefix(expected), Some(current)) => {
-                write!(f, "`{path}` changed since it was read (expected {expected}, disk has {})", current.short())
-            }
-            (Expect::Any, Some(_))
-                if self.unmerged.as_ref().is_some_and(|unmerged| unmerged.cause == Cause::NoBase) =>
-            {
-                write!(f, "`{path}` has another content already")
-            }
-            (Expect::Any, Some(_)) => write!(f, "`{path}` was changed by another program at the same moment"),
-        }?;
-        match &self.last_modified_by {
-            Author::Session(session) if self.current.is_some() => write!(f, "; last written by {session}"),
-            Author::External if self.current.is_some() => f.write_str("; last written by another program"),
-            _ => Ok(()),
-        }?;
-        match &self.unmerged {
-            Some(unmerged) => write!(f, "; {unmerged}"),
-            None => Ok(()),
-        }
-    }
-}
-
 impl Error {
     pub(crate) fn io(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {
         Error::Io { action, path: path.into(), source }
@@ -609,7 +527,7 @@ impl Error {
             ),
             Error::Io { source, path, .. } => io_hints(source, path),
             Error::NotFound { .. } => {
-                hint("check the path; `--create` or an expectation of \"absent\" makes a new file")
+                hint("check the path; a command that can make the file does so with `--create`, or `--expect absent`")
             }
             Error::Locked { .. } | Error::Timeout { .. } => {
                 hint("nothing was changed; try again, or wait longer with a larger timeout")
@@ -700,59 +618,6 @@ impl Error {
     }
 }
 
-impl Unmerged {
-    fn hints(&self, expected: &Expect) -> Vec<String> {
-        let mut hints = match (&self.id, &self.not_stored) {
-            (Some(id), _) => vec![
-                format!("nothing was written; both versions are kept: `filelatch conflicts show {id}`"),
-                format!("`filelatch conflicts resolve {id} --keep mine|theirs|merged|FILE` settles it"),
-            ],
-            (None, Some(why)) => {
-                vec![format!("nothing was written, and this content is stored nowhere: {why}")]
-            }
-            (None, None) => vec!["nothing was written".to_owned()],
-        };
-        if self.cause == Cause::NoBase {
-            let version = match expected {
-                Expect::Version(version) => format!("the version {} ", version.short()),
-                Expect::Prefix(prefix) => format!("the version {prefix} "),
-                Expect::Any | Expect::Absent => String::new(),
-            };
-            let looked: Vec<_> = self.looked.iter().map(ToString::to_string).collect();
-            if !looked.is_empty() {
-                hints.push(format!("{version}was looked for in {}", looked.join(", in ")));
-            }
-            hints.push(match expected {
-                Expect::Any => {
-                    "name the version that was read (`--expect HASH`), or give it (`--base FILE`)".to_owned()
-                }
-                _ => "give it: `--base FILE`, a file that holds what was read".to_owned(),
-            });
-        }
-        hints.extend(self.fallback.clone());
-        hints
-    }
-}
-
-impl Conflict {
-    fn hints(&self) -> Vec<String> {
-        let mut hints = match (&self.expected, &self.current) {
-            _ if self.unmerged.is_some() => {
-                self.unmerged.as_ref().map(|unmerged| unmerged.hints(&self.expected)).unwrap_or_default()
-            }
-            (Expect::Absent, Some(_)) => {
-                vec!["nothing was written; read the file and pass its version to replace it".to_owned()]
-            }
-            (_, None) => vec!["nothing was written; expect \"absent\" to create the file again".to_owned()],
-            _ => vec!["nothing was written; read the file again and apply the change to what is there now".to_owned()],
-        };
-        if let Some(kept) = &self.kept {
-            hints.push(format!("the other program's version is kept in `{}`", kept.display()));
-        }
-        hints
-    }
-}
-
 fn io_hints(source: &io::Error, path: &Path) -> Vec<String> {
     let nothing = "nothing was changed";
     match source.kind() {
@@ -764,56 +629,5 @@ fn io_hints(source: &io::Error, path: &Path) -> Vec<String> {
         }
         io::ErrorKind::ReadOnlyFilesystem => vec![format!("{nothing}; the file system is mounted read-only")],
         _ => Vec::new(),
-    }
-}
-
-/// The system's message without Rust's `(os error 13)`.
-pub(crate) fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let text = text.split(" (os error").next().unwrap_or(&text);
-    let mut chars = text.chars();
-    // Only the first letter: the rest may hold a name.
-    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
-}
-
-fn overtaken(current: Option<u64>, token: u64, holder: Option<&Holder>) -> String {
-    match (current, holder) {
-        (Some(current), Some(holder)) => format!(": number {current} is {}", held_by(std::slice::from_ref(holder))),
-        (Some(current), None) if current != token => format!(": there was a later one (number {current})"),
-        _ => ": its time is over, or it was given back".to_owned(),
-    }
-}
-
-fn partly(applied: &crate::many::Applied) -> String {
-    let left = applied.files.iter().filter(|file| matches!(file.outcome, FileOutcome::Conflict { .. }));
-    let names: Vec<_> = left.map(|file| format!("`{}`", file.path.display())).collect();
-    let names = names.join(", ");
-    format!("another program has changed {names} meanwhile, which was left as it is; the other files are written")
-}
-
-fn several(matches: usize) -> String {
-    if matches > 1 { format!(": {matches} begin so") } else { String::new() }
-}
-
-fn held_by(holders: &[Holder]) -> String {
-    match holders {
-        [] => "held by a program that keeps no record".to_owned(),
-        [one] => format!("held by {one}"),
-        // Who waits for a record cannot be told from who has one.
-        [one, others @ ..] if one.records => {
-            format!("held by {one}, or by one of {} others that lock records of it", others.len())
-        }
-        [one, others @ ..] => format!("held by {one} and {} more", others.len()),
-    }
-}
-
-/// `1.5 s`, `200 ms`.
-pub(crate) fn seconds(time: Duration) -> String {
-    let millis = time.as_millis();
-    match millis {
-        0..1000 => format!("{millis} ms"),
-        _ if millis.is_multiple_of(1000) => format!("{} s", millis / 1000),
-        1000..60_000 => format!("{}.{} s", millis / 1000, millis % 1000 / 100),
-        _ => format!("{} s", millis / 1000),
     }
 }

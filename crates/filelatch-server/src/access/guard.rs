@@ -23,7 +23,11 @@ const LONGEST: usize = 256;
 pub(crate) async fn guard(state: State, mut request: Request, next: Next) -> Response {
     match known(&state, request.method(), request.uri(), request.headers()).await {
         Ok(Some(known)) => {
-            tracing::Span::current().record("by", known.name.as_deref().unwrap_or("login"));
+            // Without access control nobody is known.
+            let by = known.name.as_deref().or(known.login.as_ref().map(|_| "login"));
+            if let Some(by) = by {
+                tracing::Span::current().record("by", by);
+            }
             request.extensions_mut().insert(known);
             next.run(request).await
         }

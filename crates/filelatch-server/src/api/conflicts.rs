@@ -10,7 +10,7 @@ use utoipa_axum::routes;
 use super::merge::{Segment, rendered, segments, text};
 use crate::access::{Reader, Writer};
 use crate::extract::{FilePath, Json, Param};
-use crate::problem::{Problem, Result, author, time};
+use crate::problem::{Problem, Refusals, Result, author, time};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 
@@ -183,16 +183,11 @@ pub(crate) struct Decided {
     params(("id" = String, Path, description = "Its id, or at least four digits of it")), request_body = Decision,
     responses(
         (status = 200, body = Decided),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 423, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn resolve(

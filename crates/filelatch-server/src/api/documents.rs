@@ -13,7 +13,7 @@ use super::files::{self, Contents, File, Taken, Write, Written};
 use crate::access::{Reader, Writer};
 use crate::documents::Document;
 use crate::extract::{FilePath, Json, Param, Query};
-use crate::problem::{Problem, Result};
+use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::Work;
 
@@ -107,16 +107,11 @@ async fn read(state: State, caller: Reader, Param(name): Param) -> Result<axum::
     request_body = Write,
     responses(
         (status = 200, body = Written), (status = 202, body = Taken),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 423, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn write(

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 use crate::access::{Reader, Writer};
 use crate::change::{self, Change};
 use crate::extract::{FilePath, Json, MaybeJson, Query, Span};
-use crate::problem::{Problem, Result, author, time};
+use crate::problem::{Problem, Refusals, Result, author, time};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 use crate::writes::Queued;
@@ -395,15 +395,10 @@ pub(crate) struct Delete {
     request_body(content = inline(Option<Delete>), description = "May be left out"),
     responses(
         (status = 200, body = Removed),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 423, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn delete(

@@ -10,7 +10,7 @@ use super::files::Written;
 use super::merge::text;
 use crate::access::{Reader, Writer};
 use crate::extract::{FilePath, Json, Query};
-use crate::problem::{Problem, Result, author, time};
+use crate::problem::{Problem, Refusals, Result, author, time};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 
@@ -157,15 +157,10 @@ pub(crate) struct Wanted {
     request_body = Wanted,
     responses(
         (status = 200, body = Written),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 423, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn restore(state: State, caller: Writer, path: FilePath, Json(ask): Json<Wanted>) -> Result<axum::Json<Written>> {

@@ -19,7 +19,7 @@ use utoipa_axum::routes;
 use crate::access::{Reader, Writer};
 use crate::events::lookout::{LeaseView, LockView, look, look_at_all};
 use crate::extract::{FilePath, Json, Query, Span};
-use crate::problem::{HolderView, Problem, Result};
+use crate::problem::{HolderView, Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 
@@ -128,14 +128,9 @@ pub(crate) struct Released {
     request_body = Take,
     responses(
         (status = 201, body = Leased),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 423, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn take(
@@ -199,13 +194,8 @@ async fn renew(state: State, caller: Writer, path: FilePath, Json(ask): Json<Ren
     params(("path" = String, Path, description = "The file"), ("token" = u64, Query, description = "The lease's number")),
     responses(
         (status = 200, body = Released),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn release(

@@ -18,7 +18,7 @@ use crate::change::{self, Change};
 use crate::conditional::{Conditions, ROUNDS, Verdict, etag};
 use crate::extract::{Content, FilePath, Query, Span, media_type, parse_json};
 use crate::mime;
-use crate::problem::{Problem, Result, author};
+use crate::problem::{Problem, Refusals, Result, author};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 
@@ -264,18 +264,13 @@ async fn put(
     )),
     responses(
         (status = 200, body = Written),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "The lease is lost"),
         (status = 412, body = Problem, content_type = "application/problem+json"),
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 423, body = Problem, content_type = "application/problem+json"),
         (status = 428, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn patch(
@@ -347,16 +342,11 @@ async fn patch(
     ),
     responses(
         (status = 200, body = Removed),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json", description = "The lease is lost"),
         (status = 412, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
         (status = 423, body = Problem, content_type = "application/problem+json"),
         (status = 428, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn delete(

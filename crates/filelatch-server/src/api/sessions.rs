@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::access::{Reader, Writer};
 use crate::extract::{Json, MaybeJson, Param, Query};
-use crate::problem::{Problem, Result, time};
+use crate::problem::{Problem, Refusals, Result, time};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 
@@ -157,14 +157,9 @@ pub(crate) struct Started {
     post, path = "/api/sessions", tag = "sessions", request_body = Start,
     responses(
         (status = 201, body = Started),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn start(state: State, caller: Writer, Json(ask): Json<Start>) -> Result<(StatusCode, axum::Json<Started>)> {
@@ -219,14 +214,9 @@ pub(crate) struct Merged {
     request_body(content = inline(Option<Merge>), description = "May be left out"),
     responses(
         (status = 200, body = Merged),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn merge(
@@ -280,13 +270,8 @@ pub(crate) struct Removed {
     ),
     responses(
         (status = 200, body = Removed),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 409, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn remove(

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 
 use crate::access::Admin;
 use crate::extract::{Json, Param};
-use crate::problem::{Problem, Result, time};
+use crate::problem::{Problem, Refusals, Result, time};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 
@@ -108,13 +108,8 @@ async fn list(state: State, caller: Admin) -> Result<axum::Json<TokenList>> {
     post, path = "/api/tokens", tag = "tokens", request_body = Wanted,
     responses(
         (status = 201, body = Made),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn create(state: State, caller: Admin, Json(ask): Json<Wanted>) -> Result<(StatusCode, axum::Json<Made>)> {
@@ -146,12 +141,7 @@ fn moment(state: &State, text: &str) -> Result<SystemTime> {
     delete, path = "/api/tokens/{id}", tag = "tokens", params(("id" = String, Path, description = "Its id")),
     responses(
         (status = 200, body = TokenView),
-        (status = 400, body = Problem, content_type = "application/problem+json"),
-        (status = 401, body = Problem, content_type = "application/problem+json"),
-        (status = 403, body = Problem, content_type = "application/problem+json"),
-        (status = 404, body = Problem, content_type = "application/problem+json"),
-        (status = 422, body = Problem, content_type = "application/problem+json"),
-        (status = 503, body = Problem, content_type = "application/problem+json"),
+        Refusals,
     )
 )]
 async fn revoke(state: State, caller: Admin, Param(id): Param) -> Result<axum::Json<TokenView>> {
