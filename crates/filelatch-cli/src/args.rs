@@ -14,6 +14,7 @@ use crate::args_bookmark::Bookmark;
 use crate::args_changes::{Changes, Generated};
 use crate::args_conflicts::{Conflicts, Edit};
 use crate::args_group::Group;
+use crate::args_hooks::Hooks;
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_log::Log;
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
@@ -77,6 +78,7 @@ pub(crate) enum Command {
     Generated(Generated),
     Token(Token),
     Credential(Credential),
+    Hooks(Hooks),
     Serve(Serve),
     Status(Status),
     Watch(Watch),
@@ -471,6 +473,7 @@ pub(crate) enum Page {
     Generated,
     Token,
     Credential,
+    Hooks,
     Status,
     Watch,
     Torture,

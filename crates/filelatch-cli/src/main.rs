@@ -9,6 +9,7 @@ mod args_bookmark;
 mod args_changes;
 mod args_conflicts;
 mod args_group;
+mod args_hooks;
 mod args_keep;
 mod args_log;
 mod args_merge;

@@ -101,6 +101,7 @@
 //! Everything below the engine is injected ([`Filelatch::builder`]): a simulated file system and machine, with power cuts and I/O errors,
 //! take the place of the real ones in the tests of this crate and in yours (`filelatch-testkit`).
 
+mod attribute;
 pub mod audit;
 mod bytes;
 pub mod conflict;
@@ -144,6 +145,7 @@ pub mod write;
 mod write_path;
 mod writer;
 
+pub use attribute::Attributed;
 pub use conflict::{BaseSource, Conflicts, Resolution, StoredConflict};
 pub use engine::{Builder, Filelatch, Inherited};
 pub use error::{Conflict, Error, Result, Unmerged};

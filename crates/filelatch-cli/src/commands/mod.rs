@@ -14,6 +14,7 @@ mod git_setup;
 mod group;
 mod hash;
 mod history;
+mod hooks;
 mod init;
 mod log;
 mod man;
@@ -82,6 +83,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Audit(args) => return audit::audit(&context("filelatch audit"), &args),
         Command::Token(args) => return token::token(&context("filelatch token"), &args),
         Command::Credential(args) => credential::credential(&context("filelatch credential"), &args),
+        Command::Hooks(args) => return hooks::hooks(&global, &args),
         Command::Serve(args) => return serve::serve(&global, &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Watch(args) => return watch::watch(&context("filelatch watch"), &args),

@@ -24,6 +24,8 @@ mod everywhere;
 #[cfg(unix)]
 mod git;
 #[cfg(unix)]
+mod hooks;
+#[cfg(unix)]
 mod interop;
 mod json;
 mod keep;

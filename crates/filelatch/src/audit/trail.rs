@@ -126,6 +126,12 @@ impl Trail {
         self.log.note(body);
     }
 
+    /// A version that a program had written by itself has an author now.
+    pub(crate) fn attributed(&self, version: &Version, generation: u64, by: Option<&str>) {
+        let body = self.body_by("write", by).number("generation", generation).hash("hash", version);
+        self.log.note(body.raw("outcome", "\"attributed\""));
+    }
+
     /// The file was removed. `before`: what it was.
     pub(crate) fn removed(&self, before: &Version, intent: Option<&str>, by: Option<&str>) {
         let body = self.body_by("remove", by).hash("before", before);

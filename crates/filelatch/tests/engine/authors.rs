@@ -4,7 +4,7 @@
 use std::fs;
 
 use filelatch::audit::AuditFilter;
-use filelatch::{Author, Error, Expect, Filelatch, LeaseOptions, Strategy, WriteOptions};
+use filelatch::{Attributed, Author, Error, Expect, Filelatch, LeaseOptions, Strategy, Version, WriteOptions};
 use tempfile::tempdir;
 
 const LONG: &str = "a browser tab of somebody with a long name";
@@ -90,4 +90,59 @@ fn leases() {
     let state = file.lease_state().unwrap().unwrap();
     assert_eq!(state.holder.session.as_deref(), Some("ann"));
     drop(lease);
+}
+
+/// VER-3, AGENT-9: bytes that another program has written get the name of who says so, exactly those bytes and no others; what filelatch has
+/// written keeps its author, and content and time stay as they are.
+#[test]
+fn named_afterwards() {
+    let dir = tempdir().unwrap();
+    let latch = Filelatch::builder().session("server").build();
+    latch.init(dir.path()).unwrap();
+    let path = dir.path().join("a.txt");
+    fs::write(&path, "by hand\n").unwrap();
+    let (file, version) = (latch.file(&path).unwrap(), Version::of(b"by hand\n"));
+    let before = fs::metadata(&path).unwrap().modified().unwrap();
+    let told = file.attribute(&version, &by("ann")).unwrap();
+    if told == Attributed::Unsupported {
+        eprintln!("no extended attributes here: nothing more is tried");
+        return;
+    }
+    assert_eq!(told, Attributed::Recorded);
+    let read = file.read().unwrap();
+    assert_eq!((read.author(), read.bytes()), (&author("ann"), &b"by hand\n"[..]));
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), before);
+    // Once named, it stays.
+    assert_eq!(file.attribute(&version, &by("bob")).unwrap(), Attributed::Known(author("ann")));
+    // Other bytes than the caller has seen are nobody's.
+    fs::write(&path, "by somebody else\n").unwrap();
+    assert!(matches!(file.attribute(&version, &by("bob")), Err(Error::Conflict(_))));
+    assert_eq!(*file.read().unwrap().author(), Author::External);
+    // A long name is found again by the workspace.
+    file.attribute(&Version::of(b"by somebody else\n"), &by(LONG)).unwrap();
+    assert_eq!(*file.read().unwrap().author(), author(LONG));
+    fs::remove_file(&path).unwrap();
+    assert!(matches!(file.attribute(&version, &by("bob")), Err(Error::NotFound { .. })));
+    let audit = latch.audit(dir.path()).unwrap();
+    let writes = audit.records(&AuditFilter::new().event("write")).unwrap().records;
+    let told: Vec<_> = writes.iter().map(|record| (record.session(), record.text("outcome"))).collect();
+    assert_eq!(told, [(Some("ann"), Some("attributed")), (Some(LONG), Some("attributed"))]);
+}
+
+/// VER-3: a name does not count any more once the bytes it was given to are others, in place or by a rename.
+#[test]
+fn a_name_belongs_to_bytes() {
+    let dir = tempdir().unwrap();
+    let latch = Filelatch::builder().session("server").build();
+    let path = dir.path().join("a.txt");
+    fs::write(&path, "one").unwrap();
+    let file = latch.file(&path).unwrap();
+    if file.attribute(&Version::of(b"one"), &by("ann")).unwrap() != Attributed::Recorded {
+        return;
+    }
+    fs::write(&path, "two").unwrap();
+    assert_eq!(*file.read().unwrap().author(), Author::External);
+    fs::write(dir.path().join("b"), "one").unwrap();
+    fs::rename(dir.path().join("b"), &path).unwrap();
+    assert_eq!(*file.read().unwrap().author(), Author::External);
 }
