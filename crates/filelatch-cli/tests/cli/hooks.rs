@@ -6,7 +6,7 @@ use crate::sandbox::{Ran, Running, Sandbox};
 
 const READY: &str = "echo ready; cat >/dev/null";
 
-fn edit(s: &Sandbox, tool: &str, input: Value, response: Value) -> String {
+fn edit(s: &Sandbox, tool: &str, input: &Value, response: &Value) -> String {
     let cwd = s.path("");
     json!({"session_id": "0198-x", "cwd": cwd, "tool_name": tool, "tool_input": input, "tool_response": response})
         .to_string()
@@ -29,7 +29,7 @@ fn a_leased_file_is_refused() {
     s.run(["hooks", "install", "claude", "--yes"]).exits(0);
     let pre = ".claude/hooks/filelatch-pre-edit.sh";
     let of = |file: &str| {
-        edit(&s, "Edit", json!({"file_path": s.path(file), "old_string": "a", "new_string": "b"}), Value::Null)
+        edit(&s, "Edit", &json!({"file_path": s.path(file), "old_string": "a", "new_string": "b"}), &Value::Null)
     };
     let args = ["--session", "ann", "run", "--max-hold", "1h", "f.txt", "--", "sh", "-c", READY];
     let holder = Running::start(&mut s.command(args));
@@ -42,7 +42,9 @@ fn a_leased_file_is_refused() {
     // A patch names several.
     let patch =
         "*** Begin Patch\n*** Update File: g.txt\n@@\n-a\n+b\n*** Update File: f.txt\n@@\n-a\n+b\n*** End Patch\n";
-    script(&s, pre, &edit(&s, "apply_patch", json!({"command": patch}), Value::Null)).exits(2).says("f.txt` is leased");
+    script(&s, pre, &edit(&s, "apply_patch", &json!({"command": patch}), &Value::Null))
+        .exits(2)
+        .says("f.txt` is leased");
     // As arguments, and in JSON for programs.
     s.run(["hooks", "pre-edit", "f.txt"]).exits(4).says("is leased");
     assert_eq!(s.run(["hooks", "pre-edit", "f.txt", "--json"]).exits(4).json()["error"]["kind"], "leased");
@@ -96,7 +98,7 @@ fn malformed_input_neither_blocks_nor_is_silent() {
     s.write(pre, text);
     script(&s, pre, "{}").exits(1);
     // What edits nothing is none of our business.
-    s.run_with(edit(&s, "Bash", json!({"command": "ls"}), Value::Null), ["hooks", "pre-edit"]).exits(0).quietly();
+    s.run_with(edit(&s, "Bash", &json!({"command": "ls"}), &Value::Null), ["hooks", "pre-edit"]).exits(0).quietly();
 }
 
 /// AGENT-9: the session is the author of what its tool wrote; nobody is named for bytes that are others.
@@ -109,7 +111,7 @@ fn the_author_is_noted() {
     let by =
         |file: &str| s.run(["read", file, "--json"]).exits(0).json()["lastModifiedBy"].as_str().unwrap().to_owned();
     let written =
-        |content: &str| edit(&s, "Write", json!({"file_path": s.path("f.txt"), "content": content}), json!({}));
+        |content: &str| edit(&s, "Write", &json!({"file_path": s.path("f.txt"), "content": content}), &json!({}));
     s.write("f.txt", "one\n");
     if by("f.txt") == "unknown" {
         eprintln!("no extended attributes here: nothing is tried");
@@ -129,10 +131,10 @@ fn the_author_is_noted() {
     // A replaced text, by what the tool says was there before.
     s.write("f.txt", "three\nFOUR\n");
     let input = json!({"file_path": s.path("f.txt"), "old_string": "four", "new_string": "FOUR"});
-    script(&s, post, &edit(&s, "Edit", input.clone(), json!({"originalFile": "three\nfour\n"}))).exits(0).quietly();
+    script(&s, post, &edit(&s, "Edit", &input, &json!({"originalFile": "three\nfour\n"}))).exits(0).quietly();
     assert_eq!(by("f.txt"), session);
     s.write("f.txt", "other\nFOUR\n");
-    script(&s, post, &edit(&s, "Edit", input, json!({"originalFile": "three\nfour\n"})))
+    script(&s, post, &edit(&s, "Edit", &input, &json!({"originalFile": "three\nfour\n"})))
         .exits(0)
         .says("no author was noted");
     assert_eq!(by("f.txt"), "external");
@@ -141,7 +143,9 @@ fn the_author_is_noted() {
     assert!(told.contains(&session) && told.contains("f.txt"), "{told}");
     s.run(["audit", "verify"]).exits(0);
     script(&s, post, "{").exits(1).says("could not be read");
-    script(&s, post, &edit(&s, "Write", json!({"file_path": "gone", "content": ""}), json!({}))).exits(1).says("gone");
+    script(&s, post, &edit(&s, "Write", &json!({"file_path": "gone", "content": ""}), &json!({})))
+        .exits(1)
+        .says("gone");
 }
 
 /// AGENT-9: any other tool names files, and the version that it wrote.
@@ -211,7 +215,7 @@ fn what_is_somebodys_own() {
     assert_eq!(s.text(pre), own);
     s.write(pre, "mine");
     s.run(["hooks", "install", "claude", "--yes"])
-        .exits(1)
+        .exits(3)
         .says("was not written by filelatch")
         .says("nothing was changed");
     std::fs::remove_file(s.path(pre)).unwrap();

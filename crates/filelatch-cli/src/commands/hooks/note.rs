@@ -62,12 +62,9 @@ fn note_one(call: &Call, edit: &Edit, is_word: bool, expect: Option<Version>) ->
     if let Some(session) = &call.session {
         options = options.session(session.as_str());
     }
-    match file.attribute(&expect.unwrap_or(seen.version()), &options)? {
-        Attributed::Unsupported => {
-            output::note(&format!("files carry no notes where `{}` is: its author is not shown there", path.display()));
-        }
-        // Named already, or now.
-        _ => {}
+    // Otherwise it is named now, or was already.
+    if file.attribute(&expect.unwrap_or(seen.version()), &options)? == Attributed::Unsupported {
+        output::note(&format!("files carry no notes where `{}` is: its author is not shown there", path.display()));
     }
     Ok(())
 }

@@ -31,9 +31,11 @@ impl Entry {
     }
 }
 
-/// The settings with our entries, and what had to be made for them: `file`, `hooks`, names of events. `None`: they have them already. The
-/// error says why they can't have them.
-pub(super) fn with(old: Option<&[u8]>, entries: &[Entry]) -> Result<Option<(Vec<u8>, Vec<String>)>, String> {
+/// Settings with our entries, and what had to be made for them: `file`, `hooks`, names of events.
+pub(super) type With = (Vec<u8>, Vec<String>);
+
+/// Adds our entries. `None`: they are there already. The error says why the settings can't have them.
+pub(super) fn with(old: Option<&[u8]>, entries: &[Entry]) -> Result<Option<With>, String> {
     let mut document = parse(old)?;
     let mut made: Vec<String> = Vec::new();
     made.extend(old.is_none().then(|| "file".to_owned()));

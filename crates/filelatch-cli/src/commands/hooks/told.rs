@@ -240,7 +240,7 @@ mod tests {
         Told::parse(value.to_string().as_bytes())
     }
 
-    fn claim(input: Value, response: Value) -> Claim {
+    fn claim(input: &Value, response: &Value) -> Claim {
         let told = told(&json!({"tool_name": "Edit", "tool_input": input, "tool_response": response})).unwrap();
         told.edits.into_iter().next().unwrap().claim
     }
@@ -262,24 +262,24 @@ mod tests {
     /// AGENT-9: what Claude Code says of its tools.
     #[test]
     fn texts() {
-        let whole = claim(json!({"file_path": "/a", "content": "one\ntwo\n"}), json!({}));
+        let whole = claim(&json!({"file_path": "/a", "content": "one\ntwo\n"}), &json!({}));
         assert_eq!(
             (whole.fits(b"one\r\ntwo\r\n"), whole.fits(b"\xef\xbb\xbfone\ntwo"), whole.fits(b"one")),
             (Fits::Yes, Fits::Yes, Fits::No)
         );
         let input = json!({"file_path": "/a", "old_string": "b", "new_string": "B"});
-        let edited = claim(input.clone(), json!({"originalFile": "a b b"}));
+        let edited = claim(&input, &json!({"originalFile": "a b b"}));
         assert_eq!(
             (edited.fits(b"a B b"), edited.fits(b"a B b!"), edited.fits(b"a b b")),
             (Fits::Yes, Fits::Unclear, Fits::No)
         );
-        let weaker = claim(input.clone(), Value::Null);
+        let weaker = claim(&input, &Value::Null);
         assert_eq!((weaker.fits(b"a B b"), weaker.fits(b"a b b")), (Fits::Yes, Fits::No));
         // A person had a hand in it.
-        assert_eq!(claim(input, json!({"userModified": true})), Claim::Nothing);
+        assert_eq!(claim(&input, &json!({"userModified": true})), Claim::Nothing);
         let several = json!({"file_path": "/a", "edits": [{"old_string": "a", "new_string": "b"}, {"old_string": "b", "new_string": "c", "replace_all": true}]});
-        assert_eq!(claim(several, json!({"originalFile": "a b"})).fits(b"c c"), Fits::Yes);
-        assert_eq!(claim(json!({"notebook_path": "n.ipynb", "new_source": "x"}), Value::Null), Claim::Nothing);
+        assert_eq!(claim(&several, &json!({"originalFile": "a b"})).fits(b"c c"), Fits::Yes);
+        assert_eq!(claim(&json!({"notebook_path": "n.ipynb", "new_source": "x"}), &Value::Null), Claim::Nothing);
     }
 
     /// AGENT-9: what Codex sends: several files in one patch, each with its own claim.
