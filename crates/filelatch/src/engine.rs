@@ -624,7 +624,7 @@ impl Filelatch {
         let dir = dir.as_ref();
         let dir = self.inner.parts.fs.canonicalize(dir).map_err(|e| Error::io("find", dir, e))?;
         let workspace = Workspace::find(&self.inner.parts, &dir, &self.inner.trusted)?;
-        Ok(workspace.map(|workspace| workspace.policies.session.include).unwrap_or_default())
+        Ok(workspace.map(|workspace| workspace.policies.session.include.clone()).unwrap_or_default())
     }
 
     /// How a file is merged: its kind, and the rules of its workspace.

@@ -62,7 +62,7 @@ impl Filelatch {
     /// The documents that the workspace of a directory gives names, and its folder, to which their paths are relative. None without a workspace.
     pub fn documents(&self, dir: impl AsRef<Path>) -> Result<(Option<PathBuf>, Vec<NamedDocument>), Error> {
         let workspace = self.find_workspace(dir.as_ref())?;
-        Ok(workspace.map_or((None, Vec::new()), |found| (Some(found.root), found.policies.documents)))
+        Ok(workspace.map_or((None, Vec::new()), |found| (Some(found.root), found.policies.documents.clone())))
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use filelatch_fs::{Fs, Host, ProcessFacts};
 
 use crate::conflict::BaseSource;
+use crate::policy::LastParsed;
 
 /// Everything below the engine, injected: no global state anywhere.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Parts {
     pub(crate) base_sources: Vec<Arc<dyn BaseSource>>,
     #[cfg(feature = "watch")]
     pub(crate) own_writes: Arc<crate::watch::own::OwnWrites>,
+    /// The configuration that was read last.
+    pub(crate) policies: LastParsed,
     facts: Mutex<Option<ProcessFacts>>,
 }
 
@@ -34,6 +37,7 @@ impl Parts {
             session,
             purpose,
             base_sources: Vec::new(),
+            policies: LastParsed::default(),
             facts: Mutex::new(None),
         }
     }

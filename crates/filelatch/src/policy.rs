@@ -47,7 +47,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobMatcher};
@@ -56,6 +56,7 @@ use serde::Deserialize;
 use crate::audit::{AuditLocks, AuditPolicy};
 use crate::error::{Error, Result};
 use crate::keep::{Keep, KeepLimits, Size};
+use crate::lock::resource::locked;
 use crate::lock::{IfUnavailable, LockMode, Wait};
 use crate::merge::{ConflictStyle, ListRule, Rules, VersionRule};
 use crate::named::{self, NamedDocument};
@@ -384,6 +385,24 @@ impl FromStr for IfUnavailable {
             "proceed" => Ok(IfUnavailable::Proceed),
             other => Err(format!("`{other}` is not a choice: error or proceed")),
         }
+    }
+}
+
+/// The configuration that was parsed last: mostly the next one has the same bytes.
+#[derive(Debug, Default)]
+pub(crate) struct LastParsed(Mutex<Option<(Vec<u8>, Arc<Policies>)>>);
+
+impl LastParsed {
+    /// As [`Policies::parse`].
+    pub(crate) fn parsed(&self, text: Vec<u8>, path: &Path) -> Result<Arc<Policies>> {
+        if let Some((known, policies)) = &*locked(&self.0)
+            && *known == text
+        {
+            return Ok(Arc::clone(policies));
+        }
+        let policies = Arc::new(Policies::parse(&text, path)?);
+        *locked(&self.0) = Some((text, Arc::clone(&policies)));
+        Ok(policies)
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) struct Workspace {
     pub(crate) root: PathBuf,
     /// That folder, open, where its path may lead elsewhere by now: it was found beneath a [`Root`](crate::Root).
     held: Option<Arc<dyn FsDir>>,
-    pub(crate) policies: Policies,
+    pub(crate) policies: Arc<Policies>,
     /// Its folder is the user's or root's, or was listed: what is in files may be put there.
     pub(crate) is_trusted: bool,
     /// The folder's owner.
@@ -102,7 +102,7 @@ impl Workspace {
         let workspace = Workspace {
             root: root.to_owned(),
             held,
-            policies: Policies::default(),
+            policies: Arc::default(),
             is_trusted: owned(stat) || listed,
             owner: stat.uid,
         };
@@ -123,7 +123,7 @@ impl Workspace {
             return Err(Error::NotAFile { path, what: "something else" });
         }
         let text = read_to_end(&*file, CONFIG_LIMIT).map_err(fail)?;
-        Ok(Workspace { policies: Policies::parse(&text, &path)?, ..workspace })
+        Ok(Workspace { policies: parts.policies.parsed(text, &path)?, ..workspace })
     }
 
     /// Is it the other, also where others have moved folders about?
