@@ -69,6 +69,14 @@ fn an_entry_of_both_stands_once() {
     clean("CHANGELOG.md", CHANGELOG, &ours, &theirs, &both);
 }
 
+/// MERGE-2: two paragraphs of which one says all that the other says and more are two versions of one.
+#[test]
+fn a_paragraph_that_goes_on_is_a_rival() {
+    conflict("a.md", "# Notes\n", "# Notes\none\n", "# Notes\none\ntwo\n");
+    conflict("a.md", "# Notes\n", "# Notes\n\nhello world\n", "# Notes\n\nhello\n");
+    clean("a.md", "# Notes\n", "# Notes\n\nhello\n", "# Notes\n\nhellos\n", "# Notes\n\nhello\n\nhellos\n");
+}
+
 /// MERGE-1: an entry that a side inserted more than once stands as often as there, whoever is ours.
 #[test]
 fn an_entry_of_both_that_one_has_twice() {

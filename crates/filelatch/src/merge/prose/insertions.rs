@@ -244,7 +244,14 @@ fn are_rivals(a: &Unit<'_>, b: &Unit<'_>) -> bool {
         _ => false,
     };
     let (Ok(a_text), Ok(b_text)) = (std::str::from_utf8(&a.text), std::str::from_utf8(&b.text)) else { return named };
-    named || words::are_alike(a_text, b_text)
+    let is_paragraph = a.form == Form::Other && b.form == Form::Other;
+    named || is_paragraph && (goes_on(a_text, b_text) || goes_on(b_text, a_text)) || words::are_alike(a_text, b_text)
+}
+
+/// Is `more` all of `less` and further words?
+fn goes_on(less: &str, more: &str) -> bool {
+    let (less, more) = (less.trim_ascii(), more.trim_ascii());
+    !less.is_empty() && more.strip_prefix(less).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_whitespace()))
 }
 
 /// What an entry has a name by: a table row its first cell, a definition its label, a requirement what it requires.
