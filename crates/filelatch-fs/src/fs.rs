@@ -94,6 +94,20 @@ pub trait FsDir: Debug + Send + Sync + 'static {
         descend(path, |name| self.open_dir(name))
     }
 
+    /// Facts of an entry some way below this directory, reached as [`FsDir::open_beneath`] reaches one: no symbolic link is followed, and one
+    /// at the end is described.
+    ///
+    /// On Linux two calls, whose answer comes from this machine's memory or disk: what is on another mount is refused
+    /// ([`io::ErrorKind::CrossesDevices`]). Elsewhere one directory is opened after the other, also those of other mounts.
+    fn stat_beneath(&self, path: &Path) -> io::Result<Stat> {
+        let mut dirs = names_of(path)?;
+        match (dirs.pop(), dirs.is_empty()) {
+            (None, _) => Err(io::ErrorKind::InvalidInput.into()),
+            (Some(name), true) => self.stat(name),
+            (Some(name), false) => self.open_beneath(&dirs.iter().collect::<PathBuf>())?.stat(name),
+        }
+    }
+
     /// The text of an entry that is a symbolic link; an error (`EINVAL` on Unix) if it is none.
     fn read_link(&self, name: &OsStr) -> io::Result<PathBuf>;
 

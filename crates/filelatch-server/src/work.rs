@@ -1,7 +1,7 @@
 //! Calls of the library: on threads of their own, so many at a time, called off when nobody waits for the answer.
 //!
 //! # Promise
-//! - No call of the library runs on a thread of the runtime.
+//! - No call of the library runs on a thread of the runtime, but a look at a name on a local disk ([`Root::glance`](filelatch::Root::glance)).
 //! - Calls that may wait for a lock ([`Work::Change`]) and those that do not ([`Work::Look`]) have numbers of their own: however many wait for
 //!   locks, looking goes on.
 //! - When as many as may wait do wait, the next is refused at once with 503, and nothing of it was done.
@@ -11,7 +11,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use filelatch::{CancelToken, Error, Filelatch, LatchFile, LockOptions, LockScope, Wait, WriteOptions};
+use filelatch::{CancelToken, Error, Filelatch, LatchFile, LockOptions, LockScope, Snapshot, Wait, WriteOptions};
 use tokio::sync::Semaphore;
 
 use crate::extract::FilePath;
@@ -165,6 +165,16 @@ impl Drop for CancelOnDrop {
 }
 
 impl State {
+    /// A file as it is now: by a look if it is known, else read on a thread for that.
+    pub async fn read(&self, path: &FilePath, session: &str) -> Result<Snapshot> {
+        // Of a path without links, which this one is then, `path` itself says whether it is shown.
+        if let Some(known) = self.folder().glance(path.relative()) {
+            return Ok(known);
+        }
+        let path = path.clone();
+        self.blocking(Work::Look, session, move |call| Ok(call.file(&path)?.read()?)).await
+    }
+
     /// Runs a call of the library for a session: on a thread for that, when there is room.
     pub async fn blocking<T, F>(&self, work: Work, session: &str, call: F) -> Result<T>
     where

@@ -1,11 +1,12 @@
 //! The engine: one value, built from its parts, that every face of filelatch uses.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
-use filelatch_fs::{Fs, FsKind, Host, RealFs, RealHost};
+use filelatch_fs::{FileId, Fs, FsKind, Host, RealFs, RealHost};
 
 use crate::audit::AuditPolicy;
 use crate::audit::log::Log;
@@ -95,6 +96,8 @@ struct Life {
 struct Files {
     entries: HashMap<ResourceId, Weak<Entry>>,
     recent: VecDeque<Arc<Entry>>,
+    /// By the directory of a root, and what was asked for below it.
+    glanced: HashMap<(FileId, OsString), Weak<Entry>>,
     /// Length of `entries` at which dead ones are cleared out.
     clear_at: usize,
     /// Files that were private once are so again.
@@ -443,6 +446,23 @@ impl Filelatch {
         }
         files.insert(id, &entry);
         Ok(entry)
+    }
+
+    /// What a path below a root's directory stood for when it was asked for last.
+    pub(crate) fn glanced(&self, root: FileId, relative: &Path) -> Option<Arc<Entry>> {
+        let asked = (root, relative.as_os_str().to_owned());
+        locked(&self.life().files).glanced.get(&asked)?.upgrade()
+    }
+
+    pub(crate) fn remember_glanced(&self, root: FileId, relative: &Path, entry: &Arc<Entry>) {
+        let glanced = &mut locked(&self.life().files).glanced;
+        if glanced.len() >= 4 * RECENT {
+            glanced.retain(|_, entry| entry.strong_count() > 0);
+        }
+        // Whoever holds many files open has them all living.
+        if glanced.len() < 16 * RECENT {
+            glanced.insert((root, relative.as_os_str().to_owned()), Arc::downgrade(entry));
+        }
     }
 
     pub(crate) fn keeper(&self) -> &Arc<Keeper> {

@@ -590,6 +590,11 @@ impl Entry {
     }
 
     /// Reads without a lock: a replaced file is whole, old or new.
+    /// What was read of the file before, if these are its facts now.
+    pub(crate) fn cached(&self, stat: &Stat) -> Option<Snapshot> {
+        self.cache.get(stat)
+    }
+
     pub(crate) fn read(&self) -> Result<Option<Snapshot>> {
         let (parts, place) = (self.parts(), self.place());
         // What the system says of a file that other machines change may be old.

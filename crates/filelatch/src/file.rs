@@ -208,6 +208,13 @@ impl LatchFile {
         self.entry()?.read()
     }
 
+    /// Is there such a file? Reads nothing and takes no lock: the answer may be old when it is given.
+    ///
+    /// [`Error::NotAFile`] for what is none.
+    pub fn exists(&self) -> Result<bool> {
+        current::exists(&self.place)
+    }
+
     /// Makes durable what is there, then reads it: what this returns survives a power cut.
     pub fn read_durable(&self) -> Result<Snapshot> {
         let entry = self.entry()?;

@@ -27,12 +27,13 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use filelatch_fs::{FileKind, FsDir};
+use filelatch_fs::{FileKind, FsDir, FsKind};
 
 use crate::engine::Filelatch;
 use crate::error::{Error, Result};
 use crate::file::LatchFile;
 use crate::path::{MAX_LINKS, Place, missing_dir, name_on_disk};
+use crate::snapshot::Snapshot;
 use crate::workspace::is_empty;
 
 mod list;
@@ -94,13 +95,30 @@ impl Root {
     ///
     /// [`Error::OutsideRoot`] for what leads out, [`Error::BadPath`] for what is no path.
     pub fn file(&self, relative: impl AsRef<Path>) -> Result<LatchFile> {
-        self.open(self.resolve(relative.as_ref(), false)?)
+        let relative = relative.as_ref();
+        let (place, is_straight) = self.find(relative, false)?;
+        let file = self.open(place)?;
+        let caps = self.dir.caps();
+        // The name that was asked for is the name on the disk, so a look at it is a look at the file.
+        if is_straight && !caps.case_insensitive && caps.kind == FsKind::Local {
+            self.engine.remember_glanced(self.dir.id(), relative, &file.entry()?);
+        }
+        Ok(file)
     }
 
     /// A handle as from [`Root::file`], for a file whose directories may have to be made first. The names of those that were made for it are
     /// durable when it returns, also of those that a call in another process has begun with; what other programs make is not looked after.
     pub fn file_with_dirs(&self, relative: impl AsRef<Path>) -> Result<LatchFile> {
         self.open(self.resolve(relative.as_ref(), true)?)
+    }
+
+    /// What this engine has read of a file before, if a look at its name shows that it is still that; `None` says nothing. It reads nothing and
+    /// waits for nobody: two system calls on a local disk, none elsewhere. As a plain [`LatchFile::read`] it does not see what is stored through
+    /// a memory mapping.
+    pub fn glance(&self, relative: impl AsRef<Path>) -> Option<Snapshot> {
+        let relative = relative.as_ref();
+        let entry = self.engine.glanced(self.dir.id(), relative)?;
+        entry.cached(&self.dir.stat_beneath(relative).ok()?)
     }
 
     /// Where a file of this root really is, relative to it: without the links that its path has on its way. Rules by path go by this one, too.
@@ -115,12 +133,17 @@ impl Root {
     }
 
     fn resolve(&self, asked: &Path, make: bool) -> Result<Place> {
+        self.find(asked, make).map(|(place, _)| place)
+    }
+
+    /// A place, and whether it was found straight away.
+    fn find(&self, asked: &Path, make: bool) -> Result<(Place, bool)> {
         let names = check(asked)?;
         if !make && let Some(place) = self.straight(asked, &names) {
-            return Ok(place);
+            return Ok((place, true));
         }
         let mut way = Way { root: self, asked, open: Vec::new(), links: 0, attempts: 0 };
-        way.walk(names.into_iter().map(OsStr::to_owned).collect(), make)
+        way.walk(names.into_iter().map(OsStr::to_owned).collect(), make).map(|place| (place, false))
     }
 
     /// The usual case: no link on the way. `None`: it is another, or an error, which going step by step finds.

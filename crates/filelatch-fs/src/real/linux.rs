@@ -108,9 +108,24 @@ fn has_open(pid: u32, file: FileId) -> bool {
 /// How often openat2(2) is asked again after `EAGAIN`: something was renamed meanwhile, and the kernel can't be sure.
 const ATTEMPTS: usize = 16;
 
+const BENEATH: ResolveFlags = ResolveFlags::BENEATH.union(ResolveFlags::NO_MAGICLINKS).union(ResolveFlags::NO_SYMLINKS);
+
 /// Opens what is below `dir`; no symbolic link is followed, and what was moved elsewhere meanwhile is not opened.
 pub(super) fn open_beneath(dir: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+    opened_beneath(dir, path, flags, BENEATH)
+}
+
+/// A descriptor for looking at what is below `dir` and on its mount; a symbolic link at the end is that itself.
+pub(super) fn look_beneath(dir: BorrowedFd<'_>, path: &Path) -> rustix::io::Result<OwnedFd> {
+    opened_beneath(dir, path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, BENEATH | ResolveFlags::NO_XDEV)
+}
+
+fn opened_beneath(
+    dir: BorrowedFd<'_>,
+    path: &Path,
+    flags: OFlags,
+    resolve: ResolveFlags,
+) -> rustix::io::Result<OwnedFd> {
     let mut opened = Err(Errno::AGAIN);
     for _ in 0..ATTEMPTS {
         opened = rustix::fs::openat2(dir, path, flags, Mode::empty(), resolve);

@@ -251,6 +251,22 @@ impl FsDir for Dir {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    fn stat_beneath(&self, path: &Path) -> io::Result<Stat> {
+        let names = crate::fs::names_of(path)?;
+        if let [name] = names[..] {
+            return self.stat(name);
+        }
+        match retry(|| super::linux::look_beneath(self.fd.as_fd(), path)) {
+            Ok(fd) => Ok(stat_of(&retry(|| rustix::fs::fstat(&fd))?)),
+            Err(e) if super::linux::is_kept_from_openat2(&e) => {
+                let dirs: PathBuf = names[..names.len() - 1].iter().collect();
+                self.open_beneath(&dirs)?.stat(names[names.len() - 1])
+            }
+            Err(e) => Err(e),
+        }
+    }
+
     fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
         let text = retry(|| rustix::fs::readlinkat(&self.fd, name, Vec::new()))?;
         Ok(OsString::from_vec(text.into_bytes()).into())

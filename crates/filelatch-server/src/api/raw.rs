@@ -156,11 +156,11 @@ impl AsRef<[u8]> for Read {
 )]
 async fn get(state: State, caller: Reader, path: FilePath, headers: HeaderMap) -> Result<Response> {
     let conditions = Conditions::of(&headers)?;
-    let name = path.as_str().to_owned();
-    let snapshot = state.blocking(Work::Look, caller.session(), move |call| Ok(call.file(&path)?.read()?)).await?;
+    let snapshot = state.read(&path, caller.session()).await?;
+    let name = path.as_str();
     let verdict = conditions.verdict(Some(&snapshot), true);
     if verdict == Verdict::Failed {
-        return Err(conditions.failed(&name, Some(&snapshot)));
+        return Err(conditions.failed(name, Some(&snapshot)));
     }
     let mut fields = HeaderMap::new();
     let mut put = |name: HeaderName, value: &str| {
@@ -176,7 +176,7 @@ async fn get(state: State, caller: Reader, path: FilePath, headers: HeaderMap) -
     if verdict == Verdict::NotModified {
         return Ok((StatusCode::NOT_MODIFIED, fields).into_response());
     }
-    put(header::CONTENT_TYPE, mime::of_file(&name));
+    put(header::CONTENT_TYPE, mime::of_file(name));
     put(header::CONTENT_DISPOSITION, "attachment");
     put(header::CONTENT_SECURITY_POLICY, SANDBOX);
     put(header::ACCEPT_RANGES, "none");
@@ -307,7 +307,9 @@ async fn patch(
                 .about(path.as_str())
         })?;
         // Before the lock is taken: a mistyped name leaves no lock file behind.
-        file.read()?;
+        if !file.exists()? {
+            return Err(Error::NotFound { path: file.path().to_owned() }.into());
+        }
         let apply = |document: &mut Document| -> Result<(), DocError> {
             if is_merge { document.merge_patch(&patch) } else { document.json_patch(&patch) }
         };
@@ -321,10 +323,8 @@ async fn patch(
                 None => file.update_document(&options, change)?,
             };
             let mut answer = Written::new(call, &path, &written);
-            if answer.hash.is_none() {
-                // Others' changes share the publish: this is what it came to.
-                answer.hash = Some(file.read()?.version().to_string());
-            }
+            // Others' changes may share the publish: this is what it came to.
+            answer.hash = written.published.map(|version| version.to_string());
             Ok(answer)
         })
     };

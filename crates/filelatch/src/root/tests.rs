@@ -1,6 +1,7 @@
 //! Links and directories, in the simulation: what is reached, what is made, and what a power cut leaves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use filelatch_fs::sim::{Dials, SimFs};
 
@@ -54,6 +55,47 @@ fn links_that_stay() {
     let new = root.file("winding").unwrap();
     new.write(b"x", &WriteOptions::new()).unwrap();
     assert_eq!(fs.foreign().read("/in/c/new").unwrap(), b"x");
+}
+
+/// SERVE-2: what was read is known by a look at its name, until anything there is another: then nothing is said.
+#[test]
+fn a_glance() {
+    let fs = world();
+    let root = engine(&fs).root("/in").unwrap();
+    let seen = |path: &str| root.glance(path).map(|known| known.bytes().to_vec());
+    fs.host().advance(Duration::from_secs(60));
+    assert_eq!(seen("a/b/f"), None, "nobody has read it");
+    let handle = root.file("a/b/f").unwrap();
+    assert_eq!(seen("a/b/f"), None);
+    handle.read().unwrap();
+    assert_eq!(seen("a/b/f").as_deref(), Some(&b"inside"[..]));
+    for other in ["a/near", "dir/f", "a/b", "a/b/g", "", "..", "../in/a/b/f", "/in/a/b/f"] {
+        assert_eq!(seen(other), None, "{other}");
+    }
+    root.file("a/near").unwrap().read().unwrap();
+    assert_eq!(seen("a/near"), None, "a link is followed every time");
+
+    let hand = fs.foreign();
+    let reread = || {
+        handle.read().unwrap();
+        fs.host().advance(Duration::from_secs(60));
+        handle.read().unwrap();
+        seen("a/b/f")
+    };
+    hand.overwrite("/in/a/b/f", b"INSIDE").unwrap();
+    assert_eq!(seen("a/b/f"), None, "other bytes in the same inode");
+    assert_eq!(reread().as_deref(), Some(&b"INSIDE"[..]));
+    hand.replace("/in/a/b/f", b"INSIDE").unwrap();
+    assert_eq!(seen("a/b/f"), None, "another inode");
+    assert!(reread().is_some());
+    hand.rename("/in/a/b", "/in/a/c").unwrap();
+    assert_eq!(seen("a/b/f"), None, "its directory has another name");
+    hand.symlink("c", "/in/a/b").unwrap();
+    assert_eq!(seen("a/b/f"), None, "there is a link on its way");
+    hand.rename("/in/a/c", "/out/c").unwrap();
+    hand.remove("/in/a/b").unwrap();
+    hand.symlink("../../out/c", "/in/a/b").unwrap();
+    assert_eq!(seen("a/b/f"), None, "and it leads out");
 }
 
 /// SERVE-7: what leads out is refused, and so are loops and directories.

@@ -26,19 +26,16 @@ pub(crate) fn open(place: &Place) -> Result<Option<Current>> {
         Ok(file) => file,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(e) => {
-            return Err(match place.dir.stat(&place.name).map(|stat| stat.kind) {
-                Ok(FileKind::Dir) => not_a_file(place, "a directory"),
-                Ok(FileKind::Symlink) => not_a_file(place, "a symbolic link by now"),
-                Ok(FileKind::Other) => not_a_file(place, OTHER),
-                _ => fail(e),
-            });
+            return Err(place
+                .dir
+                .stat(&place.name)
+                .map_or(None, |stat| no_file(place, stat.kind))
+                .unwrap_or_else(|| fail(e)));
         }
     };
     let stat = file.stat().map_err(fail)?;
-    match stat.kind {
-        FileKind::File => {}
-        FileKind::Dir => return Err(not_a_file(place, "a directory")),
-        _ => return Err(not_a_file(place, OTHER)),
+    if let Some(error) = no_file(place, stat.kind) {
+        return Err(error);
     }
     let attribution = match attribution::read(&*file).map_err(fail)? {
         Mark::By(attribution) => Some(attribution),
@@ -47,10 +44,23 @@ pub(crate) fn open(place: &Place) -> Result<Option<Current>> {
     Ok(Some(Current { file, stat, attribution }))
 }
 
-const OTHER: &str = "a FIFO, socket or device";
+/// Looks whether there is such a file, without opening it.
+pub(crate) fn exists(place: &Place) -> Result<bool> {
+    match place.dir.stat(&place.name) {
+        Ok(stat) => no_file(place, stat.kind).map_or(Ok(true), Err),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Error::io("look at", &place.spelled, e)),
+    }
+}
 
-fn not_a_file(place: &Place, what: &'static str) -> Error {
-    Error::NotAFile { path: place.spelled.clone(), what }
+fn no_file(place: &Place, kind: FileKind) -> Option<Error> {
+    let what = match kind {
+        FileKind::File => return None,
+        FileKind::Dir => "a directory",
+        FileKind::Symlink => "a symbolic link by now",
+        FileKind::Other => "a FIFO, socket or device",
+    };
+    Some(Error::NotAFile { path: place.spelled.clone(), what })
 }
 
 impl Current {

@@ -291,6 +291,12 @@ fn directories_below_alike() {
         let stepped = crate::fs::descend(asked.as_ref(), |name| real.open_dir(name));
         assert_eq!(stepped.as_ref().ok().map(|dir| dir.id()), below(&*real).ok().map(|dir| dir.id()), "{asked}");
         reached += usize::from(stepped.is_ok());
+        // What is reached is what is there, by one name after the other; a link at the end is a link.
+        let facts = |dir: &dyn FsDir| answer(dir.stat_beneath(asked.as_ref()).map(|stat| (stat.kind, stat.size)));
+        assert_eq!(facts(&*real), facts(&*sim), "{asked}");
+        if let Ok(dir) = &stepped {
+            assert_eq!(real.stat_beneath(asked.as_ref()).unwrap().id, dir.id(), "{asked}");
+        }
     }
     assert_eq!(reached, 4, "what has neither links nor steps upwards on its way");
     for name in ["near", "far", "broken", "top", "file", "a", "gone"] {
