@@ -12,6 +12,9 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::problem::{Problem, Result};
 use crate::state::State;
@@ -185,11 +188,11 @@ impl<T: DeserializeOwned> FromRequest<State> for Json<T> {
             return Err(not_json());
         }
         let body = Content::from_request(request, state).await?.0;
-        parse_json(&body).map(Json)
+        parse_object(&body).map(Json)
     }
 }
 
-/// As [`Json`], where a body may be left out.
+/// As [`Json`], where a body may be left out, or be `null`.
 #[derive(Clone, Debug)]
 pub struct MaybeJson<T>(pub T);
 
@@ -199,10 +202,10 @@ impl<T: DeserializeOwned + Default> FromRequest<State> for MaybeJson<T> {
     async fn from_request(request: Request, state: &State) -> Result<MaybeJson<T>> {
         let says_json = is_json(request.headers());
         let body = Content::from_request(request, state).await?.0;
-        match (body.is_empty(), says_json) {
-            (true, _) => Ok(MaybeJson(T::default())),
-            (false, true) => parse_json(&body).map(MaybeJson),
-            (false, false) => Err(not_json()),
+        match (body.trim_ascii(), says_json) {
+            (b"", _) | (b"null", true) => Ok(MaybeJson(T::default())),
+            (_, true) => parse_object(&body).map(MaybeJson),
+            (_, false) => Err(not_json()),
         }
     }
 }
@@ -228,9 +231,28 @@ pub(crate) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|e| wrong(&e))
 }
 
+/// A body of named fields. For the parser a list would do, too: of the fields' values in the order in which the type has them.
+fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    match body.trim_ascii_start().first() {
+        Some(b'[') => Err(Problem::malformed("the body must be an object: `{…}`").hint("nothing was changed")),
+        _ => parse_json(body),
+    }
+}
+
 /// A length of time in a body or a query: `"5s"`, `"500ms"`, or a number of milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
+
+impl PartialSchema for Span {
+    fn schema() -> RefOr<Schema> {
+        let millis = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).build();
+        let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]{1,9}(ms|s|m|h|d)?$")).build();
+        let either = OneOfBuilder::new().item(millis).item(text);
+        either.description(Some("Milliseconds, or text: 500ms, 5s, 2m")).into()
+    }
+}
+
+impl ToSchema for Span {}
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Span, D::Error> {

@@ -38,7 +38,7 @@ struct Code {
 
 /// Logs a browser in: sets a cookie and leads to the page.
 #[utoipa::path(
-    get, path = "/login", tag = "access", params(("code" = Option<String>, Query, description = "From the link that the server printed")),
+    get, path = "/login", tag = "access", security(()), params(("code" = Option<String>, Query, description = "From the link that the server printed")),
     responses((status = 303, description = "Logged in"), (status = 403, description = "The code was used, or is none"))
 )]
 async fn login(state: State, Query(query): Query<Code>) -> Result<Response> {
@@ -101,7 +101,7 @@ struct Me {
 }
 
 /// Who asks, and what is allowed.
-#[utoipa::path(get, path = "/api/me", tag = "access", responses((status = 200, body = Me), (status = 401, body = Problem)))]
+#[utoipa::path(get, path = "/api/me", tag = "access", responses((status = 200, body = Me), (status = 401, body = Problem, content_type = "application/problem+json")))]
 async fn me(state: State, caller: Reader) -> axum::Json<Me> {
     let all = [Scope::Read, Scope::Write, Scope::Admin];
     axum::Json(Me {
@@ -130,7 +130,7 @@ struct Link {
 /// A link that logs a browser in, once.
 #[utoipa::path(
     post, path = "/api/login-links", tag = "access", request_body = NewLink,
-    responses((status = 201, body = Link), (status = 403, body = Problem))
+    responses((status = 201, body = Link), (status = 403, body = Problem, content_type = "application/problem+json"))
 )]
 async fn link(state: State, _: Admin, Json(body): Json<NewLink>) -> Result<Response> {
     let scopes = body.scopes.map_or_else(

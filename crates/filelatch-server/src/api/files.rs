@@ -104,7 +104,6 @@ pub(crate) struct Write {
     pub(crate) lease_token: Option<u64>,
     /// How long to wait for the lock: `5s`, or milliseconds.
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "5s")]
     pub(crate) wait: Option<Span>,
     /// What to do when the lock is not had in time: `fail` (503), or `queue`: the write is stored and made later (202).
     #[serde(default)]
@@ -385,7 +384,6 @@ pub(crate) struct Delete {
     #[serde(default)]
     lease_token: Option<u64>,
     #[serde(default)]
-    #[schema(value_type = Option<String>, example = "5s")]
     wait: Option<Span>,
 }
 

@@ -74,10 +74,8 @@ async fn one(state: State, caller: Reader, path: FilePath) -> Result<axum::Json<
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Take {
     /// How long it is to last unless it is renewed; 30 s.
-    #[schema(value_type = Option<String>)]
     max_hold: Option<Span>,
     /// How long to wait for it if somebody has it; not at all.
-    #[schema(value_type = Option<String>)]
     wait: Option<Span>,
     /// What it is for, for others to see.
     purpose: Option<String>,
@@ -92,7 +90,6 @@ pub(crate) struct Renew {
     /// Its number.
     token: u64,
     /// How long it is to last from now on; as before.
-    #[schema(value_type = Option<String>)]
     max_hold: Option<Span>,
 }
 

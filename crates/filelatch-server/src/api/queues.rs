@@ -187,12 +187,10 @@ pub(crate) struct Add {
     /// Greater ones first; 0.
     priority: Option<i32>,
     /// Not before so long from now.
-    #[schema(value_type = Option<String>)]
     delay: Option<Span>,
     /// How often it is tried again when it fails.
     retries: Option<u32>,
     /// And how long after.
-    #[schema(value_type = Option<String>)]
     retry_delay: Option<Span>,
 }
 
@@ -243,10 +241,8 @@ async fn add(
 pub(crate) struct Change {
     command: Option<Vec<String>>,
     priority: Option<i32>,
-    #[schema(value_type = Option<String>)]
     delay: Option<Span>,
     retries: Option<u32>,
-    #[schema(value_type = Option<String>)]
     retry_delay: Option<Span>,
 }
 
@@ -371,11 +367,9 @@ async fn move_to(
 pub(crate) struct Claim {
     /// How long it lasts unless it is prolonged; 60 s.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
     lease: Option<Span>,
     /// How long to wait for a command; not at all.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
     wait: Option<Span>,
     /// Who runs it, for others to see.
     #[serde(default)]
@@ -450,7 +444,6 @@ pub(crate) struct End {
     /// Why it failed.
     error: Option<String>,
     /// For the heartbeat: how long the claim lasts from now on.
-    #[schema(value_type = Option<String>)]
     lease: Option<Span>,
 }
 

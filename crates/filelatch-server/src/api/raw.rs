@@ -141,7 +141,7 @@ impl AsRef<[u8]> for Read {
         ("If-None-Match" = Option<String>, Header, description = "The ETag that is known already"),
     ),
     responses(
-        (status = 200, description = "Its bytes", body = Vec<u8>, content_type = "application/octet-stream", headers(
+        (status = 200, description = "Its bytes", body = Vec<u8>, content_type = "*/*", headers(
             ("ETag" = String, description = "Its hash, in quotes"),
             ("Last-Modified" = String),
             ("Filelatch-Modified-By" = String, description = "Who wrote it"),
@@ -193,7 +193,7 @@ async fn get(state: State, caller: Reader, path: FilePath, headers: HeaderMap) -
         ("Filelatch-Lease" = Option<u64>, Header, description = "The number of the lease that is written under"),
         ("Filelatch-Session" = Option<String>, Header, description = "Who writes"),
         ("durability" = Option<String>, Query, description = "full, file or none"),
-        ("wait" = Option<String>, Query, description = "How long to wait for the lock: 5s"),
+        ("wait" = inline(Option<Span>), Query, description = "How long to wait for the lock: 5s"),
         ("mkdir" = Option<bool>, Query, description = "Make missing folders"),
     ),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
@@ -256,7 +256,7 @@ async fn put(
         ("If-Match" = Option<String>, Header, description = "The ETag of what is changed"),
         ("Filelatch-Lease" = Option<u64>, Header, description = "The number of the lease that is written under"),
         ("durability" = Option<String>, Query, description = "full, file or none"),
-        ("wait" = Option<String>, Query, description = "How long to wait for the lock: 5s"),
+        ("wait" = inline(Option<Span>), Query, description = "How long to wait for the lock: 5s"),
     ),
     request_body(content(
         (serde_json::Value = "application/merge-patch+json"),

@@ -322,6 +322,10 @@ const TABLE: &[Row] = &[
         PROBLEM,
     ),
     with(row("PUT /api/files/a.json", "{\"content\": 1}", 400, &["\"kind\":\"malformed\""]), JSON, PROBLEM),
+    // Fields without their names are no fields.
+    with(row("PUT /api/files/a.json", "[\"x\"]", 400, &["\"kind\":\"malformed\"", "an object"]), JSON, PROBLEM),
+    with(row("DELETE /api/files/a.json", "[]", 400, &["\"kind\":\"malformed\"", "an object"]), JSON, PROBLEM),
+    with(row("DELETE /api/files/a.json", " null", 200, &["\"success\":true"]), JSON, &[]),
     with(row("PUT /api/files/a.json", "{}", 400, &["missing field `content`"]), JSON, PROBLEM),
     with(
         row("PUT /api/files/a.json", "{\"content\": \"x\", \"content\": \"y\"}", 400, &["duplicate field"]),

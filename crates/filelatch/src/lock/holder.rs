@@ -44,11 +44,14 @@ pub struct Holder {
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.pid, self.purpose.as_ref().or(self.program.as_ref())) {
-            (Some(pid), Some(what)) => write!(f, "pid {pid} ({what})")?,
-            (Some(pid), None) => write!(f, "pid {pid}")?,
-            (None, _) if !self.confirmed => return f.write_str("a lock file whose record cannot be read"),
-            (None, _) => f.write_str("a program that keeps no record")?,
+        match (self.pid, self.purpose.as_ref().or(self.program.as_ref()), &self.session) {
+            (Some(pid), Some(what), _) => write!(f, "pid {pid} ({what})")?,
+            (Some(pid), None, _) => write!(f, "pid {pid}")?,
+            // A lease need not belong to a process: a server grants it to whoever asked.
+            (None, Some(what), Some(session)) => write!(f, "session {session} ({what})")?,
+            (None, None, Some(session)) => write!(f, "session {session}")?,
+            (None, _, None) if !self.confirmed => return f.write_str("a lock file whose record cannot be read"),
+            (None, _, None) => f.write_str("a program that keeps no record")?,
         }
         if self.records {
             f.write_str(" with records of it")?;
@@ -226,5 +229,28 @@ fn from_record(parts: &Parts, record: &Record) -> Holder {
         records: false,
         confirmed: false,
         held_for: since.and_then(|since| parts.host.now().duration_since(since).ok()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// LOCK-7: whoever is known is named, by the process or, where a lease belongs to none, by the session.
+    #[test]
+    fn names() {
+        let nobody = Holder::default();
+        let session = |purpose: Option<&str>| Holder {
+            session: Some("ci".to_owned()),
+            purpose: purpose.map(str::to_owned),
+            confirmed: true,
+            ..Holder::default()
+        };
+        assert_eq!(nobody.to_string(), "a lock file whose record cannot be read");
+        assert_eq!(Holder { confirmed: true, ..nobody }.to_string(), "a program that keeps no record");
+        assert_eq!(session(None).to_string(), "session ci");
+        assert_eq!(session(Some("deploy")).to_string(), "session ci (deploy)");
+        let process = Holder { pid: Some(7), ..session(Some("deploy")) };
+        assert_eq!(process.to_string(), "pid 7 (deploy)");
     }
 }
