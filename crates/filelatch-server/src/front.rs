@@ -15,7 +15,7 @@ use crate::state::State;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// On every answer, unless its handler says otherwise.
+/// On every answer but a 304, unless its handler says otherwise.
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
@@ -30,10 +30,8 @@ pub(crate) async fn front(state: State, request: Request, next: Next) -> Respons
     let began = state.host().monotonic();
     let id = id_of(&state, request.headers());
     let method = request.method().clone();
-    let route =
-        request.extensions().get::<MatchedPath>().map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    // Without the query: that of `/login` is a secret.
-    let path = request.uri().path().to_owned();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let uri = request.uri().clone();
     let span = tracing::info_span!("request", id, by = tracing::field::Empty);
     let mut response = match admitted(&state, &request) {
         Ok(room) => {
@@ -45,8 +43,10 @@ pub(crate) async fn front(state: State, request: Request, next: Next) -> Respons
     };
     let time = state.host().monotonic().saturating_sub(began);
     let status = response.status().as_u16();
-    state.metrics().answered(&route, &method, status, time);
+    state.metrics().answered(route.as_ref().map_or("none", MatchedPath::as_str), &method, status, time);
     let kind = response.extensions_mut().remove::<Kind>().map(|kind| kind.0);
+    // Without the query: that of `/login` is a secret.
+    let path = uri.path();
     let took = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     span.in_scope(|| match kind.as_deref() {
         Some(kind) if status >= 500 => tracing::warn!(%method, path, status, kind, micros = took, "answered"),
@@ -54,8 +54,11 @@ pub(crate) async fn front(state: State, request: Request, next: Next) -> Respons
         None => tracing::info!(%method, path, status, micros = took, "answered"),
     });
     let fields = response.headers_mut();
-    for (name, value) in HEADERS {
-        fields.entry(name).or_insert(HeaderValue::from_static(value));
+    // What is stored keeps the headers that it came with (RFC 9111 §3.2).
+    if status != StatusCode::NOT_MODIFIED.as_u16() {
+        for (name, value) in HEADERS {
+            fields.entry(name).or_insert(HeaderValue::from_static(value));
+        }
     }
     if let Ok(id) = HeaderValue::try_from(id) {
         fields.insert(REQUEST_ID, id);
