@@ -17,6 +17,7 @@ use crate::args_group::Group;
 use crate::args_hooks::Hooks;
 use crate::args_keep::{Diff, History, Restore};
 use crate::args_log::Log;
+use crate::args_mcp::Mcp;
 use crate::args_merge::{GitSetup, Merge, MergeDriver};
 use crate::args_queue::Queue;
 use crate::args_secrets::{Credential, Token};
@@ -80,6 +81,7 @@ pub(crate) enum Command {
     Credential(Credential),
     Hooks(Hooks),
     Serve(Serve),
+    Mcp(Mcp),
     Status(Status),
     Watch(Watch),
     Torture(Torture),

@@ -12,6 +12,7 @@ mod args_group;
 mod args_hooks;
 mod args_keep;
 mod args_log;
+mod args_mcp;
 mod args_merge;
 mod args_queue;
 mod args_secrets;

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use filelatch::{Error, Filelatch, NamedDocument, WORKSPACE_DIR};
+use filelatch::{Error, Filelatch, Hidden, NamedDocument, WORKSPACE_DIR};
 
 use crate::extract::FilePath;
-use crate::hidden::Hidden;
 use crate::problem::web_path;
 
 /// Paths that are the server's own: each, and what begins with it and `/`.
@@ -53,7 +52,7 @@ pub(crate) fn of(latch: &Filelatch, root: &Path, hidden: &Hidden) -> Result<Vec<
         };
         let path =
             FilePath::parse(&web_path(below)).map_err(|e| wrong(format!("the document `{name}`: {}", e.detail)))?;
-        if hidden.hides(&path) {
+        if hidden.hides(path.as_str()) {
             let path = path.as_str();
             return Err(wrong(format!(
                 "the document `{name}` is `{path}`, which is hidden; `--allow {path}` shows it, if it can be shown"

@@ -26,7 +26,6 @@ mod documents;
 mod events;
 mod extract;
 mod front;
-mod hidden;
 mod metrics;
 mod mime;
 mod options;

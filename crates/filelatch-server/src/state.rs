@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use filelatch::store::Tokens;
-use filelatch::{Error, Filelatch, Root};
+use filelatch::{Error, Filelatch, Hidden, Root};
 use filelatch_fs::Host;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,6 @@ use crate::access::Logins;
 use crate::documents::{self, Document};
 use crate::events::Events;
 use crate::extract::FilePath;
-use crate::hidden::Hidden;
 use crate::metrics::{Gauge, Metrics};
 use crate::options::{Limits, ServerOptions};
 use crate::problem::{Problem, relative, web_path};
@@ -241,7 +240,7 @@ impl State {
 
     /// Is this file one that the server does not show?
     pub fn is_hidden(&self, path: &FilePath) -> bool {
-        self.inner.hidden.hides(path)
+        self.inner.hidden.hides(path.as_str())
     }
 
     /// A file of the root by its whole path, if it is shown.

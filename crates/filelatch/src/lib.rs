@@ -163,7 +163,7 @@ pub use named::NamedDocument;
 pub use path::{LockFileName, ResourceId};
 pub use policy::{Period, Policy, Strategy};
 pub use record_guard::RecordGuard;
-pub use root::{ListedFile, Listing, LockedFile, Root};
+pub use root::{Hidden, ListedFile, Listing, LockedFile, Root};
 pub use snapshot::Snapshot;
 pub use version::{Expect, ParseVersionError, Version};
 pub use workspace::{Initialized, WORKSPACE_DIR};

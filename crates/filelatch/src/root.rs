@@ -36,10 +36,12 @@ use crate::path::{MAX_LINKS, Place, missing_dir, name_on_disk};
 use crate::snapshot::Snapshot;
 use crate::workspace::is_empty;
 
+mod hidden;
 mod list;
 mod locked;
 mod names;
 
+pub use hidden::Hidden;
 pub use list::{ListedFile, Listing};
 pub use locked::LockedFile;
 use names::check;

@@ -18,6 +18,7 @@ mod hooks;
 mod init;
 mod log;
 mod man;
+mod mcp;
 mod merge;
 mod patch;
 mod queue;
@@ -85,6 +86,7 @@ pub(crate) fn run(cli: Cli) -> Result<u8, CliError> {
         Command::Credential(args) => credential::credential(&context("filelatch credential"), &args),
         Command::Hooks(args) => return hooks::hooks(&global, &args),
         Command::Serve(args) => return serve::serve(&global, &args),
+        Command::Mcp(args) => return mcp::mcp(&global, &args),
         Command::Status(args) => status::status(&context("filelatch status"), &args),
         Command::Watch(args) => return watch::watch(&context("filelatch watch"), &args),
         Command::Torture(args) => return torture::torture(&args, global.json),

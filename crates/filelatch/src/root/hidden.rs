@@ -1,4 +1,4 @@
-//! Files that the server does not show: not in lists, not by name, not for writing. To everybody outside they are not there.
+//! Files that a server does not show: not in lists, not by name, not for writing. To everybody outside they are not there.
 //!
 //! # Promise
 //! A name is compared as the most forgiving file system would: without case, without trailing dots and blanks, and without characters that are
@@ -7,10 +7,9 @@
 //! # Non-promise
 //! It is about names. A file with a secret and an innocent name is shown.
 
-use filelatch::Error;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
-use crate::extract::FilePath;
+use crate::error::Error;
 
 /// The workspace's own folder and filelatch's own files: never shown, whatever is allowed. What is written to them is not by the server's rules.
 const OWN: [&str; 8] = [
@@ -25,7 +24,7 @@ const OWN: [&str; 8] = [
 ];
 
 /// What is hidden unless it is allowed: folders of version control, where a writer could have programs run, and where secrets usually are.
-pub(crate) const DEFAULTS: [&str; 26] = [
+const DEFAULTS: [&str; 26] = [
     "**/.git",
     "**/.git/**",
     "**/git~[0-9]*/**",
@@ -54,9 +53,21 @@ pub(crate) const DEFAULTS: [&str; 26] = [
     "**/.git-credentials",
 ];
 
-/// What is hidden.
+/// Which files of a [`Root`](super::Root) those who take paths from others do not show: `.filelatch`, lock files and temporary files always;
+/// folders of version control and what usually holds secrets unless they are allowed; and what is denied besides.
+///
+/// It is about names, as the most forgiving file system takes them: a file with a secret and an innocent name is shown.
+///
+/// ```
+/// # fn main() -> Result<(), filelatch::Error> {
+/// let hidden = filelatch::Hidden::new(&[".npmrc".to_owned()], &["*.sql".to_owned()])?;
+/// assert!(hidden.hides(".git/config") && hidden.hides("a/.ENV") && hidden.hides("dump.sql"));
+/// assert!(!hidden.hides(".npmrc") && !hidden.hides("src/main.rs"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
-pub(crate) struct Hidden {
+pub struct Hidden {
     own: GlobSet,
     defaults: GlobSet,
     allow: GlobSet,
@@ -65,15 +76,15 @@ pub(crate) struct Hidden {
 
 impl Hidden {
     /// With what is allowed and denied besides: globs relative to the root; one without `/` is for names at any depth.
-    pub(crate) fn new(allow: &[String], deny: &[String]) -> Result<Hidden, Error> {
+    pub fn new(allow: &[String], deny: &[String]) -> Result<Hidden, Error> {
         let own = OWN.map(str::to_owned);
         let defaults = DEFAULTS.map(str::to_owned);
         Ok(Hidden { own: set(&own)?, defaults: set(&defaults)?, allow: set(allow)?, deny: set(deny)? })
     }
 
-    /// Is it hidden?
-    pub(crate) fn hides(&self, path: &FilePath) -> bool {
-        let path = folded(path.as_str());
+    /// Is it hidden? The path is relative to the root, its names joined by `/`.
+    pub fn hides(&self, path: &str) -> bool {
+        let path = folded(path);
         self.own.is_match(&path)
             || self.deny.is_match(&path)
             || (self.defaults.is_match(&path) && !self.allow.is_match(&path))
@@ -109,7 +120,7 @@ mod tests {
     use super::*;
 
     fn hides(hidden: &Hidden, path: &str) -> bool {
-        hidden.hides(&FilePath::parse(path).unwrap())
+        hidden.hides(path)
     }
 
     /// SERVE-7: what is hidden by default, in every spelling, and what is not.
