@@ -27,10 +27,12 @@
 //! `tools/` has one file for each tool, and the table of them; `server` what rmcp asks; `stdio` the messages on a pipe; `work` the threads that
 //! library calls run on; `place` paths; `refusal` the one shape of refusals. `anchors` and what edits are made of know nothing of the protocol.
 
-#![allow(dead_code, reason = "the tools that need all of it follow")]
-
 mod anchors;
+mod edits;
+mod fitting;
+mod keys;
 mod known;
+mod nearest;
 mod options;
 mod place;
 pub mod refusal;
@@ -40,6 +42,7 @@ mod state;
 mod stdio;
 mod tools;
 mod work;
+mod writing;
 
 pub use options::{Limits, Options};
 pub use server::Connection;

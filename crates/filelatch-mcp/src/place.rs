@@ -7,7 +7,7 @@
 //! - Where the client has named roots of its own within the root, only what is in them is shown.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use filelatch::LatchFile;
 
@@ -62,11 +62,6 @@ impl Place {
     /// As answers name it.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
-    }
-
-    /// Relative to the root.
-    pub(crate) fn relative(&self) -> &Path {
-        Path::new(&self.text)
     }
 
     fn check_shown(&self, server: &Server) -> Result<(), Refusal> {

@@ -84,7 +84,7 @@ pub struct ConflictView {
 }
 
 /// A place in a file.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Spot {
     /// The line, from 1.
     pub line: usize,

@@ -32,6 +32,7 @@ impl Connection {
     }
 
     /// The server that it is of.
+    #[allow(dead_code, reason = "for the tools that follow")]
     pub(crate) fn server(&self) -> &Server {
         &self.server
     }

@@ -7,6 +7,7 @@ use filelatch::{Error, Filelatch, Hidden, Root};
 use filelatch_fs::Host;
 use tokio_util::task::TaskTracker;
 
+use crate::keys::Keys;
 use crate::known::Known;
 use crate::options::{Limits, Options};
 use crate::server::Connection;
@@ -26,11 +27,13 @@ struct Inner {
     root: Root,
     /// As it was given, if that was absolute.
     given: Option<PathBuf>,
+    #[allow(dead_code, reason = "for the tools that follow")]
     workspace: Option<PathBuf>,
     hidden: Hidden,
     pool: Pool,
     tasks: TaskTracker,
     known: Known,
+    keys: Keys,
 }
 
 impl Server {
@@ -49,8 +52,8 @@ impl Server {
         let hidden = Hidden::new(&options.allow, &options.deny)?;
         let given = given.is_absolute().then(|| given.to_owned());
         let pool = Pool::new(&options.limits);
-        let (tasks, known) = (TaskTracker::new(), Known::default());
-        let inner = Inner { latch, host, options, root, given, workspace, hidden, pool, tasks, known };
+        let (tasks, known, keys) = (TaskTracker::new(), Known::default(), Keys::default());
+        let inner = Inner { latch, host, options, root, given, workspace, hidden, pool, tasks, known, keys };
         Ok(Server { inner: Arc::new(inner) })
     }
 
@@ -79,6 +82,7 @@ impl Server {
         [self.inner.root.path()].into_iter().chain(self.inner.given.as_deref())
     }
 
+    #[allow(dead_code, reason = "for the tools that follow")]
     /// The workspace's folder (what `.filelatch` lies in), if there is one at the root or above it.
     pub(crate) fn workspace(&self) -> Option<&Path> {
         self.inner.workspace.as_deref()
@@ -103,6 +107,11 @@ impl Server {
     /// Library calls that have begun: an end waits for them.
     pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.inner.tasks
+    }
+
+    /// Keys of calls, where there is no workspace.
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.inner.keys
     }
 
     /// Contents that clients were shown or have written.

@@ -18,6 +18,7 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::keys::Key;
 use crate::options::Limits;
 use crate::place::Place;
 use crate::refusal::Refusal;
@@ -35,6 +36,7 @@ pub(crate) enum Work {
     /// It may wait for a lock.
     Change,
     /// It waits for something to happen.
+    #[allow(dead_code, reason = "for the tools that follow")]
     Wait,
 }
 
@@ -73,9 +75,20 @@ pub(crate) struct Call {
     session: Arc<str>,
     scope: LockScope,
     cancel: CancelToken,
+    key: Option<Key>,
 }
 
 impl Call {
+    /// The same call, with its key.
+    pub(crate) fn with_key(&self, key: Option<Key>) -> Call {
+        Call { key, ..self.clone() }
+    }
+
+    /// The key of this call, if it was given one.
+    pub(crate) fn key(&self) -> Option<&Key> {
+        self.key.as_ref()
+    }
+
     /// The server.
     pub(crate) fn server(&self) -> &Server {
         &self.server
@@ -91,11 +104,13 @@ impl Call {
         &self.session
     }
 
+    #[allow(dead_code, reason = "for the tools that follow")]
     /// Whose the locks of this call are: its own, for its thread serves others, too.
     pub(crate) fn scope(&self) -> &LockScope {
         &self.scope
     }
 
+    #[allow(dead_code, reason = "for the tools that follow")]
     /// Cancelled when the client calls the call off.
     pub(crate) fn cancel(&self) -> &CancelToken {
         &self.cancel
@@ -159,7 +174,7 @@ impl Server {
             return refused(&Refusal::new("busy", message).retry(Duration::from_secs(1)).hint("make the call again"));
         };
         let cancel = CancelToken::new();
-        let call = Call { server: self.clone(), session, scope: LockScope::new(), cancel: cancel.clone() };
+        let call = Call { server: self.clone(), session, scope: LockScope::new(), cancel: cancel.clone(), key: None };
         let mut work = self.tasks().spawn_blocking(move || {
             let result = match (tool.run)(&call, arguments) {
                 Ok(answer) => answered(&answer),

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::conflict;
 use crate::doc::{Document, Format};
 use crate::engine::Filelatch;
 use crate::entry::{Entry, make_durable};
@@ -237,6 +238,12 @@ impl LatchFile {
     pub fn merge(&self, base: Option<&[u8]>, ours: &[u8], theirs: &[u8]) -> Result<Merged> {
         let options = self.entry()?.merge_options();
         Ok(base.map_or_else(|| apart(ours, theirs), |base| merge::merge(base, ours, theirs, &options)))
+    }
+
+    /// Looks for a version of this file where a merge looks for its base: among the kept versions, then where the builder's sources look
+    /// ([`BaseSource`](crate::BaseSource), git for example). `None`: it is nowhere.
+    pub fn find_base(&self, wanted: &Expect) -> Result<Option<Vec<u8>>> {
+        Ok(conflict::find(&*self.entry()?, wanted).ok())
     }
 
     /// How the workspace wants what does not fit together to be shown in the document.

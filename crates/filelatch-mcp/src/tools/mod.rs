@@ -1,6 +1,11 @@
 //! The tools: one file for each, with its arguments, its answer, what it is for in words for a model, and its work.
 
-mod read;
+mod append;
+mod apply_many;
+mod edit;
+mod patch_doc;
+pub(crate) mod read;
+mod write;
 
 use std::sync::LazyLock;
 
@@ -10,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::keys::Key;
 use crate::refusal::Refusal;
 use crate::schema;
 use crate::work::{Call, Work};
@@ -17,7 +23,12 @@ use crate::work::{Call, Work};
 /// All tools, in the order in which they are listed. A new one is a line here.
 static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
     vec![
-        Entry::of::<read::Read>(), //
+        Entry::of::<read::Read>(),
+        Entry::of::<edit::Edit>(),
+        Entry::of::<write::Write>(),
+        Entry::of::<patch_doc::PatchDoc>(),
+        Entry::of::<append::Append>(),
+        Entry::of::<apply_many::ApplyMany>(),
     ]
 });
 
@@ -27,6 +38,7 @@ pub(crate) enum Access {
     /// It changes nothing.
     Reads,
     /// It changes things if it is asked to; a server that only reads offers it, and it refuses by [`Call::may_write`].
+    #[allow(dead_code, reason = "for the tools that follow")]
     Both,
     /// It is for changing things.
     Writes,
@@ -97,8 +109,12 @@ fn run<T: Tool>(call: &Call, arguments: JsonObject) -> Result<Value, Refusal> {
     if T::ACCESS == Access::Writes {
         call.may_write()?;
     }
+    let key = Key::of(T::NAME, &arguments)?;
     let arguments = serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|e| malformed::<T>(&e))?;
-    let answer = T::run(call, arguments)?;
+    let answer = match key {
+        None => T::run(call, arguments),
+        key => T::run(&call.with_key(key), arguments),
+    }?;
     serde_json::to_value(answer).map_err(|e| {
         let refusal = Refusal::new("internal", format!("the answer cannot be written down: {e}"));
         refusal.not_done("what was asked may have been done: read the file to see")

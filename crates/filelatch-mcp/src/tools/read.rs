@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Access, Tool};
 use crate::anchors::Lines;
+use crate::edits::{BOM, Ending};
 use crate::refusal::{Refusal, author, time};
 use crate::work::{Call, Work};
 
@@ -68,35 +69,6 @@ pub(super) struct Answer {
     #[serde(skip_serializing_if = "Option::is_none")]
     at: Option<String>,
 }
-
-/// How the lines of a text end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Ending {
-    /// There is no line ending.
-    #[default]
-    None,
-    Lf,
-    Crlf,
-    Mixed,
-}
-
-impl Ending {
-    /// Those of a text.
-    pub(crate) fn of(bytes: &[u8]) -> Ending {
-        let all = bytes.iter().filter(|byte| **byte == b'\n').count();
-        let both = bytes.windows(2).filter(|pair| pair == b"\r\n").count();
-        match (all, both) {
-            (0, _) => Ending::None,
-            (_, 0) => Ending::Lf,
-            _ if all == both => Ending::Crlf,
-            _ => Ending::Mixed,
-        }
-    }
-}
-
-/// The byte order mark of UTF-8.
-pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 impl Tool for Read {
     type Arguments = Arguments;
@@ -234,24 +206,4 @@ pub(crate) fn not_utf8(path: &str, at: usize, len: usize) -> Refusal {
         .about(path)
         .not_done("nothing was read or changed")
         .hint("it may be an image or a program; use a tool that is made for it")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// AGENT-4: how lines end.
-    #[test]
-    fn endings() {
-        for (text, ending) in [
-            ("", Ending::None),
-            ("a\r", Ending::None),
-            ("a\n", Ending::Lf),
-            ("a\r\nb\r\n", Ending::Crlf),
-            ("a\r\nb\n", Ending::Mixed),
-            ("\n\r\n", Ending::Mixed),
-        ] {
-            assert_eq!(Ending::of(text.as_bytes()), ending, "{text:?}");
-        }
-    }
 }

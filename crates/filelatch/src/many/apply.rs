@@ -66,9 +66,10 @@ impl Filelatch {
         options: &ManyOptions<'_>,
     ) -> Result<Applied> {
         let mut changes: Vec<_> = changes.into_iter().collect();
-        let paths: Vec<_> = changes.iter_mut().map(|change| std::mem::take(&mut change.path)).collect();
+        let files = changes.iter_mut().map(|change| self.file(std::mem::take(&mut change.path)));
+        let files = files.collect::<Result<Vec<_>>>()?;
         let any: Vec<_> = changes.iter().map(|change| change.expect == Expect::Any).collect();
-        let applied = self.change_many(&paths, options, &any, |files, entries| {
+        let applied = Self::change_many(&files, options, &any, |files, entries| {
             for ((file, entry), change) in files.iter_mut().zip(entries).zip(changes) {
                 let version = if change.expect == Expect::Any { None } else { file.version() };
                 if !change.expect.admits(version.as_ref()) {
@@ -113,29 +114,40 @@ impl Filelatch {
         options: &ManyOptions<'_>,
         change: impl FnOnce(&mut [FileContent]) -> Result<R, E>,
     ) -> Result<(Applied, R), E> {
-        let paths: Vec<_> = paths.into_iter().map(|path| path.as_ref().to_owned()).collect();
-        let any = vec![false; paths.len()];
-        self.change_many(&paths, options, &any, |files, _| change(files))
+        let files = paths.into_iter().map(|path| self.file(path)).collect::<Result<Vec<_>>>()?;
+        self.update_files(&files, options, change)
+    }
+
+    /// As [`Filelatch::update_many`], of files that were looked up already: through a [`Root`](crate::Root), for example.
+    pub fn update_files<R, E: From<Error>>(
+        &self,
+        files: &[LatchFile],
+        options: &ManyOptions<'_>,
+        change: impl FnOnce(&mut [FileContent]) -> Result<R, E>,
+    ) -> Result<(Applied, R), E> {
+        let any = vec![false; files.len()];
+        Self::change_many(files, options, &any, |files, _| change(files))
     }
 
     /// `any`: where whatever is there may be replaced.
     fn change_many<R, E: From<Error>>(
-        &self,
-        paths: &[PathBuf],
+        files: &[LatchFile],
         options: &ManyOptions<'_>,
         any: &[bool],
         change: impl FnOnce(&mut [FileContent], &[Arc<Entry>]) -> Result<R, E>,
     ) -> Result<(Applied, R), E> {
-        let files = paths.iter().map(|path| self.file(path)).collect::<Result<Vec<_>>>()?;
-        let held = lock_all(&files, options)?;
+        let held = lock_all(files, options)?;
         let entries: Vec<_> = held.iter().map(|held| Arc::clone(&held.entry)).collect();
-        let mut contents = Vec::with_capacity(paths.len());
-        for (path, entry) in paths.iter().zip(&entries) {
-            contents.push(FileContent::new(path.clone(), read(entry)?));
+        let mut contents = Vec::with_capacity(files.len());
+        for (file, entry) in files.iter().zip(&entries) {
+            entry.register(options.session.as_deref());
+            contents.push(FileContent::new(file.path().to_owned(), read(entry)?));
         }
         let result = change(&mut contents, &entries)?;
         let parts = held.iter().zip(contents).zip(any);
-        let parts: Vec<_> = parts.map(|((held, file), any)| Part { held, file, any: *any }).collect();
+        let parts: Vec<_> = parts
+            .map(|((held, file), any)| Part { held, file, any: *any, session: options.session.as_deref() })
+            .collect();
         let applied = apply(&parts, options);
         drop(parts);
         if let Err(e) = &applied
@@ -163,6 +175,8 @@ struct Part<'a> {
     held: &'a Held,
     file: FileContent,
     any: bool,
+    /// Who writes, if it is not the engine's session.
+    session: Option<&'a str>,
 }
 
 /// Takes the exclusive locks in the order of all; answers them in the order given. Not while somebody has a lease of one of them: that is
@@ -186,7 +200,15 @@ fn lock_all(files: &[LatchFile], options: &ManyOptions<'_>) -> Result<Vec<Held>>
             let file = &files[at];
             let wait = options.lock.wait.unwrap_or(file.policy().wait);
             let left = wait.after(host.monotonic().saturating_sub(began));
-            let held = file.hold(LockKind::Exclusive, &options.lock.clone().wait(left))?;
+            let mut held = file.hold(LockKind::Exclusive, &options.lock.clone().wait(left))?;
+            if let Some((_, token)) = options.leases.iter().find(|(file, _)| *file == at) {
+                held.entry.leases.current(held.entry.parts(), held.entry.place(), *token)?;
+                if let Some(tenure) = &mut held.tenure {
+                    tenure.fence = Some(*token);
+                }
+                all[at] = Some(held);
+                continue;
+            }
             match held.may_write(Some(owner)) {
                 Ok(()) => all[at] = Some(held),
                 Err(Error::Leased { .. }) => {
@@ -263,7 +285,7 @@ fn write_several(parts: &[&Part<'_>]) -> Result<(String, Vec<Settled>)> {
     intents.sweep(engine, SWEEP);
     let own = {
         let new = parts.iter().map(|part| part.new_part(workspace)).collect::<Result<Vec<_>>>()?;
-        intents.prepare(engine, &new).map_err(fail)?
+        intents.prepare(engine, &new, first.session).map_err(fail)?
     };
     for (at, (part, tenure)) in parts.iter().zip(&tenures).enumerate() {
         let after = part.file.after.as_ref().map_or(ABSENT.to_owned(), |content| content.version().to_string());
@@ -398,7 +420,12 @@ impl Part<'_> {
     /// The temporary file of the new content; none if the file goes.
     fn prepare(&self) -> Result<Option<Temp>> {
         let replaces = self.file.before.is_some();
-        self.file.after.as_ref().map(|content| self.held.entry.prepare(content, replaces)).transpose()
+        let Some(content) = &self.file.after else { return Ok(None) };
+        let mut temp = self.held.entry.prepare(content, replaces)?;
+        if let Some(session) = self.session {
+            temp.written_by(session);
+        }
+        Ok(Some(temp))
     }
 
     fn new_part<'a>(&'a self, workspace: &Workspace) -> Result<NewPart<'a>> {
@@ -464,7 +491,9 @@ impl Part<'_> {
             }
         };
         match (temp, base) {
-            (None, Base::Bytes(shown, before)) => entry.remove(tenure, shown, before, durability, several, None),
+            (None, Base::Bytes(shown, before)) => {
+                entry.remove(tenure, shown, before, durability, several, self.session)
+            }
             (None, _) => Ok(Vec::new()),
             (Some(temp), base) => {
                 let extra = Extra { several, ..Extra::default() };
@@ -476,7 +505,8 @@ impl Part<'_> {
     /// What could not be published for a foreign change becomes a conflict.
     fn store(&self) -> Result<FileOutcome> {
         let (entry, file) = (&self.held.entry, &self.file);
-        let stored = store(entry, file.before.as_ref(), file.after.as_ref(), &entry.parts().session)?;
+        let by = self.session.unwrap_or(&entry.parts().session);
+        let stored = store(entry, file.before.as_ref(), file.after.as_ref(), by)?;
         Ok(match stored {
             Ok(stored) => FileOutcome::Conflict { id: Some(stored.id), not_stored: None },
             Err(why) => FileOutcome::Conflict { id: None, not_stored: Some(why) },

@@ -51,6 +51,10 @@ pub struct ManyOptions<'a> {
     pub durability: Option<Durability>,
     /// How to wait for the locks, all together; else as the policies say.
     pub lock: LockOptions<'a>,
+    /// Who writes; else the engine's session.
+    pub session: Option<Arc<str>>,
+    /// Which files, by their place in the call, are written under a lease of this number.
+    pub leases: Vec<(usize, u64)>,
 }
 
 impl<'a> ManyOptions<'a> {
@@ -70,6 +74,21 @@ impl<'a> ManyOptions<'a> {
     #[must_use]
     pub fn lock(mut self, lock: LockOptions<'a>) -> Self {
         self.lock = lock;
+        self
+    }
+
+    /// The file at this place in the call is written under the lease of this number, as through
+    /// [`LatchFile::lock_under`](crate::LatchFile::lock_under). If that is over, nothing is written ([`Error::LeaseLost`](crate::Error::LeaseLost)).
+    #[must_use]
+    pub fn under(mut self, file: usize, token: u64) -> Self {
+        self.leases.push((file, token));
+        self
+    }
+
+    /// Who writes, for a program that writes for others, as [`WriteOptions::session`](crate::WriteOptions::session).
+    #[must_use]
+    pub fn session(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.session = Some(name.into());
         self
     }
 }

@@ -271,7 +271,7 @@ impl Intents {
     }
 
     /// Writes an intent, durably. Nothing names it yet.
-    pub(crate) fn prepare(&self, parts: &Parts, new: &[NewPart<'_>]) -> io::Result<Own> {
+    pub(crate) fn prepare(&self, parts: &Parts, new: &[NewPart<'_>], session: Option<&str>) -> io::Result<Own> {
         for _ in 0..TRIES {
             let id = format!("{:016x}", parts.host.random());
             let file = self.dir.create_new(&State::New.name(&id), 0o600)?;
@@ -281,7 +281,7 @@ impl Intents {
                 continue;
             }
             let own = Own { intents: self.clone(), id, file: Some(file), parts: new.len() };
-            let written = own.write(parts, new);
+            let written = own.write(parts, new, session);
             if let Err(e) = written {
                 // No lock file names it: what can't be removed now is known by that.
                 for state in [State::New, State::Prepared] {
@@ -420,10 +420,10 @@ impl Intents {
 }
 
 impl Own {
-    fn write(&self, parts: &Parts, new: &[NewPart<'_>]) -> io::Result<()> {
+    fn write(&self, parts: &Parts, new: &[NewPart<'_>], session: Option<&str>) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         let mut at = 0;
-        for piece in encode(parts, &self.id, new)? {
+        for piece in encode(parts, &self.id, new, session)? {
             write_all_at(&**file, &piece, at)?;
             at += piece.len() as u64;
         }
@@ -476,11 +476,16 @@ pub(crate) fn read_found(dir: &dyn FsDir, name: &std::ffi::OsStr) -> io::Result<
 }
 
 /// The pieces of the file, one behind the other.
-fn encode<'a>(parts: &Parts, id: &str, new: &[NewPart<'a>]) -> io::Result<Vec<std::borrow::Cow<'a, [u8]>>> {
+fn encode<'a>(
+    parts: &Parts,
+    id: &str,
+    new: &[NewPart<'a>],
+    session: Option<&str>,
+) -> io::Result<Vec<std::borrow::Cow<'a, [u8]>>> {
     let head = Head {
         v: FORM,
         id: id.to_owned(),
-        session: parts.session.clone(),
+        session: session.unwrap_or(&parts.session).to_owned(),
         at: rfc3339(parts.host.now()),
         parts: new
             .iter()
