@@ -169,6 +169,10 @@ impl<'a> Fitting<'a> {
         }
         .map_err(wrong)?;
         patch(&mut document).map_err(wrong)?;
+        if old.is_none() {
+            // Written as a new document of this value is, not as one that was empty.
+            document = Document::new_with(&document.value().map_err(wrong)?.clone(), format).map_err(wrong)?;
+        }
         let bytes = document.render().map_err(wrong)?;
         if bytes.len() > self.limit() {
             return Err(Unapplied::Unfit(Unfit::TooLong { edit: 0 }));

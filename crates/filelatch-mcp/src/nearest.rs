@@ -56,7 +56,7 @@ mod tests {
         nearest(text.as_bytes(), piece).iter().map(|spot| spot.line).collect()
     }
 
-    /// AGENT-7: the place that a conflict shows is the one that is most like the text that was looked for.
+    /// AGENT-6: the place that a conflict shows is the one that is most like the text that was looked for.
     #[test]
     fn places() {
         let text = "fn one() {\n    1\n}\n\nfn two() {\n    2\n}\n";

@@ -112,7 +112,7 @@ fn percent_decoded(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// AGENT-8: URIs of files, and what is none.
+    /// AGENT-6: URIs of files, and what is none.
     #[test]
     #[cfg(unix)]
     fn uris() {

@@ -1,5 +1,6 @@
 //! Why a call was not done, in one shape, for models: what happened, what did not, which call comes next.
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -233,6 +234,11 @@ impl Refusal {
             }
             Error::Deadlock { .. } | Error::Cancelled { .. } => {
                 refusal.retry(Duration::from_millis(100)).hint("make the same call again")
+            }
+            Error::Io { source, .. } if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                // A directory on its way.
+                refusal.kind = "not-found".to_owned();
+                refusal.hint("check the path")
             }
             Error::NotFound { .. } => {
                 refusal.next("status", json!({}), "tells the root that paths are relative to").hint("check the path")

@@ -99,7 +99,7 @@ impl ServerHandler for Connection {
 mod tests {
     use super::*;
 
-    /// AGENT-8: names of sessions fit into an attribution, whatever the client calls itself.
+    /// AGENT-7: names of sessions fit into an attribution, whatever the client calls itself.
     #[test]
     fn sessions() {
         assert_eq!(named("claude-code", 0x1_2345), "claude-2345");

@@ -5,5 +5,9 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at the disk from outside")]
 
 mod client;
+#[cfg(unix)]
+mod crashes;
+mod editing;
+mod parallel;
 mod protocol;
 mod reading;

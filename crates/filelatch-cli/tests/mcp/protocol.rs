@@ -26,7 +26,7 @@ fn begins() {
     assert!(status.success() && rest.is_empty(), "{status} {rest:?}");
 }
 
-/// AGENT-8: what is no message is answered with an error, and the connection goes on.
+/// AGENT-7: what is no message is answered with an error, and the connection goes on.
 #[test]
 fn what_is_no_message() {
     let project = Project::new();
@@ -63,7 +63,7 @@ fn what_is_no_message() {
     assert_eq!(client.done("read", &json!({"path": "a.txt"}))["content"], "one\n");
 }
 
-/// AGENT-8: a message beyond the limit is refused without being stored, and the next is read.
+/// AGENT-7: a message beyond the limit is refused without being stored, and the next is read.
 #[test]
 fn too_long() {
     let project = Project::new();
@@ -76,7 +76,7 @@ fn too_long() {
     assert_eq!(client.done("read", &json!({"path": "a.txt"}))["content"], "one\n");
 }
 
-/// AGENT-7: wrong arguments are refusals in the one shape, and say where.
+/// AGENT-6: wrong arguments are refusals in the one shape, and say where.
 #[test]
 fn wrong_arguments() {
     let project = Project::new();
@@ -94,7 +94,7 @@ fn wrong_arguments() {
     }
 }
 
-/// AGENT-8: at the end of its input the server answers what it was asked, and ends well.
+/// AGENT-7: at the end of its input the server answers what it was asked, and ends well.
 #[test]
 fn ends() {
     let project = Project::new();
@@ -111,7 +111,7 @@ fn ends() {
     assert!(status.success() && rest.is_empty(), "{status} {rest:?}");
 }
 
-/// AGENT-8: SIGTERM is a clean end, too.
+/// AGENT-7: SIGTERM is a clean end, too.
 #[test]
 #[cfg(unix)]
 fn ends_by_signal() {
@@ -124,7 +124,7 @@ fn ends_by_signal() {
     assert!(status.success(), "{status}");
 }
 
-/// AGENT-8: an id that is in use is refused, and numbers of any precision come through.
+/// AGENT-7: an id that is in use is refused, and numbers of any precision come through.
 #[test]
 fn ids() {
     let project = Project::new();

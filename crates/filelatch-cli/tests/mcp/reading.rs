@@ -59,7 +59,7 @@ fn lines() {
     assert_eq!((&empty["content"], &empty["lines"], &empty["line_ending"]), (&json!(""), &json!(0), &json!("none")));
 }
 
-/// AGENT-8: spellings of a path that lead to the file, and paths that lead nowhere.
+/// AGENT-6: spellings of a path that lead to the file, and paths that lead nowhere.
 #[test]
 fn paths() {
     let project = Project::new();
@@ -102,7 +102,7 @@ fn paths() {
     client.refused("read", &json!({"path": "d/a.txt"}), "hidden");
 }
 
-/// AGENT-8: links within the root are followed, others and those to hidden files are not.
+/// AGENT-6: links within the root are followed, others and those to hidden files are not.
 #[test]
 #[cfg(unix)]
 fn links() {

@@ -66,7 +66,7 @@ fn periodic() {
     assert!(matches!(applied(&long, &[texts(piece, 2, "b")]), Err(Unfit::Ambiguous { .. })));
 }
 
-/// AGENT-2: line endings, the byte order mark and the end of the text stay as they are.
+/// AGENT-4: line endings, the byte order mark and the end of the text stay as they are.
 #[test]
 fn endings() {
     for (before, edit, after) in [
@@ -203,7 +203,7 @@ proptest! {
         }
     }
 
-    /// AGENT-2: in a text with both endings, what no edit touches keeps its bytes.
+    /// AGENT-4: in a text with both endings, what no edit touches keeps its bytes.
     #[test]
     fn mixed(head in "([ab]\r?\n){0,4}", old in "[xy]\r?\n?[xy]", tail in "(\r?\n[ab]){0,4}\r?\n", new in "[xy\n]{0,4}") {
         let before = format!("{head}{old}{tail}");
@@ -247,7 +247,7 @@ proptest! {
         prop_assert_eq!(applied(&content, &made).ok(), model);
     }
 
-    /// AGENT-8: whatever the text and the edits are, the answer is one.
+    /// AGENT-7: whatever the text and the edits are, the answer is one.
     #[test]
     fn anything(before in vec(any::<u8>(), 0..40), edits in vec(("(?s).{0,3}", 0..3usize, "(?s).{0,3}", 0..3u8), 1..4)) {
         let lines = Lines::new(&before);

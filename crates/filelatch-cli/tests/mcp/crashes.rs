@@ -1,0 +1,88 @@
+//! Servers that are killed in the middle of it.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+
+use crate::client::Project;
+
+/// Numbers that look like chance, the same in every run (xorshift64).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// Lets some time go by.
+fn spin(turns: u64) {
+    for turn in 0..turns {
+        std::hint::black_box(turn);
+    }
+}
+
+/// AGENT-3: a server is killed at some moment around a write; the call, made again with its key through a new server, has been made once.
+#[test]
+fn lost_answers() {
+    let project = Project::with_workspace();
+    project.write("log.txt", "");
+    let mut chance = Chance(0x5eed);
+    let (mut answered, mut repeated) = (0, 0);
+    for n in 0..40 {
+        let arguments =
+            json!({"path": "log.txt", "text": format!("entry {n}"), "idempotency_key": format!("call {n}")});
+        let mut client = project.start();
+        let id = client.begin_call("append", &arguments);
+        // No result depends on when it happens: a few thousand turns of a loop, or the answer.
+        let early = if chance.below(4) == 0 { client.answer(id) } else { None };
+        spin(chance.below(3_000_000));
+        client.kill();
+        answered += usize::from(early.or_else(|| client.answer(id)).is_some());
+        let told = project.start().done("append", &arguments);
+        repeated += usize::from(told["outcome"] == "repeated");
+        let lines: Vec<_> = project.read("log.txt").lines().map(str::to_owned).collect();
+        let wanted: Vec<_> = (0..=n).map(|n| format!("entry {n}")).collect();
+        assert_eq!(lines, wanted, "answered {answered}, {told}");
+    }
+    assert!(repeated >= answered);
+    eprintln!("of 40 calls {answered} were answered, {repeated} found made already");
+}
+
+/// AGENT-2: a write of several files that is cut by a kill is completed by whoever comes next, or was never begun.
+#[test]
+fn several_files() {
+    let project = Project::with_workspace();
+    let names = ["a.txt", "b.txt", "c.txt"];
+    for name in names {
+        project.write(name, "0\n");
+    }
+    let mut chance = Chance(0xfee1);
+    let mut seen = BTreeSet::new();
+    let mut now = 0;
+    for n in 1..=40 {
+        let mut client = project.start();
+        let hash = client.done("read", &json!({"path": "a.txt"}))["hash"].clone();
+        let changes: Vec<_> =
+            names.iter().map(|name| json!({"path": name, "content": format!("{n}\n"), "base_hash": hash})).collect();
+        let id = client.begin_call("apply_many", &json!({"changes": changes}));
+        spin(chance.below(6_000_000));
+        client.kill();
+        let answered = client.answer(id).is_some();
+        // Whoever locks a file completes it: an edit that changes nothing is enough.
+        let mut next = project.start();
+        for name in names {
+            next.done("append", &json!({"path": name, "text": ""}));
+        }
+        let contents: BTreeSet<_> = names.iter().map(|name| project.read(name)).collect();
+        assert_eq!(contents.len(), 1, "all or none: {contents:?}");
+        let content: i32 = contents.first().unwrap().trim().parse().unwrap();
+        assert!(content == n || (content == now && !answered), "{content} after {n}, answered: {answered}");
+        seen.insert(content == n);
+        now = content;
+    }
+    eprintln!("what the kills left: {seen:?}");
+}
