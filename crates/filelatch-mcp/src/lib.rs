@@ -27,15 +27,27 @@
 //! `tools/` has one file for each tool, and the table of them; `server` what rmcp asks; `stdio` the messages on a pipe; `work` the threads that
 //! library calls run on; `place` paths; `refusal` the one shape of refusals. `anchors` and what edits are made of know nothing of the protocol.
 
+#![allow(
+    clippy::result_large_err,
+    reason = "a refusal is made once for a call, and read by its caller: its size is no matter"
+)]
+
 mod anchors;
+mod asker;
 mod edits;
+mod feed;
 mod fitting;
+mod held;
+mod http;
 mod keys;
 mod known;
+mod line;
 mod nearest;
 mod options;
 mod place;
+mod progress;
 pub mod refusal;
+mod resources;
 mod schema;
 mod server;
 mod state;
@@ -44,6 +56,8 @@ mod tools;
 mod work;
 mod writing;
 
+pub use asker::Caller;
+pub use http::HttpService;
 pub use options::{Limits, Options};
 pub use server::Connection;
 pub use state::Server;

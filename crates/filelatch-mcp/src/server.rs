@@ -1,14 +1,20 @@
 //! What rmcp asks of a server: who it is, its tools, and calls of them.
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult, PaginatedRequestParams,
+    CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
     ServerCapabilities, ServerConfig, Tool,
 };
-use rmcp::service::{RequestContext, RoleServer};
+use rmcp::service::{NotificationContext, RequestContext, RoleServer};
 
+use crate::asker::{Asker, Caller, narrowed};
+use crate::progress::Progress;
+use crate::resources;
 use crate::state::Server;
 use crate::tools;
 
@@ -24,11 +30,55 @@ edits go to the newest content, so two agents that edit different places of a fi
 pub struct Connection {
     server: Server,
     session: Arc<OnceLock<Arc<str>>>,
+    roots: Arc<tokio::sync::Mutex<Option<Roots>>>,
+    /// What names clients of HTTP apart that say nothing of themselves.
+    http: Option<u64>,
 }
+
+/// What a client's roots narrow the root to.
+type Roots = Option<Arc<[String]>>;
+
+/// How long a client has to tell its roots.
+const TELLS: Duration = Duration::from_secs(2);
 
 impl Connection {
     pub(crate) fn new(server: Server) -> Connection {
-        Connection { server, session: Arc::default() }
+        Connection { server, session: Arc::default(), roots: Arc::default(), http: None }
+    }
+
+    /// One that comes and goes with its requests.
+    pub(crate) fn over_http(self, chance: u64) -> Connection {
+        Connection { http: Some(chance), ..self }
+    }
+
+    /// Who makes a call.
+    async fn asker(&self, context: &RequestContext<RoleServer>) -> Asker {
+        let caller = parts(context).map(|parts| parts.extensions.get::<Caller>().cloned().unwrap_or_default());
+        let may_write = caller.as_ref().is_none_or(|caller| caller.may_write);
+        let session = match caller.and_then(|caller| caller.session) {
+            Some(name) => name.into(),
+            None => self.session(context),
+        };
+        Asker { session, may_write, roots: self.roots(context).await }
+    }
+
+    /// What the client's roots narrow the root to, asked for once, and again when they have changed. A client that does not tell has none.
+    async fn roots(&self, context: &RequestContext<RoleServer>) -> Roots {
+        // Since 2026-07-28 servers ask clients nothing.
+        let legacy = context.meta.client_capabilities().is_none();
+        let has = context.peer.peer_info().is_some_and(|client| client.capabilities.roots.is_some());
+        if !has || !legacy {
+            return None;
+        }
+        let mut known = self.roots.lock().await;
+        if let Some(roots) = &*known {
+            return roots.clone();
+        }
+        let uris = uris(context).await;
+        let prefixes: Vec<_> = self.server.prefixes().map(Path::to_owned).collect();
+        let roots = uris.and_then(|uris| narrowed(&uris, self.server.root().path(), &prefixes));
+        *known = Some(roots.clone());
+        roots
     }
 
     /// The server that it is of.
@@ -39,15 +89,40 @@ impl Connection {
 
     /// The name that this client writes under: the server's, or its own with something that tells it from others of that name.
     fn session(&self, context: &RequestContext<RoleServer>) -> Arc<str> {
-        let name = self.session.get_or_init(|| match &self.server.options().session {
-            Some(name) => name.as_str().into(),
-            None => {
-                let client = context.client_info().map(|client| client.name).unwrap_or_default();
-                named(&client, self.server.host().random()).into()
+        let name = self.session.get_or_init(|| {
+            if let Some(name) = &self.server.options().session {
+                return name.as_str().into();
             }
+            let client = context.client_info().map(|client| client.name).unwrap_or_default();
+            let chance = match (self.http, parts(context)) {
+                (Some(chance), Some(parts)) => parts.headers.get(SESSION_ID).map_or(chance, |id| digits(id.as_bytes())),
+                (Some(chance), None) => chance,
+                (None, _) => self.server.host().random(),
+            };
+            named(&client, chance).into()
         });
         Arc::clone(name)
     }
+}
+
+/// The client's roots, if it tells them in time.
+#[expect(deprecated, reason = "newer protocols have no roots; clients of the older ones do")]
+async fn uris(context: &RequestContext<RoleServer>) -> Option<Vec<String>> {
+    let told = tokio::time::timeout(TELLS, context.peer.list_roots()).await.ok()?.ok()?;
+    Some(told.roots.into_iter().map(|root| root.uri).collect())
+}
+
+/// The header that names a client's session.
+const SESSION_ID: &str = "mcp-session-id";
+
+/// The HTTP request that a request came with.
+fn parts(context: &RequestContext<RoleServer>) -> Option<&::http::request::Parts> {
+    context.extensions.get::<::http::request::Parts>()
+}
+
+fn digits(id: &[u8]) -> u64 {
+    let hash = blake3::hash(id);
+    u64::from(hash.as_bytes()[0]) << 8 | u64::from(hash.as_bytes()[1])
 }
 
 /// A name of at most 12 bytes: letters and digits of the client's name, and four digits of chance.
@@ -60,7 +135,7 @@ fn named(client: &str, chance: u64) -> String {
 
 impl ServerHandler for Connection {
     fn get_info(&self) -> ServerConfig {
-        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().build());
+        let mut info = ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build());
         info.server_info = Implementation::new("filelatch", env!("CARGO_PKG_VERSION")).with_title("filelatch");
         info.with_instructions(INSTRUCTIONS)
     }
@@ -68,9 +143,11 @@ impl ServerHandler for Connection {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let offered = tools::offered(self.server.options().read_only);
+        let reads = parts(&context)
+            .is_some_and(|parts| !parts.extensions.get::<Caller>().is_some_and(|caller| caller.may_write));
+        let offered = tools::offered(reads || self.server.options().read_only);
         Ok(ListToolsResult::with_all_items(offered.map(|tool| tool.described.clone()).collect()))
     }
 
@@ -89,9 +166,41 @@ impl ServerHandler for Connection {
             let message = format!("there is no tool `{}`; there are {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
-        let session = self.session(&context);
+        let asker = self.asker(&context).await;
         let arguments = request.arguments.unwrap_or_default();
-        Ok(self.server.call(tool, arguments, session, context.ct).await.into())
+        let token = context.meta.get_progress_token();
+        let progress = token.map(|token| Arc::new(Progress::new(context.peer, token)));
+        Ok(self.server.call(tool, arguments, asker, progress, context.ct).await.into())
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let asker = self.asker(&context).await;
+        resources::list(&self.server, asker, context.ct).await
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(resources::templates())
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let asker = self.asker(&context).await;
+        resources::read(&self.server, &request.uri, asker, context.ct).await.map(Into::into)
+    }
+
+    async fn on_roots_list_changed(&self, _: NotificationContext<RoleServer>) {
+        *self.roots.lock().await = None;
     }
 }
 

@@ -7,8 +7,11 @@ use filelatch::{Error, Filelatch, Hidden, Root};
 use filelatch_fs::Host;
 use tokio_util::task::TaskTracker;
 
+use crate::feed::Feed;
+use crate::held::Held;
 use crate::keys::Keys;
 use crate::known::Known;
+use crate::line::Lines;
 use crate::options::{Limits, Options};
 use crate::server::Connection;
 use crate::work::Pool;
@@ -34,6 +37,15 @@ struct Inner {
     tasks: TaskTracker,
     known: Known,
     keys: Keys,
+    shared: Shared,
+}
+
+/// What only some tools use.
+#[derive(Debug, Default)]
+struct Shared {
+    feed: Feed,
+    held: Held,
+    lines: Lines,
 }
 
 impl Server {
@@ -53,7 +65,20 @@ impl Server {
         let given = given.is_absolute().then(|| given.to_owned());
         let pool = Pool::new(&options.limits);
         let (tasks, known, keys) = (TaskTracker::new(), Known::default(), Keys::default());
-        let inner = Inner { latch, host, options, root, given, workspace, hidden, pool, tasks, known, keys };
+        let inner = Inner {
+            latch,
+            host,
+            options,
+            root,
+            given,
+            workspace,
+            hidden,
+            pool,
+            tasks,
+            known,
+            keys,
+            shared: Shared::default(),
+        };
         Ok(Server { inner: Arc::new(inner) })
     }
 
@@ -117,5 +142,26 @@ impl Server {
     /// Contents that clients were shown or have written.
     pub(crate) fn known(&self) -> &Known {
         &self.inner.known
+    }
+
+    /// What changes, for those who want to know.
+    pub(crate) fn feed(&self) -> &Feed {
+        &self.inner.shared.feed
+    }
+
+    /// Leases that were taken through this server.
+    pub(crate) fn held(&self) -> &Held {
+        &self.inner.shared.held
+    }
+
+    /// Who waits for leases, where there is no workspace.
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.inner.shared.lines
+    }
+
+    /// Gives back what outlives calls. On a thread for blocking work, when there are no calls any more.
+    pub(crate) fn let_go(&self) {
+        self.held().give_back(self.latch());
+        self.feed().close();
     }
 }

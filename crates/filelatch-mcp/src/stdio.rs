@@ -64,8 +64,7 @@ where
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
         Err(e) => Err(io::Error::other(e)),
     };
-    server.tasks().close();
-    server.tasks().wait().await;
+    server.end().await;
     ended
 }
 

@@ -8,6 +8,7 @@
 //! - A client that calls a call off ends its wait; what was applied already is published all the same (P8).
 //! - An end waits for calls that have begun.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +19,12 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use crate::asker::Asker;
 use crate::keys::Key;
 use crate::options::Limits;
 use crate::place::Place;
-use crate::refusal::Refusal;
+use crate::progress::Progress;
+use crate::refusal::{Refusal, slashed};
 use crate::state::Server;
 use crate::tools::Entry;
 
@@ -59,7 +62,7 @@ impl Pool {
         LOOKS + limits.changes + limits.waits + 4
     }
 
-    async fn admit(&self, work: Work) -> Option<OwnedSemaphorePermit> {
+    pub(crate) async fn admit(&self, work: Work) -> Option<OwnedSemaphorePermit> {
         match work {
             Work::Look => Arc::clone(&self.looks).acquire_owned().await.ok(),
             Work::Change => Arc::clone(&self.changes).try_acquire_owned().ok(),
@@ -72,13 +75,20 @@ impl Pool {
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     server: Server,
-    session: Arc<str>,
+    asker: Asker,
     scope: LockScope,
     cancel: CancelToken,
     key: Option<Key>,
+    progress: Option<Arc<Progress>>,
 }
 
 impl Call {
+    /// A call of its own, which nobody has called off.
+    pub(crate) fn new(server: &Server, asker: Asker, progress: Option<Arc<Progress>>) -> Call {
+        let (scope, cancel) = (LockScope::new(), CancelToken::new());
+        Call { server: server.clone(), asker, scope, cancel, key: None, progress }
+    }
+
     /// The same call, with its key.
     pub(crate) fn with_key(&self, key: Option<Key>) -> Call {
         Call { key, ..self.clone() }
@@ -101,7 +111,14 @@ impl Call {
 
     /// Who writes.
     pub(crate) fn session(&self) -> &Arc<str> {
-        &self.session
+        &self.asker.session
+    }
+
+    /// Tells the client what is waited for, if it wants to know.
+    pub(crate) fn tell(&self, message: &str) {
+        if let Some(progress) = &self.progress {
+            progress.tell(message);
+        }
     }
 
     #[allow(dead_code, reason = "for the tools that follow")]
@@ -118,7 +135,26 @@ impl Call {
 
     /// The path of a request, as answers name it. Hidden ones are refused.
     pub(crate) fn place(&self, path: &str) -> Result<Place, Refusal> {
-        Place::parse(&self.server, path)
+        let place = Place::parse(&self.server, path)?;
+        if self.asker.covers(place.as_str()) {
+            return Ok(place);
+        }
+        let message = format!("`{}` is not in the roots that your client has named", place.as_str());
+        Err(Refusal::new("outside-root", message)
+            .about(place.as_str())
+            .not_done("nothing was read or changed")
+            .hint("keep to your client's roots, or ask the user to add the folder"))
+    }
+
+    /// How answers name a file that the library names by its whole path; `None`: it is not shown.
+    pub(crate) fn shown(&self, path: &Path) -> Option<String> {
+        let relative = slashed(path.strip_prefix(self.server.root().path()).ok()?);
+        self.place(&relative).ok().map(|place| place.as_str().to_owned())
+    }
+
+    /// Is a file or folder, by its path relative to the root, shown?
+    pub(crate) fn shows(&self, path: &Path) -> bool {
+        path.as_os_str().is_empty() || Place::parse(&self.server, &slashed(path)).is_ok()
     }
 
     /// A handle on a file of the root.
@@ -135,8 +171,14 @@ impl Call {
 
     /// Refuses where nothing may be written.
     pub(crate) fn may_write(&self) -> Result<(), Refusal> {
-        if !self.server.options().read_only {
+        if !self.server.options().read_only && self.asker.may_write {
             return Ok(());
+        }
+        if !self.server.options().read_only {
+            return Err(Refusal::new("forbidden", "your token may read, and not write").run(
+                "filelatch token create NAME --scope write",
+                "makes a token that may; the user has to give it to you",
+            ));
         }
         Err(Refusal::new("read-only", "this server only reads: it was started with `--read-only`")
             .hint("tell the user what you wanted to change"))
@@ -156,7 +198,7 @@ impl Call {
 
     /// Options of a write by the client's session, that waits as [`Call::lock`] says.
     pub(crate) fn options(&self, wait: Duration) -> WriteOptions<'static> {
-        WriteOptions::new().session(Arc::clone(&self.session)).lock(self.lock(wait))
+        WriteOptions::new().session(Arc::clone(self.session())).lock(self.lock(wait))
     }
 }
 
@@ -166,15 +208,16 @@ impl Server {
         &self,
         tool: &'static Entry,
         arguments: JsonObject,
-        session: Arc<str>,
+        asker: Asker,
+        progress: Option<Arc<Progress>>,
         ended: CancellationToken,
     ) -> CallToolResult {
         let Some(permit) = self.pool().admit(tool.work).await else {
             let message = "as many calls as may wait at once are waiting";
             return refused(&Refusal::new("busy", message).retry(Duration::from_secs(1)).hint("make the call again"));
         };
-        let cancel = CancelToken::new();
-        let call = Call { server: self.clone(), session, scope: LockScope::new(), cancel: cancel.clone(), key: None };
+        let call = Call::new(self, asker, progress);
+        let cancel = call.cancel.clone();
         let mut work = self.tasks().spawn_blocking(move || {
             let result = match (tool.run)(&call, arguments) {
                 Ok(answer) => answered(&answer),

@@ -78,6 +78,7 @@ pub fn app(state: State) -> Router {
     router
         .route("/", get(index))
         .merge(api::documents::own_routes(state.documents()))
+        .merge(crate::mount::routes(&state.mounted()))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(from_fn_with_state(state.clone(), guard))

@@ -28,6 +28,7 @@ mod extract;
 mod front;
 mod metrics;
 mod mime;
+mod mount;
 mod options;
 mod page;
 pub mod problem;

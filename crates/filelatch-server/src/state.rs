@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
+use axum::response::IntoResponse;
 use filelatch::store::Tokens;
 use filelatch::{Error, Filelatch, Hidden, Root};
 use filelatch_fs::Host;
@@ -15,11 +16,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::Logins;
+use crate::access::{Caller, Logins};
 use crate::documents::{self, Document};
 use crate::events::Events;
 use crate::extract::FilePath;
 use crate::metrics::{Gauge, Metrics};
+use crate::mount::Mount;
 use crate::options::{Limits, ServerOptions};
 use crate::problem::{Problem, relative, web_path};
 use crate::work::{Failure, Pool};
@@ -55,6 +57,7 @@ struct Inner {
     events: Arc<Events>,
     tokens: OnceLock<Tokens>,
     address: OnceLock<Address>,
+    mounted: Mutex<Vec<Mount>>,
 }
 
 /// Where the server is reached.
@@ -90,6 +93,7 @@ impl State {
                 events: Arc::new(Events::new(host.random(), options.limits.sockets)),
                 tokens: OnceLock::new(),
                 address: OnceLock::new(),
+                mounted: Mutex::default(),
                 latch,
                 host,
                 options,
@@ -148,6 +152,20 @@ impl State {
     /// Cancelled when the server ends: sockets close, long polls return.
     pub fn ending(&self) -> &CancellationToken {
         &self.inner.ending
+    }
+
+    /// Lets another service answer the requests for a path, behind the checks and limits of all routes: it gets those of callers with the scope
+    /// `read` at least, and decides by [`Caller::allows`] what they may do. For before [`app`](crate::app()) and [`serve`](crate::serve()).
+    pub fn mount<F, A>(&self, path: &'static str, answer: F)
+    where
+        F: Fn(Caller, Request) -> A + Send + Sync + 'static,
+        A: Future<Output: IntoResponse> + Send + 'static,
+    {
+        self.inner.mounted.lock().unwrap_or_else(PoisonError::into_inner).push(Mount::new(path, answer));
+    }
+
+    pub(crate) fn mounted(&self) -> Vec<Mount> {
+        self.inner.mounted.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn lanes(&self) -> &Lanes {

@@ -4,7 +4,9 @@ use std::io::{self, IsTerminal as _, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
+use filelatch::store::Scope;
 use filelatch_fs::RealHost;
+use filelatch_mcp::{Caller, Server as McpServer};
 use filelatch_server::{Limits, ServerOptions, State, Tls};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -27,7 +29,10 @@ pub(crate) fn serve(global: &Global, args: &Serve) -> Result<u8, CliError> {
     options.deny.clone_from(&args.deny);
     options.limits = limits(&args.limits);
     let limits = options.limits;
+    let agents = agents_options(args);
     let state = State::new(context.latch.clone(), Arc::new(RealHost), options)?;
+    let agents = McpServer::new(context.latch.clone(), Arc::new(RealHost), &args.root, agents)?;
+    mount(&state, &agents);
     let tls = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
     let tls = tls.map(|(chain, key)| tls_of(&context, chain, key)).transpose()?;
     begin_log(args);
@@ -48,10 +53,27 @@ pub(crate) fn serve(global: &Global, args: &Serve) -> Result<u8, CliError> {
             None => filelatch_server::serve(state, listener).await,
         }
     });
+    runtime.block_on(async { tokio::time::timeout(limits.shutdown, agents.end()).await.ok() });
     // What has not come to its end by now is not waited for.
     runtime.shutdown_background();
     answered.map_err(|e| failed("cannot serve", &e))?;
     Ok(exit::DONE)
+}
+
+fn agents_options(args: &Serve) -> filelatch_mcp::Options {
+    let (allow, deny) = (args.allow.clone(), args.deny.clone());
+    filelatch_mcp::Options { allow, deny, ..filelatch_mcp::Options::default() }
+}
+
+/// Agents' tools at `/mcp`, for whoever the server lets in; those that write, for the scope `write`.
+fn mount(state: &State, agents: &McpServer) {
+    let service = agents.http(state.ending());
+    state.mount("/mcp", move |caller, mut request| {
+        let service = service.clone();
+        let may_write = caller.allows(Scope::Write);
+        request.extensions_mut().insert(Caller { session: caller.own_session().map(str::to_owned), may_write });
+        async move { service.answer(request).await }
+    });
 }
 
 /// Where it listens, and how a browser logs in.

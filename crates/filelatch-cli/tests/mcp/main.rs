@@ -8,6 +8,10 @@ mod client;
 #[cfg(unix)]
 mod crashes;
 mod editing;
+mod leases;
+mod memory;
+mod over_http;
 mod parallel;
 mod protocol;
 mod reading;
+mod watching;

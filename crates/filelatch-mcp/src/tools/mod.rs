@@ -2,9 +2,16 @@
 
 mod append;
 mod apply_many;
+mod changes;
+pub(crate) mod conflicts;
+mod doctor;
 mod edit;
+mod history;
+mod lease;
 mod patch_doc;
 pub(crate) mod read;
+mod session;
+pub(crate) mod status;
 mod write;
 
 use std::sync::LazyLock;
@@ -29,6 +36,13 @@ static TABLE: LazyLock<Vec<Entry>> = LazyLock::new(|| {
         Entry::of::<patch_doc::PatchDoc>(),
         Entry::of::<append::Append>(),
         Entry::of::<apply_many::ApplyMany>(),
+        Entry::of::<status::Status>(),
+        Entry::of::<lease::Lease>(),
+        Entry::of::<changes::Changes>(),
+        Entry::of::<conflicts::Conflicts>(),
+        Entry::of::<history::History>(),
+        Entry::of::<session::Session>(),
+        Entry::of::<doctor::Doctor>(),
     ]
 });
 

@@ -23,6 +23,8 @@ pub struct Caller {
     pub(crate) scopes: Vec<Scope>,
     /// The name of the writer.
     pub(crate) session: String,
+    /// It is the server's default: nobody has chosen it.
+    pub(crate) is_default: bool,
     /// The browser's login, if it came by one.
     pub(crate) login: Option<String>,
 }
@@ -41,6 +43,11 @@ impl Caller {
     /// The name that it writes as: the header's, else the token's, else the server's default.
     pub fn session(&self) -> &str {
         &self.session
+    }
+
+    /// The name that it writes as, if it or its token gives one.
+    pub fn own_session(&self) -> Option<&str> {
+        (!self.is_default).then_some(&*self.session)
     }
 
     /// The name that it writes as, when the body may give one.
@@ -72,7 +79,8 @@ impl FromRequestParts<State> for Caller {
             }
             None => name.clone().unwrap_or_else(|| state.options().session.clone()),
         };
-        Ok(Caller { name, scopes, session, login })
+        let is_default = name.is_none() && !parts.headers.contains_key(SESSION);
+        Ok(Caller { name, scopes, session, is_default, login })
     }
 }
 
