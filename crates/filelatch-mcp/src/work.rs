@@ -152,9 +152,14 @@ impl Call {
         self.place(&relative).ok().map(|place| place.as_str().to_owned())
     }
 
-    /// Is a file or folder, by its path relative to the root, shown?
+    /// Is a file or folder, by its path relative to the root, shown to anybody?
     pub(crate) fn shows(&self, path: &Path) -> bool {
         path.as_os_str().is_empty() || Place::parse(&self.server, &slashed(path)).is_ok()
+    }
+
+    /// Is a file that is shown in the client's roots?
+    pub(crate) fn covers(&self, path: &str) -> bool {
+        self.asker.covers(path)
     }
 
     /// A handle on a file of the root.

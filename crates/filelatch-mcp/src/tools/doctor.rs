@@ -94,7 +94,7 @@ impl Tool for Doctor {
         for finding in problems.into_iter().chain(notes) {
             let path = slashed(finding.path.strip_prefix(root).unwrap_or(&finding.path));
             // Of what is hidden, only what is wrong with it.
-            if !finding.problem && !call.shows(std::path::Path::new(&path)) {
+            if !call.covers(&path) || (!finding.problem && !call.shows(std::path::Path::new(&path))) {
                 continue;
             }
             if findings.len() == MOST {

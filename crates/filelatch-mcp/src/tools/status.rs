@@ -112,7 +112,10 @@ pub(crate) fn status(call: &Call, paths: Option<&[String]>) -> Result<Answer, Re
         None => {
             let held = root.locked(FOUND, |path| call.shows(path)).map_err(|e| call.refused(&e))?;
             for file in &held {
-                add(call, &mut answer, &slashed(&file.path), &file.lock, file.lease.as_ref(), false);
+                let path = slashed(&file.path);
+                if call.covers(&path) {
+                    add(call, &mut answer, &path, &file.lock, file.lease.as_ref(), false);
+                }
             }
         }
     }
@@ -121,7 +124,7 @@ pub(crate) fn status(call: &Call, paths: Option<&[String]>) -> Result<Answer, Re
         let left = call.latch().leftovers(&folder).unwrap_or_default();
         answer.leftovers.extend(left.iter().filter(|left| !left.in_use).filter_map(|left| {
             let relative = left.path.strip_prefix(root.path()).ok()?;
-            Some(slashed(relative))
+            Some(slashed(relative)).filter(|path| call.covers(path))
         }));
     }
     Ok(answer)
