@@ -236,7 +236,7 @@ impl Work {
             Ending::Mixed => return self.replace_mixed(edit, &with_lf(&old), count, &with_lf(&new)),
         };
         let places = occurrences(&self.body, old.as_bytes(), count);
-        let places = self.checked(edit, places, count, &self.body)?;
+        let places = Work::checked(edit, places, count, &self.body)?;
         let splices: Vec<_> =
             places.iter().map(|at| Splice { at: *at, removed: old.len(), new: new.clone().into_bytes() }).collect();
         self.splice(edit, &splices)
@@ -246,7 +246,7 @@ impl Work {
     fn replace_mixed(&mut self, edit: usize, old: &str, count: usize, new: &str) -> Result<(), Unfit> {
         let (plain, dropped) = without_cr(&self.body);
         let places = occurrences(&plain, old.as_bytes(), count);
-        let places = self.checked(edit, places, count, &plain)?;
+        let places = Work::checked(edit, places, count, &plain)?;
         // A CR that was dropped belongs to the line feed behind it.
         let back = |at: usize| at + dropped.partition_point(|position| *position < at);
         let splices: Vec<_> = places
@@ -271,7 +271,7 @@ impl Work {
         end.is_some_and(|end| end > 0 && self.body[end - 1] == b'\r')
     }
 
-    fn checked(&self, edit: usize, found: Occurrences, expected: usize, text: &[u8]) -> Result<Vec<usize>, Unfit> {
+    fn checked(edit: usize, found: Occurrences, expected: usize, text: &[u8]) -> Result<Vec<usize>, Unfit> {
         match found {
             Occurrences::Exactly(places) => Ok(places),
             Occurrences::Fewer(found) => Err(Unfit::Missing { edit, found, expected }),

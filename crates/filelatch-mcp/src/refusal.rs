@@ -237,7 +237,7 @@ impl Refusal {
             }
             Error::Io { source, .. } if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 // A directory on its way.
-                refusal.kind = "not-found".to_owned();
+                "not-found".clone_into(&mut refusal.kind);
                 refusal.hint("check the path")
             }
             Error::NotFound { .. } => {

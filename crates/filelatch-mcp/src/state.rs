@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use filelatch::{Error, Filelatch, Hidden, Root};
 use filelatch_fs::Host;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::feed::Feed;
@@ -46,6 +47,7 @@ struct Shared {
     feed: Feed,
     held: Held,
     lines: Lines,
+    leaving: CancellationToken,
 }
 
 impl Server {
@@ -157,6 +159,11 @@ impl Server {
     /// Who waits for leases, where there is no workspace.
     pub(crate) fn lines(&self) -> &Lines {
         &self.inner.shared.lines
+    }
+
+    /// Cancelled when the only client has gone: whatever still waits for something to happen need not.
+    pub(crate) fn leaving(&self) -> &CancellationToken {
+        &self.inner.shared.leaving
     }
 
     /// Gives back what outlives calls. On a thread for blocking work, when there are no calls any more.

@@ -58,7 +58,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let pipes = Pipes::new(reader, writer, server.limits().message);
+    let pipes = Pipes::new(reader, writer, server.limits().message, server.leaving().clone());
     let ended = match serve_server_with_ct(server.connection(), pipes, ending).await {
         Ok(running) => running.waiting().await.map(drop).map_err(io::Error::other),
         Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
@@ -86,6 +86,8 @@ struct Pipes<R, W> {
     refusal: Option<(ErrorData, Option<RequestId>)>,
     /// So many such answers may wait for the client to read.
     refusing: Arc<Semaphore>,
+    /// Cancelled when there is nothing more to read.
+    leaving: CancellationToken,
 }
 
 /// Requests that were handed on and not answered, with their lengths.
@@ -122,8 +124,9 @@ enum Line {
 }
 
 impl<R: AsyncRead + Send + Unpin, W: AsyncWrite + Send + Unpin + 'static> Pipes<R, W> {
-    fn new(reader: R, writer: W, limit: usize) -> Pipes<R, W> {
+    fn new(reader: R, writer: W, limit: usize, leaving: CancellationToken) -> Pipes<R, W> {
         Pipes {
+            leaving,
             reader,
             buffer: Vec::new(),
             searched: 0,
@@ -284,7 +287,10 @@ where
                     let message = format!("a message has at most {} bytes; nothing of it was done", self.limit);
                     (ErrorData::invalid_request(message, None), None)
                 }
-                Ok(Line::End) | Err(_) => return None,
+                Ok(Line::End) | Err(_) => {
+                    self.leaving.cancel();
+                    return None;
+                }
             };
             self.refusal = Some(refused);
         }

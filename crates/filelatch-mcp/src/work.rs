@@ -237,6 +237,10 @@ impl Server {
                 cancel.cancel();
                 work.await
             }
+            () = self.leaving().cancelled(), if tool.work == Work::Wait => {
+                cancel.cancel();
+                work.await
+            }
         };
         done.unwrap_or_else(|_| {
             let refusal = Refusal::new("internal", "the server could not finish the call");

@@ -225,7 +225,7 @@ fn roots() {
     let info = json!({"protocolVersion": "2025-06-18", "capabilities": {"roots": {"listChanged": true}}, "clientInfo": {"name": "x", "version": "1"}});
     client.request("initialize", &info);
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}));
-    let mut read = |client: &mut Client, path: &str, roots: Option<Value>| {
+    let read = |client: &mut Client, path: &str, roots: Option<Value>| {
         let id = client.begin_call("read", &json!({"path": path}));
         if let Some(roots) = roots {
             let asked = client.message().unwrap();

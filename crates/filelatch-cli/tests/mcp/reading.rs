@@ -1,6 +1,6 @@
 //! `read`: contents, differences, lines, anchors, and what is not read.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::client::Project;
 
@@ -136,5 +136,5 @@ fn large() {
     let next = told["next"][0]["arguments"].clone();
     let some = client.done("read", &next);
     assert_eq!((&some["lines"], &some["end_line"]), (&json!(120_000), &json!(1000)));
-    assert!(some["by"].is_null() || some["by"] == Value::from("external"), "{}", some["by"]);
+    assert!(some["by"].is_null() || some["by"] == "external", "{}", some["by"]);
 }

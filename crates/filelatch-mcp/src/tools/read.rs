@@ -31,6 +31,7 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, Default, Serialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "they are fields of an answer")]
 pub(super) struct Answer {
     ok: bool,
     path: String,
@@ -190,14 +191,12 @@ fn difference(base: &[u8], now: &Snapshot) -> Option<String> {
 
 /// A hash in an argument: all its digits, or at least 16 of them.
 pub(crate) fn hash_of(text: &str) -> Result<Expect, Refusal> {
-    match text.trim().parse() {
-        Ok(expect @ (Expect::Version(_) | Expect::Prefix(_))) => Ok(expect),
-        _ => {
-            let shown: String = text.chars().take(80).collect();
-            Err(Refusal::malformed(format!("`{}` is no hash", shown.escape_debug()))
-                .hint("a hash is the `hash` of an earlier answer: 64 hexadecimal digits, or at least the first 16"))
-        }
+    if let Ok(expect @ (Expect::Version(_) | Expect::Prefix(_))) = text.trim().parse() {
+        return Ok(expect);
     }
+    let shown: String = text.chars().take(80).collect();
+    Err(Refusal::malformed(format!("`{}` is no hash", shown.escape_debug()))
+        .hint("a hash is the `hash` of an earlier answer: 64 hexadecimal digits, or at least the first 16"))
 }
 
 /// A file that is no text.
