@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
@@ -11,6 +11,8 @@ use crate::client::{Project, command};
 /// A server that has said where it listens. Killed when dropped.
 struct Served {
     child: Child,
+    /// Whoever has it goes on being told.
+    _out: BufReader<ChildStdout>,
     address: String,
 }
 
@@ -27,9 +29,10 @@ impl Served {
         command.current_dir(project.root()).args(["serve", ".", "--listen", "127.0.0.1:0", "--log-level", "off"]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("listening on http://").unwrap().to_owned();
-        Served { child, address }
+        Served { child, _out: out, address }
     }
 
     /// Sends a message; status, head and body.
