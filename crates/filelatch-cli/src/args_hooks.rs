@@ -59,7 +59,7 @@ impl Agent {
 /// With --json: {success, files: [{path, action}]}, action being create, change or remove.
 #[derive(Debug, Args)]
 pub(crate) struct Setup {
-    /// The project's folder, or your home directory for all projects of Claude Code
+    /// The project's folder
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) dir: PathBuf,
     /// Do not ask; needed where there is no terminal

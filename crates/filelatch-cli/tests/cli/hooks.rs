@@ -226,3 +226,37 @@ fn what_is_somebodys_own() {
     s.run(["hooks", "install", "claude", "--dir", "no-such", "--yes"]).exits(5);
     s.run(["hooks", "install", "nobody", "--yes"]).exits(2);
 }
+
+/// AGENT-9: the commands in the settings run the scripts, from any folder; a script that is gone is told of and blocks nothing.
+#[test]
+fn commands_of_settings() {
+    for (agent, file) in [("claude", ".claude/settings.json"), ("codex", ".codex/hooks.json")] {
+        let s = Sandbox::new();
+        s.write("f.txt", "one\n");
+        std::fs::create_dir(s.path("below")).unwrap();
+        s.run(["hooks", "install", agent, "--yes"]).exits(0);
+        let settings = s.value(file);
+        let commands = ["PreToolUse", "PostToolUse"]
+            .map(|event| settings["hooks"][event][0]["hooks"][0]["command"].as_str().unwrap().to_owned());
+        let run = |command: &str, input: &str| {
+            let mut shell = s.program("/bin/sh");
+            shell.args(["-c", command]).env("CLAUDE_PROJECT_DIR", s.path("")).current_dir(s.path("below"));
+            crate::sandbox::feed(shell, input.as_bytes())
+        };
+        let input = edit(
+            &s,
+            "Edit",
+            &json!({"file_path": s.path("f.txt"), "old_string": "", "new_string": "one"}),
+            &Value::Null,
+        );
+        let holder = Running::start(&mut s.command(["run", "--max-hold", "1h", "f.txt", "--", "sh", "-c", READY]));
+        run(&commands[0], &input).exits(2).says("is leased");
+        assert_eq!(holder.finish(), Some(0));
+        run(&commands[0], &input).exits(0).quietly();
+        run(&commands[1], &input).exits(0);
+        std::fs::remove_dir_all(s.path(file).parent().unwrap().join("hooks")).unwrap();
+        for command in &commands {
+            run(command, &input).exits(1).says("is gone: not checked");
+        }
+    }
+}

@@ -36,9 +36,7 @@ impl Place {
             Agent::Claude => Place {
                 scripts: at(".claude/hooks"),
                 settings: Some(at(".claude/settings.json")),
-                entries: entries("Edit|Write|MultiEdit|NotebookEdit", |script| {
-                    format!("sh \"$CLAUDE_PROJECT_DIR\"/.claude/hooks/{script}")
-                }),
+                entries: entries("Edit|Write|MultiEdit|NotebookEdit", "\"$CLAUDE_PROJECT_DIR\"/.claude/hooks"),
                 folders: vec![at(".claude/hooks"), at(".claude")],
             },
             Agent::Codex => {
@@ -53,7 +51,7 @@ impl Place {
                 Place {
                     scripts: at(".codex/hooks"),
                     settings: Some(at(".codex/hooks.json")),
-                    entries: entries("apply_patch", |script| format!("sh {top}/.codex/hooks/{script}")),
+                    entries: entries("apply_patch", &format!("{top}/.codex/hooks")),
                     folders: vec![at(".codex/hooks"), at(".codex")],
                 }
             }
@@ -74,7 +72,15 @@ impl Place {
     }
 }
 
-fn entries(matcher: &'static str, command: impl Fn(&str) -> String) -> Vec<Entry> {
-    let entry = |event, script| Entry { event, matcher, command: command(script), script };
+/// `folder`: as a word for the shell.
+fn entries(matcher: &'static str, folder: &str) -> Vec<Entry> {
+    let entry = |event, script| Entry { event, matcher, command: command(folder, script), script };
     vec![entry("PreToolUse", PRE), entry("PostToolUse", POST)]
+}
+
+/// Runs a script. One that is gone must not block: some shells end with 2 when they can't open what they are to run.
+fn command(folder: &str, script: &str) -> String {
+    format!(
+        "f={folder}/{script}; test -r \"$f\" || {{ echo \"filelatch: $f is gone: not checked\" >&2; exit 1; }}; sh \"$f\""
+    )
 }
