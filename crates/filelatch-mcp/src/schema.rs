@@ -11,9 +11,13 @@ use serde_json::{Value, json};
 
 use crate::refusal::Refusal;
 
-/// The schema of a type.
+/// The schema of a type that is read: of arguments.
 pub(crate) fn of<T: JsonSchema>() -> JsonObject {
-    let settings = SchemaSettings::draft2020_12().with(|settings| {
+    made::<T>(SchemaSettings::draft2020_12())
+}
+
+fn made<T: JsonSchema>(settings: SchemaSettings) -> JsonObject {
+    let settings = settings.with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
     });
@@ -23,6 +27,11 @@ pub(crate) fn of<T: JsonSchema>() -> JsonObject {
     let Value::Object(mut schema) = schema else { return JsonObject::default() };
     schema.entry("properties").or_insert_with(|| json!({}));
     schema
+}
+
+/// The schema of a type that is written: what is left out at times is not required.
+fn written<T: JsonSchema>() -> JsonObject {
+    made::<T>(SchemaSettings::draft2020_12().for_serialize())
 }
 
 /// The schema of what a tool answers: `T` or a refusal.
@@ -35,7 +44,7 @@ pub(crate) fn answer<T: JsonSchema>() -> JsonObject {
         "type": "object",
         "properties": {"ok": {"type": "boolean"}},
         "required": ["ok"],
-        "anyOf": [told(of::<T>(), true), told(of::<Refusal>(), false)],
+        "anyOf": [told(written::<T>(), true), told(written::<Refusal>(), false)],
     });
     match schema {
         Value::Object(schema) => schema,
@@ -57,5 +66,17 @@ fn plain(schema: &mut Value) {
         }
         Value::Array(values) => values.iter_mut().for_each(plain),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// AGENT-8: clients that check answers with the schema take those without what is left out at times.
+    #[test]
+    fn what_may_be_left_out_is_not_required() {
+        let refusal = Value::Object(answer::<Refusal>())["anyOf"][1]["required"].clone();
+        assert_eq!(refusal, json!(["ok", "kind", "message", "not_done", "next"]));
     }
 }

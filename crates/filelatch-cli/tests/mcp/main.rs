@@ -14,5 +14,7 @@ mod memory;
 mod over_http;
 mod parallel;
 mod protocol;
+#[cfg(unix)]
+mod random;
 mod reading;
 mod watching;
