@@ -111,6 +111,11 @@ impl Anchor {
         self.line + 1
     }
 
+    /// Is the line where it was? Asks for one hash only.
+    pub(crate) fn stays_in(&self, lines: &Lines<'_>) -> bool {
+        self.line < lines.count() && hash(lines.text(self.line)).starts_with(&self.digits)
+    }
+
     /// Looks for the line. `hashes` are those of all lines.
     pub(crate) fn find(&self, hashes: &[String]) -> Found {
         let mut have =

@@ -196,20 +196,25 @@ impl Work {
             return Ok(vec![None; edits.len()]);
         }
         let lines = Lines::new(&self.body);
-        let hashes = hashes(&lines);
+        let mut all = None;
         let mut found = Vec::with_capacity(edits.len());
         for (edit, one) in edits.iter().enumerate() {
             let What::Lines { first, last, .. } = &one.what else {
                 found.push(None);
                 continue;
             };
-            let line = |anchor: &Anchor| match anchor.find(&hashes) {
-                Found::At { alone: false, .. } if anchored == Anchored::Elsewhere => {
-                    Err(Unfit::Several { edit, line: anchor.number() })
+            let mut line = |anchor: &Anchor| {
+                if anchored != Anchored::Elsewhere && anchor.stays_in(&lines) {
+                    return Ok(anchor.number() - 1);
                 }
-                Found::At { line, .. } => Ok(line),
-                Found::Several => Err(Unfit::Several { edit, line: anchor.number() }),
-                Found::Gone => Err(Unfit::Gone { edit, line: anchor.number() }),
+                match anchor.find(all.get_or_insert_with(|| hashes(&lines))) {
+                    Found::At { alone: false, .. } if anchored == Anchored::Elsewhere => {
+                        Err(Unfit::Several { edit, line: anchor.number() })
+                    }
+                    Found::At { line, .. } => Ok(line),
+                    Found::Several => Err(Unfit::Several { edit, line: anchor.number() }),
+                    Found::Gone => Err(Unfit::Gone { edit, line: anchor.number() }),
+                }
             };
             let (first, last) = (line(first)?, line(last)?);
             if last < first {

@@ -4,7 +4,7 @@
 //! - No call of the library runs on a thread of the runtime.
 //! - Calls that may wait for a lock ([`Work::Change`]), those that wait for something to happen ([`Work::Wait`]) and those that do not wait
 //!   ([`Work::Look`]) have numbers of their own: however many wait, looking goes on.
-//! - When as many as may wait do wait, the next is refused at once (`busy`), and nothing of it was done.
+//! - When as many as may wait do wait, the next is refused (`busy`), a change after some seconds, and nothing of it was done.
 //! - A client that calls a call off ends its wait; what was applied already is published all the same (P8).
 //! - An end waits for calls that have begun.
 
@@ -30,6 +30,9 @@ use crate::tools::Entry;
 
 /// Looking calls at the same time. Others wait for their turn: none of them waits for anybody else.
 const LOOKS: usize = 16;
+
+/// How long a change waits until it may begin.
+const QUEUE: Duration = Duration::from_secs(5);
 
 /// What kind of call it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +68,7 @@ impl Pool {
     pub(crate) async fn admit(&self, work: Work) -> Option<OwnedSemaphorePermit> {
         match work {
             Work::Look => Arc::clone(&self.looks).acquire_owned().await.ok(),
-            Work::Change => Arc::clone(&self.changes).try_acquire_owned().ok(),
+            Work::Change => tokio::time::timeout(QUEUE, Arc::clone(&self.changes).acquire_owned()).await.ok()?.ok(),
             Work::Wait => Arc::clone(&self.waits).try_acquire_owned().ok(),
         }
     }

@@ -204,6 +204,7 @@ pub(crate) fn change(
         (None, false) => None,
         _ => file.try_read()?,
     };
+    let plan = &mut |old: Option<&[u8]>| plan(old).map_err(|stop| stamped(stop, old));
     let mut answer = match call.key().filter(|_| !how.dry_run) {
         _ if how.dry_run => {
             let old = seen.as_ref().map(filelatch::Snapshot::bytes);
@@ -417,11 +418,28 @@ pub(crate) fn unified(old: &[u8], new: &[u8], path: &str) -> Option<String> {
         .flatten()
 }
 
-/// Who wrote what is there, for a conflict that a plan has found.
-pub(crate) fn with_author(mut refusal: Refusal, file: &LatchFile) -> Refusal {
-    if let Some(conflict) = &mut refusal.conflict
-        && let Ok(Some(seen)) = file.try_read()
+/// A conflict, with the version that it is with.
+pub(crate) fn stamped(mut stop: Stop, old: Option<&[u8]>) -> Stop {
+    if let Stop::Refused(refusal) = &mut stop
+        && let Some(conflict) = &mut refusal.conflict
     {
+        conflict.current_hash = old.map(|old| Version::of(old).to_string());
+    }
+    stop
+}
+
+/// Who wrote what is there, for a conflict that a plan has found.
+pub(crate) fn with_author(call: &Call, mut refusal: Refusal, file: &LatchFile) -> Refusal {
+    let Some(conflict) = &mut refusal.conflict else { return refusal };
+    let read = || file.try_read().ok().flatten();
+    let mut found = read();
+    if found.as_ref().map(|found| found.version().to_string()) != conflict.current_hash {
+        // What another call of this server has made and not published yet is there once that has let go of the lock.
+        if file.lock(&call.lock(call.wait(None))).is_ok() {
+            found = read();
+        }
+    }
+    if let Some(seen) = found {
         let ConflictView { current_hash, by, at, .. } = &mut **conflict;
         *current_hash = Some(seen.version().to_string());
         *by = author(seen.author());

@@ -144,7 +144,7 @@ impl Tool for ApplyMany {
                 Err(Stop::Refused(refusal)) => {
                     let file = targets.iter().find(|(place, _)| refusal.path.as_deref() == Some(place.as_str()));
                     return Err(match file {
-                        Some((_, file)) => writing::with_author(*refusal, file),
+                        Some((_, file)) => writing::with_author(call, *refusal, file),
                         None => *refusal,
                     });
                 }
@@ -298,7 +298,8 @@ fn all(call: &Call, changes: &mut [One<'_>], contents: &mut [FileContent]) -> Re
     for (change, content) in changes.iter_mut().zip(contents) {
         let mut remove = false;
         let previous = content.bytes().map(Version::of);
-        let planned = change.plan(content.bytes(), &mut remove)?;
+        let planned = change.plan(content.bytes(), &mut remove);
+        let planned = planned.map_err(|stop| writing::stamped(stop, content.bytes()))?;
         answer.files.push(told(change, previous, &planned, remove));
         if remove {
             content.remove();

@@ -99,7 +99,7 @@ impl Tool for Edit {
         loop {
             match writing::change(call, &place, &file, &how, &mut |old| fitting.plan(old)) {
                 Err(writing::Stop::NeedsBase) => fitting.find_base()?,
-                Err(stop) => return Err(writing::with_author(stop.refusal(call, &place), &file)),
+                Err(stop) => return Err(writing::with_author(call, stop.refusal(call, &place), &file)),
                 Ok(answer) => return Ok(answer),
             }
         }

@@ -126,7 +126,7 @@ impl Tool for Write {
             match writing::change(call, &place, &file, &how, &mut |old| replacing.plan(old)) {
                 Err(Stop::NeedsBase) => replacing.find_base()?,
                 Err(Stop::Refused(refusal)) if refusal.kind == CLASH => return replacing.store(&how),
-                Err(stop) => return Err(writing::with_author(stop.refusal(call, &place), &file)),
+                Err(stop) => return Err(writing::with_author(call, stop.refusal(call, &place), &file)),
                 Ok(answer) => return Ok(answer),
             }
         }
@@ -209,6 +209,7 @@ impl Replacing<'_> {
             let refusal = Refusal { conflict: Some(Box::new(self.view())), ..refusal };
             let refusal = refusal.next("read", json!({"path": self.place.as_str()}), "shows what is there now");
             return Err(writing::with_author(
+                self.call,
                 refusal.hint("or give what it was made from, as `base_content`"),
                 self.file,
             ));
@@ -221,7 +222,7 @@ impl Replacing<'_> {
     fn store(&self, how: &How) -> Result<Answer, Refusal> {
         let (call, place) = (self.call, self.place);
         if how.dry_run || call.key().is_some() || how.lease_token.is_some() {
-            return Err(writing::with_author(self.refusal(Some(&[])), self.file));
+            return Err(writing::with_author(call, self.refusal(Some(&[])), self.file));
         }
         let mut options = call.options(how.wait).strategy(Strategy::Merge).expect(self.expect.clone());
         options.durability = how.durability.map(filelatch::Durability::from);
