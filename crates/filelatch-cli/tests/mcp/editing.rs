@@ -344,3 +344,57 @@ fn leased() {
     client.done("edit", &edit(json!({"wait_ms": 5000, "idempotency_key": "k"})));
     assert_eq!(project.read("a.txt"), "b\n");
 }
+
+/// AGENT-5: who has the lease writes by its token, with a key too; others do not, and the token is worth nothing once it is given back.
+#[test]
+fn under_a_lease() {
+    let project = Project::with_workspace();
+    project.write("a.txt", "0\n");
+    let (mut client, mut other) = (project.start(), project.start());
+    let token = client.done("lease", &json!({"action": "acquire", "path": "a.txt", "seconds": 60}))["token"].clone();
+    let edit = |old: &str, new: &str, more: Value| {
+        let mut arguments = json!({"path": "a.txt", "edits": [{"old_text": old, "new_text": new}], "wait_ms": 0});
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        arguments
+    };
+    other.refused("edit", &edit("0", "x", json!({"idempotency_key": "other"})), "leased");
+    client.done("edit", &edit("0", "1", json!({"lease_token": token})));
+    client.done("edit", &edit("1", "2", json!({"lease_token": token, "idempotency_key": "mine"})));
+    let again = client.done("edit", &edit("1", "2", json!({"lease_token": token, "idempotency_key": "mine"})));
+    assert_eq!((project.read("a.txt").as_str(), &again["outcome"]), ("2\n", &json!("repeated")));
+    client.done("lease", &json!({"action": "release", "path": "a.txt", "token": token}));
+    client.refused("edit", &edit("2", "3", json!({"lease_token": token})), "lease-lost");
+    client.refused("edit", &edit("2", "3", json!({"lease_token": token, "idempotency_key": "late"})), "lease-lost");
+    other.done("edit", &edit("2", "3", json!({})));
+    assert_eq!(project.read("a.txt"), "3\n");
+}
+
+/// AGENT-6: what writes follows links within the root, keeps them, and does not follow others.
+#[test]
+#[cfg(unix)]
+fn through_links() {
+    use std::os::unix::fs::symlink;
+    let (project, elsewhere) = (Project::new(), Project::new());
+    project.write("a.txt", "a\n");
+    project.write(".env", "a\n");
+    elsewhere.write("b.txt", "a\n");
+    symlink("a.txt", project.path("link.txt")).unwrap();
+    symlink(".env", project.path("innocent.txt")).unwrap();
+    symlink(elsewhere.path("b.txt"), project.path("out.txt")).unwrap();
+    symlink(elsewhere.root(), project.path("dir")).unwrap();
+    let mut client = project.start();
+    let edit = |path: &str| json!({"path": path, "edits": [{"old_text": "a", "new_text": "b"}]});
+    client.done("edit", &edit("link.txt"));
+    assert_eq!(project.read("a.txt"), "b\n");
+    assert!(fs::symlink_metadata(project.path("link.txt")).unwrap().is_symlink());
+    client.refused("edit", &edit("innocent.txt"), "hidden");
+    for path in ["out.txt", "dir/b.txt", "dir/new.txt"] {
+        client.refused("edit", &edit(path), "outside-root");
+        let write = json!({"path": path, "content": "x", "strategy": "last-write-wins", "mkdir": true});
+        client.refused("write", &write, "outside-root");
+        client.refused("append", &json!({"path": path, "text": "x", "create": true}), "outside-root");
+        client.refused("apply_many", &json!({"changes": [{"path": path, "content": "x"}]}), "outside-root");
+    }
+    assert_eq!(elsewhere.read("b.txt"), "a\n");
+    assert!(!elsewhere.path("new.txt").exists());
+}
