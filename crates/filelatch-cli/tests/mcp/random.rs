@@ -1,7 +1,7 @@
 //! Random requests to `filelatch mcp`: whatever comes, each request is answered once, nothing but JSON-RPC is said, nothing outside is touched,
 //! and nothing crashes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -21,7 +21,7 @@ const OVERSIZE: [usize; 2] = [20 << 20, (16 << 20) + 1];
 /// What must not be seen from within the root.
 const SECRET: &str = "s3cret-that-nobody-may-see";
 
-/// SplitMix64.
+/// `SplitMix64`.
 struct Random(u64);
 
 impl Random {
@@ -34,7 +34,7 @@ impl Random {
     }
 
     fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
+        usize::try_from(self.next() % n as u64).unwrap()
     }
 
     /// In one of `n` cases.
@@ -94,7 +94,7 @@ fn junk(random: &mut Random, depth: usize) -> Value {
     match random.below(if depth == 0 { 9 } else { 11 }) {
         0 => Value::Null,
         1 => json!(random.one_in(2)),
-        2 => json!(random.next() as i64),
+        2 => json!(random.next().cast_signed()),
         3 => json!(random.next()),
         4 => json!([-1, 0, 1, 2, 1000][random.below(5)]),
         5 => json!([1e300, -0.5, f64::MIN_POSITIVE, 4.0][random.below(4)]),
@@ -208,7 +208,7 @@ fn request(random: &mut Random, number: usize, tools: &BTreeMap<String, Vec<Stri
                 "resources/list",
                 "resources/templates/list",
                 "prompts/list"
-            ]))
+            ]));
         }
         3 => {
             message["method"] = json!("resources/read");
@@ -235,7 +235,7 @@ fn request(random: &mut Random, number: usize, tools: &BTreeMap<String, Vec<Stri
             return plain(line.as_bytes()[..random.below(line.len())].to_vec());
         }
         8 => {
-            let bytes = (0..random.below(200)).map(|_| random.next() as u8).filter(|byte| *byte != b'\n');
+            let bytes = (0..random.below(200)).map(|_| random.next().to_le_bytes()[0]).filter(|byte| *byte != b'\n');
             return plain(bytes.collect());
         }
         9 => return plain("[".repeat(random.below(50_000)).into_bytes()),
@@ -305,6 +305,47 @@ fn folder(base: &Path) {
     assert!(filelatch(base, ["init", "root"]).output().unwrap().status.success());
 }
 
+/// What was answered, and what was not yet.
+#[derive(Default)]
+struct Told {
+    /// The beginnings of requests without an answer, by their ids.
+    open: HashMap<String, Vec<u8>>,
+    /// Called off, or not told apart from what is no JSON: answered once or never.
+    may_be_answered: HashSet<String>,
+    successes: usize,
+    refusals: usize,
+    errors: usize,
+}
+
+impl Told {
+    fn take(&mut self, answer: &Value) {
+        if answer["result"]["isError"] == true {
+            self.refusals += 1;
+            let refusal = &answer["result"]["structuredContent"];
+            let whole = ["kind", "message", "not_done"].iter().all(|field| refusal[field].is_string());
+            assert!(whole && refusal["ok"] == false, "{answer}");
+        } else if answer.get("result").is_some() {
+            self.successes += 1;
+        } else {
+            self.errors += 1;
+            assert!(answer["error"]["code"].is_i64() && answer["error"]["message"].is_string(), "{answer}");
+        }
+        let Some(id) = answer.get("id").filter(|id| !id.is_null()).map(Value::to_string) else { return };
+        let known = self.open.remove(&id).is_some() || self.may_be_answered.remove(&id);
+        assert!(known, "a second answer, or one to nobody: {answer}");
+    }
+}
+
+/// The names of each tool's arguments.
+fn properties(list: &Value) -> BTreeMap<String, Vec<String>> {
+    let tools = list["result"]["tools"].as_array().unwrap().iter();
+    let named = tools.map(|tool| {
+        let fields = tool["inputSchema"]["properties"].as_object().unwrap();
+        (tool["name"].as_str().unwrap().to_owned(), fields.keys().cloned().collect())
+    });
+    named.collect()
+}
+
 /// AGENT-7, AGENT-6: requests with random tools and arguments, broken lines, wrong types, huge numbers, deep nesting, lone surrogates,
 /// unknown methods, batches, lines of 20 MB: the server lives, answers each request exactly once and ends well; files outside the root and hidden ones
 /// are neither read nor changed; standard output has nothing but JSON-RPC.
@@ -350,67 +391,39 @@ fn random_requests() {
     say(br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#);
     say(br#"{"jsonrpc":"2.0","id":"list","method":"tools/list"}"#);
     let list = answers.recv().unwrap();
-    let tools: BTreeMap<String, Vec<String>> = list["result"]["tools"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|tool| {
-            let properties =
-                tool["inputSchema"]["properties"].as_object().map(|fields| fields.keys().cloned().collect());
-            (tool["name"].as_str().unwrap().to_owned(), properties.unwrap_or_default())
-        })
-        .collect();
+    let tools = properties(&list);
 
     let full = std::env::var_os("FILELATCH_FULL").is_some();
     let requests = if full { REQUESTS_IN_FULL } else { REQUESTS };
     let mut random = Random(SEED);
-    let mut open: HashMap<String, Vec<u8>> = HashMap::new();
-    let mut may_be_answered: HashMap<String, ()> = HashMap::new();
-    let (mut successes, mut refusals, mut errors) = (0, 0, 0);
-    let mut take = |answer: &Value, open: &mut HashMap<String, Vec<u8>>, may: &mut HashMap<String, ()>| {
-        if answer["result"]["isError"] == true {
-            refusals += 1;
-            let refusal = &answer["result"]["structuredContent"];
-            let whole =
-                refusal["kind"].is_string() && refusal["message"].is_string() && refusal["not_done"].is_string();
-            assert!(whole && refusal["ok"] == false, "{answer}");
-        } else if answer.get("result").is_some() {
-            successes += 1;
-        } else {
-            errors += 1;
-            assert!(answer["error"]["code"].is_i64() && answer["error"]["message"].is_string(), "{answer}");
-        }
-        let Some(id) = answer.get("id").filter(|id| !id.is_null()) else { return };
-        let known = open.remove(&id.to_string()).is_some() || may.remove(&id.to_string()).is_some();
-        assert!(known, "a second answer, or one to nobody: {answer}");
-    };
+    let mut told = Told::default();
     for number in 0..requests {
         let sent = request(&mut random, number + 1, &tools);
         if let Some(id) = sent.called_off {
-            open.remove(&id);
-            may_be_answered.insert(id, ());
+            told.open.remove(&id);
+            told.may_be_answered.insert(id);
         }
         if let Some(id) = sent.id {
-            open.insert(id, sent.line[..sent.line.len().min(500)].to_vec());
+            told.open.insert(id, sent.line[..sent.line.len().min(500)].to_vec());
         }
         say(&sent.line);
         if let Some(at) = [requests / 3, requests / 2].iter().position(|at| *at == number) {
             say(&vec![b'"'; OVERSIZE[at]]);
         }
-        while open.len() >= WINDOW {
+        while told.open.len() >= WINDOW {
             let answer = answers.recv().expect("the server lives");
-            take(&answer, &mut open, &mut may_be_answered);
+            told.take(&answer);
         }
         for answer in answers.try_iter() {
-            take(&answer, &mut open, &mut may_be_answered);
+            told.take(&answer);
         }
     }
-    while !open.is_empty() {
+    while !told.open.is_empty() {
         let Ok(answer) = answers.recv_timeout(std::time::Duration::from_secs(90)) else {
-            let left: Vec<_> = open.values().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+            let left: Vec<_> = told.open.values().map(|line| String::from_utf8_lossy(line).into_owned()).collect();
             panic!("no answer to {left:#?}\n{}", log());
         };
-        take(&answer, &mut open, &mut may_be_answered);
+        told.take(&answer);
     }
     // It is as good as new.
     say(br#"{"jsonrpc":"2.0","id":"end","method":"tools/call","params":{"name":"read","arguments":{"path":"d/y.yaml"}}}"#);
@@ -429,6 +442,7 @@ fn random_requests() {
     assert_eq!(tree(base), before, "something outside the root was changed");
     assert_eq!(fs::read_to_string(base.join("root/.env")).unwrap(), SECRET);
     // The generator reaches what it is to reach.
+    let (successes, refusals, errors) = (told.successes, told.refusals, told.errors);
     assert!(
         successes > requests / 10 && refusals > requests / 10 && errors > requests / 50,
         "{successes} {refusals} {errors}"
