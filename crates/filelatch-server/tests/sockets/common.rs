@@ -185,6 +185,7 @@ impl Other {
     }
 
     /// A shell that says `@held` when it holds what it is to hold, and goes on when it has read a line.
+    #[cfg(target_os = "linux")]
     pub(crate) fn shell(script: &str) -> Other {
         let mut command = Command::new("bash");
         command.args(["-c", script]);
