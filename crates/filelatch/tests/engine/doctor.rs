@@ -3,10 +3,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::{fs, io};
 
 use filelatch::doctor::{DoctorOptions, Finding, Kind, Level, OtherProcess, Outcome, Report, Verdict};
-use filelatch::{Filelatch, LockMode, Policy, Version, Wait};
+use filelatch::{Filelatch, LockMode, Policy, Version, Wait, WriteOptions};
 use filelatch_fs::sim::{Dials, Fault, Flock, SimFs, Verb};
 use filelatch_fs::{Access, FsFile, FsKind, LockKind};
 use tempfile::tempdir;
@@ -658,20 +659,44 @@ fn eight_updaters_and_a_doctor() {
     let dir = tempdir().unwrap();
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
     let mut workers: Vec<_> =
-        (0..8).map(|i| Worker::start(&["count", if i % 2 == 0 { &a } else { &b }.to_str().unwrap(), "60"])).collect();
-    let mut rounds = 0;
-    while workers.iter_mut().any(|worker| worker.child.try_wait().unwrap().is_none()) {
-        fs::write(dir.path().join(format!(".a.4194304-{rounds:016x}.tmp")), "").unwrap();
+        (0..8).map(|i| (i % 2, Worker::start(&["count-until-told", [&a, &b][i % 2].to_str().unwrap()]))).collect();
+    for (_, worker) in &mut workers {
+        worker.expect("busy");
+    }
+    for round in 0..20 {
+        fs::write(dir.path().join(format!(".a.4194304-{round:016x}.tmp")), "").unwrap();
         let report = engine().doctor(dir.path(), &DoctorOptions::new().fix(true).wait(Wait::For(PATIENCE))).unwrap();
         let left: Vec<_> = report.findings.iter().filter(|found| found.is_open()).collect();
         assert!(left.is_empty(), "{left:#?}");
-        rounds += 1;
     }
-    for worker in workers {
+    let mut counted = [0, 0];
+    for (of, mut worker) in workers {
+        worker.tell("stop");
+        counted[of] += worker.hear().unwrap().parse::<u64>().unwrap();
         worker.finish();
     }
-    assert!(rounds > 2);
-    assert_eq!((count(&a), count(&b)), (240, 240));
+    assert_eq!([count(&a), count(&b)], counted);
     doctor(dir.path(), true);
     assert_eq!(names(dir.path()), [".a.lock", ".b.lock", "a", "b"]);
+}
+
+pub(crate) fn count_until_told(path: &str) {
+    let file = engine().file(path).unwrap();
+    let counted = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let options = WriteOptions::new().durability(filelatch::Durability::None);
+            while !stop.load(Ordering::Relaxed) {
+                increment(&file, &options).unwrap();
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        until("it is busy", || counted.load(Ordering::Relaxed) > 3);
+        say("busy");
+        hear();
+        stop.store(true, Ordering::Relaxed);
+    });
+    say(counted.into_inner());
+    hear();
 }
