@@ -43,6 +43,16 @@ pub(crate) fn lock_in_the_way(talk: &str) -> Option<PathBuf> {
     })
 }
 
+/// Did another git's `worktree prune`, which every collection makes, take away a worktree that was just being added? It looks for `locked` and
+/// `gitdir` in the folder that git has made, and removes the folder also if both come in between.
+pub(crate) fn is_pruned_meanwhile(talk: &str) -> bool {
+    let is_of_one = |line: &str| {
+        line.contains("/worktrees/")
+            && (line.contains("No such file or directory") || line.contains("not a git repository"))
+    };
+    talk.lines().any(is_of_one)
+}
+
 fn is_lock(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "lock")
 }
@@ -65,6 +75,24 @@ pub(crate) fn look_at(fs: &dyn Fs, host: &dyn Host, dir: &Path, lock: &Path) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// SERVE-6: what git says whose new worktree was pruned, and of a folder that was never there.
+    #[test]
+    fn pruned() {
+        for told in [
+            "Preparing worktree (new branch 'a')\nfatal: could not open '.git/worktrees/a/gitdir' for writing: No such file or directory\n",
+            "could not open '/r/.git/worktrees/a/commondir' for writing: No such file or directory",
+            "fatal: not a git repository: /r/.git/worktrees/a",
+        ] {
+            assert!(is_pruned_meanwhile(told), "{told}");
+        }
+        for told in [
+            "fatal: could not create directory of '/w/.git': No such file or directory",
+            "fatal: '/r/.git/worktrees/a' exists",
+        ] {
+            assert!(!is_pruned_meanwhile(told), "{told}");
+        }
+    }
 
     /// SERVE-6, L53: what git 2.47 says when a lock is in its way, and what only looks like it.
     #[test]

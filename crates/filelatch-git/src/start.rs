@@ -15,6 +15,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::contention::is_pruned_meanwhile;
 use crate::error::{Error, Result};
 use crate::include::{self, Skipped};
 use crate::name;
@@ -23,6 +24,9 @@ use crate::sessions::Sessions;
 
 /// How many generated names are tried.
 const TRIES: usize = 64;
+
+/// How often a worktree is added that other gits prune meanwhile.
+const ATTEMPTS: usize = 8;
 
 /// Longest time of a checkout, with all that its filters fetch.
 pub(crate) const CHECKOUT: Duration = Duration::from_secs(3600);
@@ -173,9 +177,23 @@ impl Sessions {
             let what = format!("`{}` is not on its branch", tree.path.display());
             return Err(Error::Incomplete { name: record.name.clone(), what });
         }
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            match self.add_worktree(record) {
+                Err(Error::Git { told, .. }) if left > 0 && is_pruned_meanwhile(&told) => {}
+                done => return done.map(|()| excluded),
+            }
+        }
+    }
+
+    /// By what is there now: git makes the branch first, and leaves it there when it fails afterwards.
+    fn add_worktree(&self, record: &Record) -> Result<()> {
+        let is_known = self.repo.worktrees()?.iter().any(|tree| tree.path == record.folder);
+        let tip = self.repo.tip(&record.branch)?;
         // Twice forced: also in place of a worktree that git knows and whose folder is gone.
         let mut words: Vec<&OsStr> = ["worktree", "add", "--quiet", "--no-checkout"].map(OsStr::new).into();
-        if found.is_some() {
+        if is_known {
             words.extend(["--force", "--force"].map(OsStr::new));
         }
         if tip.is_none() {
@@ -183,8 +201,7 @@ impl Sessions {
         }
         let base = if tip.is_none() { &record.base_commit } else { &record.branch };
         words.extend([OsStr::new("--"), record.folder.as_os_str(), base.as_ref()]);
-        self.git().ask(words)?;
-        Ok(excluded)
+        self.git().ask(words).map(drop)
     }
 
     /// A checkout that was interrupted may have left some of the files, but nothing that is somebody's: a file that is neither as it was

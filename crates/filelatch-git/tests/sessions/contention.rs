@@ -82,6 +82,36 @@ fn telling_git(fixture: &mut Fixture) -> std::fs::File {
     std::fs::OpenOptions::new().read(true).write(true).open(pipe).unwrap()
 }
 
+/// SERVE-6: another git's collection prunes the worktree that is just being added, whose branch is made by then: it is added again.
+#[cfg(unix)]
+#[test]
+fn pruned_while_added() {
+    use std::os::unix::fs::PermissionsExt;
+    let Some(mut fixture) = Fixture::new() else { return };
+    let bin = fixture.top().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    let real = String::from_utf8(Command::new("sh").args(["-c", "command -v git"]).output().unwrap().stdout).unwrap();
+    let (real, main, told) = (real.trim(), fixture.main(""), fixture.top().join("told"));
+    // Fails as git does, once, after it has made the branch.
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *'worktree add '*' -b '*)\n  branch=${{*##* -b }}; branch=${{branch%% *}}\n  '{real}' -C '{main}' branch \
+         -q \"$branch\" || exit\n  echo once >>'{told}'\n  echo \"fatal: could not open '.git/worktrees/a/gitdir' for writing: No such file or \
+         directory\" >&2\n  exit 128;;\nesac\nexec '{real}' \"$@\"\n",
+        main = main.display(),
+        told = told.display(),
+    );
+    std::fs::write(bin.join("git"), script).unwrap();
+    std::fs::set_permissions(bin.join("git"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    fixture.path = Some(bin);
+    let done = start_by_process(&fixture, &["a".to_owned()]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(std::fs::read_to_string(&told).unwrap(), "once\n");
+    fixture.path = None;
+    let session = fixture.sessions().list().unwrap().remove(0);
+    assert_eq!((session.state.code(), session.problem), ("ready", None));
+    fixture.check();
+}
+
 /// SERVE-6, L53: whatever lock of git's is held is waited for: the holder lets it go after git was refused by it, and not before.
 #[cfg(unix)]
 #[test]
