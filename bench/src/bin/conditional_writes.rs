@@ -21,7 +21,7 @@ fn main() {
                     while began.elapsed() < time {
                         let content = format!("{count:08}{}", "x".repeat(1016));
                         let options = WriteOptions::new().expect(expect).durability(durability);
-                        expect = Expect::Version(file.write(content.as_bytes(), &options).unwrap().published.unwrap());
+                        expect = Expect::Version(file.write(content.as_bytes(), &options).unwrap().version.unwrap());
                         count += 1;
                     }
                     count

@@ -22,7 +22,19 @@ pub(crate) struct Hooks {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum HooksAction {
+    /// Write the scripts and name them in the agent's settings
+    ///
+    /// Settings keep their comments, their formatting and other hooks. Done twice it changes nothing. A script that you have changed is left
+    /// alone.
+    ///
+    /// With --json: {success, files: [{path, action}]}, action being create or change.
     Install(Setup),
+    /// Take out exactly what `install` has put in
+    ///
+    /// Settings keep their comments, their formatting and other hooks; files and folders that were made for the hooks and are empty by now
+    /// go. A script that you have changed is left alone.
+    ///
+    /// With --json: {success, files: [{path, action}]}, action being change or remove.
     Uninstall(Setup),
     Show(Shown),
     PreEdit(PreEdit),
@@ -51,12 +63,7 @@ impl Agent {
     }
 }
 
-/// Write the scripts and name them in the agent's settings; or, with `uninstall`, take out exactly that
-///
-/// Settings keep their comments, their formatting and other hooks. Done twice it changes nothing. A script that you have changed is left
-/// alone.
-///
-/// With --json: {success, files: [{path, action}]}, action being create, change or remove.
+// What it is for is said where it is used.
 #[derive(Debug, Args)]
 pub(crate) struct Setup {
     /// The project's folder

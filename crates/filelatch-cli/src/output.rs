@@ -38,7 +38,7 @@ pub(crate) fn path(path: &Path) -> Value {
 
 /// RFC 3339, UTC.
 pub(crate) fn time(time: SystemTime) -> Value {
-    jiff::Timestamp::try_from(time).map_or(Value::Null, |time| format!("{time:.3}").into())
+    Some(filelatch::show::time(time)).filter(|text| !text.is_empty()).into()
 }
 
 /// A moment for people: UTC, to the second.

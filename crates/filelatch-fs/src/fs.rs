@@ -97,8 +97,9 @@ pub trait FsDir: Debug + Send + Sync + 'static {
     /// Facts of an entry some way below this directory, reached as [`FsDir::open_beneath`] reaches one: no symbolic link is followed, and one
     /// at the end is described.
     ///
-    /// On Linux two calls, whose answer comes from this machine's memory or disk: what is on another mount is refused
-    /// ([`io::ErrorKind::CrossesDevices`]). Elsewhere one directory is opened after the other, also those of other mounts.
+    /// A single name is described as by [`FsDir::stat`], also where something is mounted on it. For a longer path Linux takes two calls, whose
+    /// answer comes from this machine's memory or disk: a way through another mount is refused ([`io::ErrorKind::CrossesDevices`]). Elsewhere one
+    /// directory is opened after the other, also those of other mounts.
     fn stat_beneath(&self, path: &Path) -> io::Result<Stat> {
         let mut dirs = names_of(path)?;
         match (dirs.pop(), dirs.is_empty()) {

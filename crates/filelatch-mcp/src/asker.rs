@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::place::from_uri;
-use crate::refusal::slashed;
+use filelatch::show::slashed;
 
 /// Who sends the requests of a connection, where the transport knows: put into the extensions of an HTTP request by whoever has checked it.
 #[derive(Clone, Debug, Default)]

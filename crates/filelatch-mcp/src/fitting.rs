@@ -26,7 +26,7 @@ use crate::place::Place;
 use crate::refusal::{ConflictView, Refusal, Spot};
 use crate::tools::read::not_utf8;
 use crate::work::Call;
-use crate::writing::{Planned, Stop, changes};
+use crate::writing::{self, Answer, How, Planned, Stop, changes};
 
 /// Bytes of a side that a conflict shows.
 const SHOWN: usize = 4000;
@@ -50,6 +50,28 @@ pub(crate) enum Change {
     /// A patch of a document: RFC 7396 or RFC 6902, and what a file that does not exist begins with.
     MergePatch(Value, Option<Value>, Option<Format>),
     JsonPatch(Value, Option<Value>, Option<Format>),
+}
+
+/// Makes the change of a file, as a call asks for it.
+pub(crate) fn make(
+    call: &Call,
+    path: &str,
+    change: Change,
+    on_conflict: OnConflict,
+    how: &How,
+) -> Result<Answer, Refusal> {
+    if how.base.is_none() && on_conflict != OnConflict::Merge {
+        return Err(Refusal::malformed("`on_conflict` other than `merge` needs a `base_hash`"));
+    }
+    let (place, file) = call.file(path)?;
+    let mut fitting = Fitting::new(call, &place, &file, change, how.base.clone(), on_conflict);
+    loop {
+        match writing::change(call, &place, &file, how, &mut |old| fitting.plan(old)) {
+            Err(Stop::NeedsBase) => fitting.find_base()?,
+            Err(stop) => return Err(writing::with_author(call, stop.refusal(call, &place), &file)),
+            Ok(answer) => return Ok(answer),
+        }
+    }
 }
 
 /// A change of one file.

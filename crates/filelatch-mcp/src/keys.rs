@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use filelatch::WORKSPACE_DIR;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -81,10 +80,10 @@ impl Key {
         Ok(Some(Key { key, call: hasher.finalize().to_hex().to_string() }))
     }
 
-    /// The file that the key belongs to in a workspace.
-    pub(crate) fn path(&self, workspace: &Path) -> PathBuf {
+    /// The file that the key belongs to, in a workspace's folder for agents.
+    pub(crate) fn path(&self, folder: &Path) -> PathBuf {
         let part = &blake3::hash(self.key.as_bytes()).to_hex()[..2];
-        workspace.join(WORKSPACE_DIR).join("stores").join("mcp").join(format!("keys-{part}.json"))
+        folder.join(format!("keys-{part}.json"))
     }
 
     /// The answer to the call that was made with this key, if one was.

@@ -21,7 +21,8 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
-use filelatch::{Durability, Error, LatchFile, LockOptions, WORKSPACE_DIR, Wait, WriteOptions};
+use filelatch::store::OwnStore;
+use filelatch::{Durability, Error, LatchFile, LockOptions, Wait, WriteOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -140,7 +141,8 @@ fn store(call: &Call, file: &LatchFile) -> Option<PathBuf> {
     let workspace = call.server().workspace()?;
     let relative = file.canonical_path().strip_prefix(workspace).ok()?;
     let name = blake3::hash(relative.as_os_str().as_encoded_bytes()).to_hex();
-    Some(workspace.join(WORKSPACE_DIR).join("stores/mcp/waiting").join(format!("{}.json", &name[..32])))
+    let folder = call.latch().own_store(workspace, OwnStore::Agents, false).ok()?;
+    Some(folder.join("waiting").join(format!("{}.json", &name[..32])))
 }
 
 fn in_workspace(

@@ -10,8 +10,9 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use filelatch::LatchFile;
+use filelatch::show::slashed;
 
-use crate::refusal::{Refusal, slashed};
+use crate::refusal::Refusal;
 use crate::state::Server;
 
 /// A file of the root, as answers name it: relative, with `/`.

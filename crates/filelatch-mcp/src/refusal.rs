@@ -2,9 +2,10 @@
 
 use std::io::ErrorKind;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use filelatch::{Author, Conflict, Error, Expect, Holder};
+use filelatch::show::{author, inside, time, without_root};
+use filelatch::{Conflict, Error, Expect, Holder};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -129,20 +130,6 @@ impl From<&Holder> for HolderView {
     }
 }
 
-/// RFC 3339, UTC, with milliseconds.
-pub(crate) fn time(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
-}
-
-/// The name of a session, `external`, or nothing where nobody can tell.
-pub(crate) fn author(author: &Author) -> Option<String> {
-    match author {
-        Author::Session(name) => Some(name.clone()),
-        Author::External => Some("external".to_owned()),
-        Author::Unknown => None,
-    }
-}
-
 const NOTHING: &str = "nothing was changed";
 
 impl Refusal {
@@ -198,10 +185,8 @@ impl Refusal {
 
     /// What the library says, with paths relative to `root`.
     pub(crate) fn of(error: &Error, root: &Path) -> Refusal {
-        let mut refusal = Refusal::new(error.code(), relative(&error.to_string(), root));
-        let path = error.path();
-        let inside = path.strip_prefix(root).ok().or_else(|| path.is_relative().then_some(path));
-        refusal.path = inside.map(slashed).filter(|path| !path.is_empty());
+        let mut refusal = Refusal::new(error.code(), without_root(&error.to_string(), root));
+        refusal.path = inside(error.path(), root);
         let file = json!({ "path": refusal.path });
         match error {
             Error::Locked { holders, .. } | Error::Timeout { holders, .. } => {
@@ -255,7 +240,7 @@ impl Refusal {
             }
             Error::Partial(applied) => {
                 let not = "the files that another program changed meanwhile were not written; the others were";
-                refusal.path = applied.files.first().map(|file| relative(&file.path.to_string_lossy(), root));
+                refusal.path = applied.files.first().map(|file| without_root(&file.path.to_string_lossy(), root));
                 refusal.not_done(not).next("conflicts", json!({}), "lists what could not be written")
             }
             Error::Unfinished { .. } => refusal
@@ -265,7 +250,7 @@ impl Refusal {
                 .next("doctor", json!({"fix": true}), "completes it now"),
             other => {
                 let hints = other.hints();
-                hints.iter().fold(refusal, |refusal, hint| refusal.hint(relative(hint, root)))
+                hints.iter().fold(refusal, |refusal, hint| refusal.hint(without_root(hint, root)))
             }
         }
     }
@@ -302,17 +287,4 @@ impl From<&Conflict> for ConflictView {
             ..ConflictView::default()
         }
     }
-}
-
-/// A text without the way to the root.
-pub(crate) fn relative(text: &str, root: &Path) -> String {
-    let root = root.to_string_lossy();
-    let with_end = format!("{root}{}", std::path::MAIN_SEPARATOR);
-    text.replace(&with_end, "").replace(&*root, ".")
-}
-
-/// A relative path with `/` between its names; what is not text with replacement characters.
-pub(crate) fn slashed(path: &Path) -> String {
-    let names: Vec<_> = path.components().map(|name| name.as_os_str().to_string_lossy()).collect();
-    names.join("/")
 }

@@ -81,12 +81,6 @@ impl Connection {
         roots
     }
 
-    /// The server that it is of.
-    #[allow(dead_code, reason = "for the tools that follow")]
-    pub(crate) fn server(&self) -> &Server {
-        &self.server
-    }
-
     /// The name that this client writes under: the server's, or its own with something that tells it from others of that name.
     fn session(&self, context: &RequestContext<RoleServer>) -> Arc<str> {
         let name = self.session.get_or_init(|| {

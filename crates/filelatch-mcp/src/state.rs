@@ -31,7 +31,6 @@ struct Inner {
     root: Root,
     /// As it was given, if that was absolute.
     given: Option<PathBuf>,
-    #[allow(dead_code, reason = "for the tools that follow")]
     workspace: Option<PathBuf>,
     hidden: Hidden,
     pool: Pool,
@@ -109,7 +108,6 @@ impl Server {
         [self.inner.root.path()].into_iter().chain(self.inner.given.as_deref())
     }
 
-    #[allow(dead_code, reason = "for the tools that follow")]
     /// The workspace's folder (what `.filelatch` lies in), if there is one at the root or above it.
     pub(crate) fn workspace(&self) -> Option<&Path> {
         self.inner.workspace.as_deref()
@@ -168,7 +166,7 @@ impl Server {
 
     /// Gives back what outlives calls. On a thread for blocking work, when there are no calls any more.
     pub(crate) fn let_go(&self) {
-        self.held().give_back(self.latch());
+        self.held().give_back(self.root());
         self.feed().close();
     }
 }

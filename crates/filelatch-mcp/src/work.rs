@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filelatch::show::slashed;
 use filelatch::{CancelToken, Error, Filelatch, LatchFile, LockOptions, LockScope, Wait, WriteOptions};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject};
 use serde::Serialize;
@@ -24,7 +25,7 @@ use crate::keys::Key;
 use crate::options::Limits;
 use crate::place::Place;
 use crate::progress::Progress;
-use crate::refusal::{Refusal, slashed};
+use crate::refusal::Refusal;
 use crate::state::Server;
 use crate::tools::Entry;
 
@@ -42,7 +43,6 @@ pub(crate) enum Work {
     /// It may wait for a lock.
     Change,
     /// It waits for something to happen.
-    #[allow(dead_code, reason = "for the tools that follow")]
     Wait,
 }
 
@@ -124,13 +124,11 @@ impl Call {
         }
     }
 
-    #[allow(dead_code, reason = "for the tools that follow")]
     /// Whose the locks of this call are: its own, for its thread serves others, too.
     pub(crate) fn scope(&self) -> &LockScope {
         &self.scope
     }
 
-    #[allow(dead_code, reason = "for the tools that follow")]
     /// Cancelled when the client calls the call off.
     pub(crate) fn cancel(&self) -> &CancelToken {
         &self.cancel
@@ -196,6 +194,11 @@ impl Call {
     pub(crate) fn wait(&self, wait_ms: Option<u64>) -> Duration {
         let limits = self.server.limits();
         wait_ms.map_or(limits.wait, |millis| Duration::from_millis(millis).min(limits.max_wait))
+    }
+
+    /// As [`Call::wait`]; who queues waits as long as may be, unless it is said.
+    pub(crate) fn wait_for(&self, wait_ms: Option<u64>, queues: bool) -> Duration {
+        if queues && wait_ms.is_none() { self.server.limits().max_wait } else { self.wait(wait_ms) }
     }
 
     /// How to wait for a lock: until the client calls the call off.

@@ -8,6 +8,8 @@
 use std::time::Duration;
 
 use filelatch::diff::{DiffOptions, Difference, diff};
+use filelatch::show::{author, time};
+use filelatch::store::OwnStore;
 use filelatch::{
     Durability, Error, Expect, FileContent, LatchFile, ManyOptions, Notice, Outcome as Published, Strategy, Version,
 };
@@ -18,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::edits::Changed;
 use crate::keys::Key;
 use crate::place::Place;
-use crate::refusal::{ConflictView, Refusal, author, time};
+use crate::refusal::{ConflictView, Refusal};
 use crate::work::Call;
 
 /// Longer contents are compared as a whole, not line by line.
@@ -348,10 +350,11 @@ pub(crate) fn once<A: Serialize + DeserializeOwned>(
 ) -> Result<Once<A>, Stop> {
     let latch = call.latch();
     let folder = files.first().and_then(|file| file.canonical_path().parent());
-    let Some(workspace) = folder.map(|folder| latch.workspace_of(folder)).transpose()?.flatten() else {
-        return Ok(Once::NoWorkspace);
+    let folder = match folder.map(|folder| latch.own_store(folder, OwnStore::Agents, true)) {
+        None | Some(Err(Error::NoWorkspace { .. })) => return Ok(Once::NoWorkspace),
+        Some(folder) => folder?,
     };
-    let sheet = latch.file_with_dirs(key.path(&workspace))?;
+    let sheet = latch.file_with_dirs(key.path(&folder))?;
     let mut all = files.to_vec();
     all.push(sheet.clone());
     let options = options.session(std::sync::Arc::clone(call.session()));

@@ -11,9 +11,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use axum::http::{HeaderMap, StatusCode};
+use filelatch::show::{author, time};
 use filelatch::{Expect, Snapshot, Version};
 
-use crate::problem::{ConflictInfo, Problem, Result, author, time};
+use crate::problem::{ConflictInfo, Problem, Result};
 
 /// How often a change is decided anew because the file was another one by then.
 pub(crate) const ROUNDS: usize = 64;

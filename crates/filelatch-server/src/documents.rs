@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use filelatch::show::slashed;
 use filelatch::{Error, Filelatch, Hidden, NamedDocument, WORKSPACE_DIR};
 
 use crate::extract::FilePath;
-use crate::problem::web_path;
 
 /// Paths that are the server's own: each, and what begins with it and `/`.
 const RESERVED: [&str; 7] = ["/files", "/login", "/healthz", "/metrics", "/openapi.json", "/assets", "/index.html"];
@@ -51,7 +51,7 @@ pub(crate) fn of(latch: &Filelatch, root: &Path, hidden: &Hidden) -> Result<Vec<
             continue;
         };
         let path =
-            FilePath::parse(&web_path(below)).map_err(|e| wrong(format!("the document `{name}`: {}", e.detail)))?;
+            FilePath::parse(&slashed(below)).map_err(|e| wrong(format!("the document `{name}`: {}", e.detail)))?;
         if hidden.hides(path.as_str()) {
             let path = path.as_str();
             return Err(wrong(format!(

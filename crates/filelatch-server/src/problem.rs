@@ -7,16 +7,16 @@
 //!   program, is at fault.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Json;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use filelatch::{Author, Conflict, Error, Expect, Holder};
+use filelatch::show::{author, inside, time, without_root};
+use filelatch::{Conflict, Error, Expect, Holder};
 use serde::{Deserialize, Serialize};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, ResponseBuilder, Schema};
 use utoipa::{IntoResponses, PartialSchema, ToSchema};
@@ -133,20 +133,6 @@ impl From<&Holder> for HolderView {
             shared: holder.shared,
             confirmed: holder.confirmed,
         }
-    }
-}
-
-/// RFC 3339, UTC, with milliseconds.
-pub fn time(time: SystemTime) -> String {
-    jiff::Timestamp::try_from(time).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
-}
-
-/// `lastModifiedBy`: the name of a session, `external`, or nothing where nobody can tell.
-pub fn author(author: &Author) -> Option<String> {
-    match author {
-        Author::Session(name) => Some(name.clone()),
-        Author::External => Some("external".to_owned()),
-        Author::Unknown => None,
     }
 }
 
@@ -279,12 +265,10 @@ impl Problem {
 
     /// What the library says, told with paths relative to `root`.
     pub fn of(error: &Error, root: &Path) -> Problem {
-        let detail = relative(&error.to_string(), root);
+        let detail = without_root(&error.to_string(), root);
         let mut problem = Problem::new(status_of(error), error.code(), detail);
-        problem.hints = error.hints().iter().map(|hint| relative(hint, root)).collect();
-        let path = error.path();
-        let inside = path.strip_prefix(root).ok().or_else(|| path.is_relative().then_some(path));
-        problem.path = inside.map(web_path).filter(|path| !path.is_empty());
+        problem.hints = error.hints().iter().map(|hint| without_root(hint, root)).collect();
+        problem.path = inside(error.path(), root);
         match error {
             // The library's words are for the command line.
             Error::NotFound { .. } => {
@@ -370,23 +354,6 @@ fn status_of_io(kind: std::io::ErrorKind) -> StatusCode {
         | ErrorKind::Other => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
-}
-
-/// A text without the way to the root.
-pub(crate) fn relative(text: &str, root: &Path) -> String {
-    let root = root.to_string_lossy();
-    let with_end = format!("{root}{}", std::path::MAIN_SEPARATOR);
-    text.replace(&with_end, "").replace(&*root, ".")
-}
-
-/// A relative path as the API writes it: components joined by `/`; what is not text with replacement characters.
-pub fn web_path(path: &Path) -> String {
-    let mut out = String::new();
-    for component in path.components() {
-        let separator = if out.is_empty() { "" } else { "/" };
-        write!(out, "{separator}{}", component.as_os_str().to_string_lossy()).ok();
-    }
-    out
 }
 
 impl IntoResponse for Problem {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::response::IntoResponse;
+use filelatch::show::{slashed, without_root};
 use filelatch::store::Tokens;
 use filelatch::{Error, Filelatch, Hidden, Root};
 use filelatch_fs::Host;
@@ -23,7 +24,7 @@ use crate::extract::FilePath;
 use crate::metrics::{Gauge, Metrics};
 use crate::mount::Mount;
 use crate::options::{Limits, ServerOptions};
-use crate::problem::{Problem, relative, web_path};
+use crate::problem::Problem;
 use crate::work::{Failure, Pool};
 use crate::writes::Lanes;
 
@@ -263,7 +264,7 @@ impl State {
 
     /// A file of the root by its whole path, if it is shown.
     pub(crate) fn shown(&self, path: &Path) -> Option<FilePath> {
-        let path = FilePath::parse(&web_path(path.strip_prefix(self.root()).ok()?)).ok()?;
+        let path = FilePath::parse(&slashed(path.strip_prefix(self.root()).ok()?)).ok()?;
         (!self.is_hidden(&path)).then_some(path)
     }
 
@@ -282,7 +283,7 @@ impl State {
 
     /// A text of the library's with paths relative to the root.
     pub fn told(&self, text: &str) -> String {
-        relative(text, &self.inner.root)
+        without_root(text, &self.inner.root)
     }
 
     /// Why a call failed, as a refusal.

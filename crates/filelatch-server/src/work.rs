@@ -11,12 +11,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use filelatch::show::slashed;
 use filelatch::{CancelToken, Error, Filelatch, LatchFile, LockOptions, LockScope, Snapshot, Wait, WriteOptions};
 use tokio::sync::Semaphore;
 
 use crate::extract::FilePath;
 use crate::options::Limits;
-use crate::problem::{Problem, Result, web_path};
+use crate::problem::{Problem, Result};
 use crate::state::State;
 
 /// Looking calls at the same time. Others wait for their turn: none of them waits for anybody else.
@@ -132,7 +133,7 @@ impl Call {
 
     /// A link to a hidden file is hidden, too.
     fn shown(&self, file: LatchFile) -> Result<LatchFile, Failure> {
-        let place = FilePath::parse(&web_path(self.state.folder().place_of(&file)))?;
+        let place = FilePath::parse(&slashed(self.state.folder().place_of(&file)))?;
         if self.state.is_hidden(&place) {
             return Err(Error::NotFound { path: file.path().to_owned() }.into());
         }

@@ -131,6 +131,7 @@ mod policy;
 mod privacy;
 mod record_guard;
 mod root;
+pub mod show;
 mod snapshot;
 #[cfg(feature = "store")]
 pub mod store;

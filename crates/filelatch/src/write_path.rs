@@ -46,9 +46,6 @@ pub struct Written {
     /// The version of this change's own result: what a later conditional write of the same writer expects. `None` when other
     /// changes were combined after it, or the file does not exist: read to see them.
     pub version: Option<Version>,
-    /// The version that was published for it: with this change, and with others that were combined with it, some of them after it. `None` when the
-    /// file does not exist. What somebody is told who wants to know which file has the change; not what the next conditional write of its writer expects.
-    pub published: Option<Version>,
     /// There was no such file before.
     pub created: bool,
     /// The version that was overwritten although another one was expected (last-write-wins).
@@ -62,7 +59,6 @@ impl Written {
         Written {
             outcome: if ended.unchanged { Outcome::Unchanged } else { Outcome::Written },
             version: ended.version.filter(|_| ended.last),
-            published: ended.version,
             created: ended.created,
             overwrote: None,
             notices: ended.notices.clone(),

@@ -6,23 +6,11 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::client::Project;
-
-/// Numbers that look like chance, the same in every run (xorshift64).
-struct Chance(u64);
-
-impl Chance {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % end
-    }
-}
+use crate::random::Random;
 
 /// A moment of a call that takes so long, or shortly after. No result depends on which it is.
-fn some_moment(chance: &mut Chance, whole: Duration) {
-    let micros = u64::try_from(whole.as_micros()).unwrap() * 3 / 2;
-    std::thread::sleep(Duration::from_micros(chance.below(micros + 1)));
+fn some_moment(chance: &mut Random, whole: Duration) {
+    std::thread::sleep(whole * u32::try_from(chance.below(1500)).unwrap() / 1000);
 }
 
 /// AGENT-3: a server is killed at some moment around a write; the call, made again with its key through a new server, has been made once.
@@ -30,7 +18,7 @@ fn some_moment(chance: &mut Chance, whole: Duration) {
 fn lost_answers() {
     let project = Project::with_workspace();
     project.write("log.txt", "");
-    let mut chance = Chance(0x5eed);
+    let mut chance = Random(0x5eed);
     let (mut answered, mut repeated) = (0, 0);
     let mut whole = Duration::ZERO;
     for n in 0..40 {
@@ -64,7 +52,7 @@ fn several_files() {
     for name in names {
         project.write(name, "0\n");
     }
-    let mut chance = Chance(0xfee1);
+    let mut chance = Random(0xfee1);
     let mut seen = BTreeSet::new();
     let mut now = 0;
     let mut whole = Duration::ZERO;

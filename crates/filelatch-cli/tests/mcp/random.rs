@@ -22,7 +22,7 @@ const OVERSIZE: [usize; 2] = [20 << 20, (16 << 20) + 1];
 const SECRET: &str = "s3cret-that-nobody-may-see";
 
 /// `SplitMix64`.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -33,7 +33,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         usize::try_from(self.next() % n as u64).unwrap()
     }
 

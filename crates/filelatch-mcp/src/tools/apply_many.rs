@@ -300,11 +300,12 @@ fn all(call: &Call, changes: &mut [One<'_>], contents: &mut [FileContent]) -> Re
         let previous = content.bytes().map(Version::of);
         let planned = change.plan(content.bytes(), &mut remove);
         let planned = planned.map_err(|stop| writing::stamped(stop, content.bytes()))?;
-        answer.files.push(told(change, previous, &planned, remove));
+        let new = planned.bytes.as_deref().map(Version::of);
+        answer.files.push(told(change, previous, new, &planned, remove));
         if remove {
             content.remove();
-        } else if let Some(bytes) = planned.bytes {
-            call.server().known().put(Version::of(&bytes), &bytes[..]);
+        } else if let (Some(bytes), Some(new)) = (planned.bytes, new) {
+            call.server().known().put(new, &bytes[..]);
             content.write(bytes);
         }
     }
@@ -324,14 +325,19 @@ fn dry(call: &Call, changes: &mut [One<'_>]) -> Result<Answer, Stop> {
         answer.files.push(FileAnswer {
             diff,
             outcome: Outcome::DryRun,
-            ..told(change, old.map(Version::of), &planned, remove)
+            ..told(change, old.map(Version::of), planned.bytes.as_deref().map(Version::of), &planned, remove)
         });
     }
     Ok(answer)
 }
 
-fn told(change: &One<'_>, previous: Option<Version>, planned: &Planned, remove: bool) -> FileAnswer {
-    let new = planned.bytes.as_deref().map(Version::of);
+fn told(
+    change: &One<'_>,
+    previous: Option<Version>,
+    new: Option<Version>,
+    planned: &Planned,
+    remove: bool,
+) -> FileAnswer {
     FileAnswer {
         path: change.place.as_str().to_owned(),
         hash: if remove { None } else { new.or(previous).map(|hash| hash.to_string()) },

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use filelatch::Error;
+use filelatch::show::time;
 use filelatch::watch::{Change, ChangeKind, Event, Origin};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use serde_json::json;
 
 use super::{Access, Tool};
 use crate::feed::Mark;
-use crate::refusal::{Refusal, time};
+use crate::refusal::Refusal;
 use crate::work::{Call, Work};
 
 /// Changes of one answer, unless it is said, and at most.

@@ -2,6 +2,7 @@
 
 use filelatch::conflict::{Cause, ConflictState, Side};
 use filelatch::merge::{ConflictStyle, Markers};
+use filelatch::show::{author, time};
 use filelatch::{Error, Expect, LatchFile, Resolution, StoredConflict};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use super::read::hash_of;
 use super::{Access, Tool};
-use crate::refusal::{Refusal, author, time};
+use crate::refusal::Refusal;
 use crate::work::{Call, Work};
 
 /// Conflicts that are listed in one answer.

@@ -2,12 +2,13 @@
 
 use filelatch::Wait;
 use filelatch::doctor::{DoctorOptions, Outcome};
+use filelatch::show::{slashed, without_root};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Access, Tool};
-use crate::refusal::{Refusal, relative, slashed};
+use crate::refusal::Refusal;
 use crate::work::{Call, Work};
 
 /// Names that are looked at.
@@ -87,7 +88,7 @@ impl Tool for Doctor {
         let options = DoctorOptions::new().fix(arguments.fix).limit(NAMES).wait(Wait::For(wait));
         let report = call.latch().doctor(root, &options).map_err(|e| call.refused(&e))?;
         let healthy = report.is_healthy();
-        let told = |text: &str| relative(text, root);
+        let told = |text: &str| without_root(text, root);
         let mut findings = Vec::new();
         let mut more = false;
         let (problems, notes): (Vec<_>, Vec<_>) = report.findings.iter().partition(|finding| finding.problem);

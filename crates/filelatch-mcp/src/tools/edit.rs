@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Access, Tool};
-use crate::fitting::{Change, Fitting, OnConflict};
+use crate::fitting::{self, Change, OnConflict};
 use crate::refusal::Refusal;
 use crate::tools::read::hash_of;
 use crate::work::{Call, Work};
-use crate::writing::{self, Answer, DurabilityArgument, How};
+use crate::writing::{Answer, DurabilityArgument, How};
 
 pub(super) struct Edit;
 
@@ -80,29 +80,14 @@ impl Tool for Edit {
     fn run(call: &Call, arguments: Arguments) -> Result<Answer, Refusal> {
         let edits = parsed(call, arguments.edits)?;
         let base = arguments.base_hash.as_deref().map(hash_of).transpose()?;
-        if base.is_none() && arguments.on_conflict != OnConflict::Merge {
-            return Err(Refusal::malformed("`on_conflict` other than `merge` needs a `base_hash`"));
-        }
-        let (place, file) = call.file(&arguments.path)?;
-        let wait = match (arguments.wait_ms, arguments.on_conflict) {
-            (None, OnConflict::Queue) => call.server().limits().max_wait,
-            (wait, _) => call.wait(wait),
-        };
         let how = How {
-            wait,
+            wait: call.wait_for(arguments.wait_ms, arguments.on_conflict == OnConflict::Queue),
             durability: arguments.durability,
             lease_token: arguments.lease_token,
             dry_run: arguments.dry_run,
-            base: base.clone(),
+            base,
         };
-        let mut fitting = Fitting::new(call, &place, &file, Change::Edits(edits), base, arguments.on_conflict);
-        loop {
-            match writing::change(call, &place, &file, &how, &mut |old| fitting.plan(old)) {
-                Err(writing::Stop::NeedsBase) => fitting.find_base()?,
-                Err(stop) => return Err(writing::with_author(call, stop.refusal(call, &place), &file)),
-                Ok(answer) => return Ok(answer),
-            }
-        }
+        fitting::make(call, &arguments.path, Change::Edits(edits), arguments.on_conflict, &how)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `history`: versions of a file that were replaced, and bringing one back.
 
 use filelatch::diff::{DiffOptions, diff};
+use filelatch::show::{author, time};
 use filelatch::{Error, Expect, LatchFile, Snapshot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde_json::json;
 use super::conflicts::text_of;
 use super::read::hash_of;
 use super::{Access, Tool};
-use crate::refusal::{Refusal, author, time};
+use crate::refusal::Refusal;
 use crate::work::{Call, Work};
 
 /// Versions that are listed.

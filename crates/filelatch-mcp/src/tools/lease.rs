@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use filelatch::show::time;
 use filelatch::{Error, LatchFile, LeaseOptions, LeaseState, Wait};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use super::{Access, Tool};
 use crate::line::{self, GRACE};
-use crate::refusal::{HolderView, Refusal, time};
+use crate::refusal::{HolderView, Refusal};
 use crate::work::{Call, Work};
 
 /// How long a lease lasts unless it is said, at least and at most, in seconds.
@@ -120,7 +121,7 @@ impl Tool for Lease {
                 let token = arguments.token.ok_or_else(needed)?;
                 let lock = call.lock(call.wait(arguments.wait_ms));
                 file.resume_lease(token, &lock).and_then(filelatch::Lease::release).map_err(|e| refused(&e))?;
-                call.server().held().ended(file.canonical_path(), token);
+                call.server().held().ended(call.server().root(), &file, token);
                 None
             }
         };
@@ -206,7 +207,7 @@ fn acquire(call: &Call, path: &str, file: &LatchFile, asked: &Arguments, length:
                 return Err(call.refused(&Error::Cancelled { path: file.path().to_owned() }).about(path));
             }
             let token = lease.detach();
-            call.server().held().taken(file.canonical_path(), token);
+            call.server().held().taken(call.server().root(), file, token);
             Ok(token)
         }
         Err(Error::Leased { .. }) => Err(in_line(call, path, file, 0)),

@@ -52,7 +52,6 @@ pub(crate) enum Access {
     /// It changes nothing.
     Reads,
     /// It changes things if it is asked to; a server that only reads offers it, and it refuses by [`Call::may_write`].
-    #[allow(dead_code, reason = "for the tools that follow")]
     Both,
     /// It is for changing things.
     Writes,

@@ -1,6 +1,7 @@
 //! `read`: a file, or what has become of it since it was read.
 
 use filelatch::diff::{DiffOptions, Difference, diff};
+use filelatch::show::{author, time};
 use filelatch::{Expect, Snapshot};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde_json::json;
 use super::{Access, Tool};
 use crate::anchors::Lines;
 use crate::edits::{BOM, Ending};
-use crate::refusal::{Refusal, author, time};
+use crate::refusal::Refusal;
 use crate::work::{Call, Work};
 
 pub(super) struct Read;

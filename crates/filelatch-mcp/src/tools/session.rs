@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Access, Tool};
-use crate::refusal::{Refusal, relative, time};
+use crate::refusal::Refusal;
 use crate::work::{Call, Work};
+use filelatch::show::{time, without_root};
 
 /// How long another git at work is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -188,7 +189,7 @@ fn fit<'a>(what: &str, text: &'a str) -> Result<&'a str, Refusal> {
 }
 
 fn folder(call: &Call, folder: &str) -> String {
-    relative(folder, call.server().root().path())
+    without_root(folder, call.server().root().path())
 }
 
 fn view(call: &Call, session: Found) -> View {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use filelatch::show::{slashed, time};
 use filelatch::{Error, Holder, LeaseState, LockState};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Access, Tool, conflicts};
-use crate::refusal::{HolderView, Refusal, slashed, time};
+use crate::refusal::{HolderView, Refusal};
 use crate::work::{Call, Work};
 
 /// Files that are found when all are looked for, and folders whose leftovers are.

@@ -111,10 +111,7 @@ impl Tool for Write {
         })?;
         let strategy = arguments.strategy.unwrap_or(StrategyArgument::FailFast);
         let how = How {
-            wait: match (arguments.wait_ms, strategy) {
-                (None, StrategyArgument::Queue) => call.server().limits().max_wait,
-                (wait, _) => call.wait(wait),
-            },
+            wait: call.wait_for(arguments.wait_ms, strategy == StrategyArgument::Queue),
             durability: arguments.durability,
             lease_token: arguments.lease_token,
             dry_run: arguments.dry_run,

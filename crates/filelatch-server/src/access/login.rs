@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, HeaderValue, LOCATION, SET_COOKIE};
 use axum::response::{Html, IntoResponse, Response};
+use filelatch::show::time;
 use filelatch::store::Scope;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -13,7 +14,7 @@ use super::caller::{Admin, Caller, Reader};
 use super::guard::COOKIE_NAME;
 use super::logins::CODE_TIME;
 use crate::extract::{Json, Query};
-use crate::problem::{Problem, Result, time};
+use crate::problem::{Problem, Result};
 use crate::state::State;
 
 pub(crate) fn routes() -> OpenApiRouter<State> {

@@ -1,6 +1,7 @@
 //! Stored conflicts: what could not be merged, both versions kept, until somebody decides.
 
 use filelatch::conflict::{Cause, ConflictState, Side};
+use filelatch::show::{author, time};
 use filelatch::{Resolution, StoredConflict};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,7 +11,7 @@ use utoipa_axum::routes;
 use super::merge::{Segment, rendered, segments, text};
 use crate::access::{Reader, Writer};
 use crate::extract::{FilePath, Json, Param};
-use crate::problem::{Problem, Refusals, Result, author, time};
+use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use axum::http::header::{ETAG, HeaderName, HeaderValue, LOCATION};
 use axum::response::{IntoResponse as _, Response};
+use filelatch::show::{author, time};
 use filelatch::{Error, Expect, LatchFile, Strategy, Version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +13,7 @@ use utoipa_axum::routes;
 use crate::access::{Reader, Writer};
 use crate::change::{self, Change};
 use crate::extract::{FilePath, Json, MaybeJson, Query, Span};
-use crate::problem::{Problem, Refusals, Result, author, time};
+use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 use crate::writes::Queued;
@@ -160,7 +161,7 @@ pub(crate) struct Written {
     /// Always true.
     pub(crate) success: bool,
     pub(crate) path: String,
-    /// Of what is there now.
+    /// The version with this change in it; null: others' changes were published with it and came after it, read to see them.
     pub(crate) hash: Option<String>,
     /// `written`, `unchanged`, `merged` or `superseded`.
     pub(crate) outcome: String,

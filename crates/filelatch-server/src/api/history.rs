@@ -1,5 +1,6 @@
 //! Versions that were replaced, and bringing one back.
 
+use filelatch::show::{author, time};
 use filelatch::{LatchFile, Snapshot};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -10,7 +11,7 @@ use super::files::Written;
 use super::merge::text;
 use crate::access::{Reader, Writer};
 use crate::extract::{FilePath, Json, Query};
-use crate::problem::{Problem, Refusals, Result, author, time};
+use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 

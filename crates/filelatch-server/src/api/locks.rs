@@ -226,7 +226,7 @@ fn stale(error: Error) -> Failure {
             let mut problem = Problem::new(StatusCode::CONFLICT, "stale-token", error.to_string());
             problem.holder = holder.as_deref().map(HolderView::from);
             problem.hints = error.hints();
-            problem.path = Some(crate::problem::web_path(error.path()));
+            problem.path = Some(filelatch::show::slashed(error.path()));
             problem.into()
         }
         other => other.into(),

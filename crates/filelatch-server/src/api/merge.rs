@@ -1,6 +1,7 @@
 //! Merging, as a preview: nothing is written.
 
 use filelatch::merge::{Hunk, Markers, Merged, Piece, Source};
+use filelatch::show::{author, time};
 use filelatch::{LatchFile, Version};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,7 +10,7 @@ use utoipa_axum::routes;
 
 use crate::access::Reader;
 use crate::extract::{FilePath, Json};
-use crate::problem::{Problem, Result, author, time};
+use crate::problem::{Problem, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use filelatch::Wait;
+use filelatch::show::time;
 use filelatch::store::StoreFolder;
 use filelatch::store::queue::{Beside, ClaimOptions, CommandUpdate, NewCommand, Outcome, Queue, QueuedCommand};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ use utoipa_axum::routes;
 
 use crate::access::{Reader, Writer};
 use crate::extract::{Json, MaybeJson, Params, Span};
-use crate::problem::{Problem, Refusals, Result, time};
+use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use filelatch::doc::{DocError, Document, Format};
+use filelatch::show::author;
 use filelatch::{Durability, Error, Expect, Snapshot, Strategy};
 use serde::Deserialize;
 use serde_json::Value;
@@ -18,7 +19,7 @@ use crate::change::{self, Change};
 use crate::conditional::{Conditions, ROUNDS, Verdict, etag};
 use crate::extract::{Content, FilePath, Query, Span, media_type, parse_json};
 use crate::mime;
-use crate::problem::{Problem, Refusals, Result, author};
+use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 
@@ -322,10 +323,7 @@ async fn patch(
                 Some(token) => file.lock_under(token, &options.lock)?.update_document(&options, change)?,
                 None => file.update_document(&options, change)?,
             };
-            let mut answer = Written::new(call, &path, &written);
-            // Others' changes may share the publish: this is what it came to.
-            answer.hash = written.published.map(|version| version.to_string());
-            Ok(answer)
+            Ok(Written::new(call, &path, &written))
         })
     };
     let written = state.blocking(Work::Change, caller.session(), call).await.map_err(raw)?;

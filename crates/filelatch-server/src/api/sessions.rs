@@ -11,9 +11,10 @@ use utoipa_axum::routes;
 
 use crate::access::{Reader, Writer};
 use crate::extract::{Json, MaybeJson, Param, Query};
-use crate::problem::{Problem, Refusals, Result, time};
+use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
+use filelatch::show::time;
 
 /// How long another git at work is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);

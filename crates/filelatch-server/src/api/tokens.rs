@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use axum::http::StatusCode;
+use filelatch::show::time;
 use filelatch::store::{Scope, TokenInfo, Tokens};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +12,7 @@ use utoipa_axum::routes;
 
 use crate::access::Admin;
 use crate::extract::{Json, Param};
-use crate::problem::{Problem, Refusals, Result, time};
+use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 

@@ -7,9 +7,10 @@ use utoipa_axum::routes;
 
 use crate::access::Reader;
 use crate::extract::FilePath;
-use crate::problem::{Problem, Result, time, web_path};
+use crate::problem::{Problem, Result};
 use crate::state::State;
 use crate::work::Work;
+use filelatch::show::{slashed, time};
 
 /// More files are not listed.
 const MOST: usize = 20_000;
@@ -54,7 +55,7 @@ async fn tree(state: State, caller: Reader) -> Result<axum::Json<Tree>> {
     });
     let list = list.await?;
     let entry = |file: &filelatch::ListedFile| Entry {
-        path: web_path(&file.path),
+        path: slashed(&file.path),
         size: file.size,
         modified_at: time(file.modified),
     };

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use filelatch::lease::LeaseState;
+use filelatch::show::{slashed, time};
 use filelatch::{Holder, LockState};
 use serde::Serialize;
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ use utoipa::ToSchema;
 
 use super::message::Message;
 use crate::extract::FilePath;
-use crate::problem::{HolderView, Result, time, web_path};
+use crate::problem::{HolderView, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
 
@@ -113,10 +114,9 @@ pub(crate) fn look(call: &Call, path: &FilePath) -> Result<LockView, Failure> {
 /// All files that are held now and shown.
 pub(crate) fn look_at_all(call: &Call) -> Result<Vec<LockView>, Failure> {
     let state = call.state();
-    let shown = |path: &std::path::Path| FilePath::parse(&web_path(path)).is_ok_and(|path| !state.is_hidden(&path));
+    let shown = |path: &std::path::Path| FilePath::parse(&slashed(path)).is_ok_and(|path| !state.is_hidden(&path));
     let held = state.folder().locked(FOUND, shown)?;
-    let view =
-        |file: &filelatch::LockedFile| LockView::of(state, web_path(&file.path), &file.lock, file.lease.as_ref());
+    let view = |file: &filelatch::LockedFile| LockView::of(state, slashed(&file.path), &file.lock, file.lease.as_ref());
     Ok(held.iter().map(view).filter(LockView::is_held).collect())
 }
 

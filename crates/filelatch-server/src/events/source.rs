@@ -7,13 +7,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use filelatch::show::{author, time};
 use filelatch::watch::{Change, ChangeKind, Event, Mode, Origin, Watch, WatchOptions};
 use tokio::sync::Notify;
 
 use super::lookout;
 use super::message::{Aside, Message};
 use super::ring::Kind;
-use crate::problem::{Result, author, time};
+use crate::problem::Result;
 use crate::state::State;
 use crate::work::{Call, Work};
 

@@ -4,13 +4,14 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use filelatch::show::time;
 use filelatch::{CancelToken, Error, LockOptions, Outcome, Version, Wait};
 use tokio::sync::{Semaphore, broadcast};
 
 use super::record::{Done, Queued, State as WriteState, Update};
 use super::store::{self, Store};
 use crate::events::Message;
-use crate::problem::{Problem, Result, time};
+use crate::problem::{Problem, Result};
 use crate::state::State;
 use crate::work::{Call, Failure};
 

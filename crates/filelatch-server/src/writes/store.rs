@@ -52,7 +52,7 @@ pub(super) fn tidy(state: &State, store: &Store) -> Result<(), Error> {
     let mut ended: Vec<_> = store.survey()?.intact;
     ended.retain(|record| record.value.state != WriteState::Queued);
     ended.sort_by(|a, b| b.id.cmp(&a.id));
-    let oldest = crate::problem::time(state.host().now() - AGE);
+    let oldest = filelatch::show::time(state.host().now() - AGE);
     for (i, record) in ended.iter().enumerate() {
         let old = record.value.done_at.as_ref().is_some_and(|at| *at < oldest);
         if old || i >= REMEMBERED {

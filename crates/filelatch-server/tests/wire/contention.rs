@@ -1,5 +1,6 @@
 //! Many clients, one document, nothing lost.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use filelatch::Version;
@@ -61,7 +62,8 @@ async fn all_of_them() {
     assert_eq!(value(&text), CLIENTS as u64, "{refused} were refused on the way");
 }
 
-/// SERVE-2, VER-8: patches of different members all survive.
+/// SERVE-2, VER-8: patches of different members all survive, also those that are published together. Who is told a version is told that of no
+/// other change: with it he would replace what came after his own unseen.
 #[tokio::test(flavor = "multi_thread")]
 async fn patches() {
     let server = Arc::new(Listening::with(|_| {}).await);
@@ -70,12 +72,19 @@ async fn patches() {
         let server = Arc::clone(&server);
         let patch = format!("{{\"m{n}\": {n}}}");
         let media = "Content-Type: application/merge-patch+json\r\n";
-        tokio::spawn(async move { server.send("PATCH /files/n.json", media, &patch).await.status })
+        tokio::spawn(async move { server.send("PATCH /files/n.json", media, &patch).await })
     });
+    let mut told = HashSet::new();
     for client in clients.collect::<Vec<_>>() {
-        assert_eq!(client.await.unwrap(), 200);
+        let answer = client.await.unwrap();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let written: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let tag = answer.head.lines().find_map(|line| line.strip_prefix("etag: ")).map(|tag| tag.trim_matches('"'));
+        assert_eq!(written["hash"].as_str(), tag);
+        assert!(tag.is_none_or(|tag| told.insert(tag.to_owned())), "two are told of {tag:?}");
     }
     let text = std::fs::read_to_string(server.root().join("n.json")).unwrap();
     let members: serde_json::Map<_, _> = serde_json::from_str(&text).unwrap();
     assert_eq!(members.len(), CLIENTS, "{text}");
+    assert!(told.contains(&Version::of(text.as_bytes()).to_string()), "the last one's is what is there");
 }

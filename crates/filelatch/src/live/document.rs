@@ -400,7 +400,6 @@ impl Live {
             LiveState::Clean | LiveState::Draft => Ok(Written {
                 outcome: Outcome::Unchanged,
                 version: None,
-                published: self.base_version(),
                 created: false,
                 overwrote: None,
                 notices: Vec::new(),

@@ -60,6 +60,8 @@ pub enum OwnStore {
     Generated,
     /// Writes that a server has taken and not made yet: a folder, with a file for each.
     Writes,
+    /// What servers of agents remember: keys of calls, who waits for leases. A folder.
+    Agents,
 }
 
 impl OwnStore {
@@ -72,6 +74,7 @@ impl OwnStore {
             OwnStore::Changes => "changes.jsonl",
             OwnStore::Generated => "generated.json",
             OwnStore::Writes => "writes",
+            OwnStore::Agents => "mcp",
         }
     }
 
@@ -84,6 +87,7 @@ impl OwnStore {
             OwnStore::Changes => "there is no index of changes",
             OwnStore::Generated => "there is no list of generated files",
             OwnStore::Writes => "there is no place for writes that are to be made later",
+            OwnStore::Agents => "there is no place for what agents are to find again",
         }
     }
 }

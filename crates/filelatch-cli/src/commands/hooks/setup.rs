@@ -8,7 +8,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use filelatch::diff::{DiffOptions, diff};
-use filelatch::{Error, Expect, Filelatch, LockOptions, Policy, Version, WriteOptions};
+use filelatch::{Expect, Filelatch, LockOptions, Policy, Version, WriteOptions};
 use serde_json::json;
 
 use super::place::Place;
@@ -226,8 +226,7 @@ fn folder(dir: &Path) -> Result<PathBuf, CliError> {
         let message = format!("`{}` is no folder", dir.display());
         return Err(CliError::own("not-found", message).hint("nothing was changed"));
     }
-    let fail = |source| Error::Io { action: "find", path: dir.to_owned(), source };
-    Ok(std::fs::canonicalize(dir).map_err(fail)?)
+    Ok(engine().root(dir)?.path().to_owned())
 }
 
 /// What is in a file; neither it nor its folder need be there.
