@@ -198,9 +198,10 @@ impl Written {
         Ok(self)
     }
 
-    pub(crate) fn etag(&self) -> [(HeaderName, HeaderValue); 1] {
-        let tag = self.hash.as_ref().map(|hash| format!("\"{hash}\"")).unwrap_or_default();
-        [(ETAG, HeaderValue::try_from(tag).unwrap_or_else(|_| HeaderValue::from_static("")))]
+    /// The header that belongs to `hash`.
+    pub(crate) fn etag(&self) -> Option<[(HeaderName, HeaderValue); 1]> {
+        let tag = HeaderValue::try_from(format!("\"{}\"", self.hash.as_ref()?));
+        tag.ok().map(|tag| [(ETAG, tag)])
     }
 }
 

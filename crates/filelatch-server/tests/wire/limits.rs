@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use filelatch::Filelatch;
 use filelatch_server::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -169,12 +170,12 @@ async fn waits_at_once() {
     let guard = server.locked("a");
     let mut waits = server.connect().await;
     waits.write_all(request("PUT /files/a?wait=60s", "", "first").as_bytes()).await.unwrap();
-    let refused = loop {
-        let answer = server.send("PUT /files/b", "", "x").await;
-        if answer.status == 503 {
-            break answer;
-        }
-    };
+    let file = Filelatch::new().file(server.root().join("a")).unwrap();
+    while file.lock_state().unwrap().waiting == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let refused = server.send("PUT /files/b", "", "x").await;
+    assert_eq!(refused.status, 503, "{refused:?}");
     assert_eq!(refused.json()["kind"], "busy", "{refused:?}");
     let reads = server.send("GET /files/a", "", "").await;
     assert_eq!((reads.status, reads.body.as_str()), (200, "old"));
