@@ -1,20 +1,19 @@
 //! All routes in one table.
 
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, OpenApi, PathItem, Ref, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::access::{self, Known, guard};
+use crate::access::{self, Known};
 use crate::api;
+use crate::front::FrontLayer;
+use crate::page;
 use crate::problem::{MEDIA_TYPE, Problem};
 use crate::state::State;
-use crate::{front, page};
 
 /// Each area's routes. A new area is a module in `api/` and a line here.
 fn table() -> OpenApiRouter<State> {
@@ -81,9 +80,7 @@ pub fn app(state: State) -> Router {
         .merge(crate::mount::routes(&state.mounted()))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn_with_state(state.clone(), guard))
-        .layer(CatchPanicLayer::custom(front::panicked))
-        .layer(from_fn_with_state(state.clone(), front::front))
+        .layer(FrontLayer::new(state.clone()))
         .with_state(state)
 }
 

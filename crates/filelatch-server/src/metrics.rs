@@ -13,9 +13,8 @@ use std::time::Duration;
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
 /// What a request was.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Label {
-    route: String,
     method: &'static str,
     status: u16,
 }
@@ -30,7 +29,8 @@ struct Times {
 /// The figures of one server.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    requests: Mutex<BTreeMap<Label, Times>>,
+    /// By route.
+    requests: Mutex<BTreeMap<String, BTreeMap<Label, Times>>>,
     pub(crate) connections: Gauge,
     pub(crate) sockets: Gauge,
     pub(crate) refused: AtomicU64,
@@ -86,7 +86,11 @@ impl Metrics {
         };
         let seconds = time.as_secs_f64();
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        let times = requests.entry(Label { route: route.to_owned(), method, status }).or_default();
+        let label = Label { method, status };
+        let times = match requests.get_mut(route) {
+            Some(times) => times.entry(label).or_default(),
+            None => requests.entry(route.to_owned()).or_default().entry(label).or_default(),
+        };
         times.count += 1;
         times.sum += seconds;
         for (bucket, end) in times.buckets.iter_mut().zip(BUCKETS) {
@@ -104,7 +108,9 @@ impl Metrics {
             "# HELP {name} Time of requests, from their head to the head of their answer.\n# TYPE {name} histogram"
         )
         .ok();
-        for (Label { route, method, status }, times) in &requests {
+        let all =
+            requests.iter().flat_map(|(route, times)| times.iter().map(move |(label, times)| (route, label, times)));
+        for (route, Label { method, status }, times) in all {
             let labels = format!("route=\"{route}\",method=\"{method}\",status=\"{status}\"");
             for (count, end) in times.buckets.iter().zip(BUCKETS) {
                 writeln!(out, "{name}_bucket{{{labels},le=\"{end}\"}} {count}").ok();

@@ -3,8 +3,6 @@
 use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, COOKIE, UPGRADE};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 use filelatch::store::{OwnStore, Scope};
 
 use super::caller::{Known, unknown};
@@ -20,20 +18,19 @@ pub(crate) const COOKIE_NAME: &str = "filelatch";
 const LONGEST: usize = 256;
 
 /// Lets a request through to its handler, with what is known of its sender.
-pub(crate) async fn guard(state: State, mut request: Request, next: Next) -> Response {
-    match known(&state, request.method(), request.uri(), request.headers()).await {
-        Ok(Some(known)) => {
+pub(crate) async fn guard(state: &State, request: &mut Request) -> Result<()> {
+    match known(state, request.method(), request.uri(), request.headers()).await? {
+        Some(known) => {
             // Without access control nobody is known.
             let by = known.name.as_deref().or(known.login.as_ref().map(|_| "login"));
             if let Some(by) = by {
                 tracing::Span::current().record("by", by);
             }
             request.extensions_mut().insert(known);
-            next.run(request).await
+            Ok(())
         }
-        Ok(None) if is_open(request.uri().path()) => next.run(request).await,
-        Ok(None) => unknown().into_response(),
-        Err(problem) => problem.into_response(),
+        None if is_open(request.uri().path()) => Ok(()),
+        None => Err(unknown()),
     }
 }
 

@@ -7,6 +7,9 @@
 //! # Non-promise
 //! It is about names. A file with a secret and an innocent name is shown.
 
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::error::Error;
@@ -72,18 +75,41 @@ pub struct Hidden {
     defaults: GlobSet,
     allow: GlobSet,
     deny: GlobSet,
+    /// What was asked of late: it is asked for every request, and mostly of the same few files.
+    known: Arc<RwLock<HashMap<Box<str>, bool>>>,
 }
+
+/// Paths whose answer is remembered, and the longest of them: some 300 KB at most.
+const KNOWN: usize = 1024;
+const LONGEST: usize = 256;
 
 impl Hidden {
     /// With what is allowed and denied besides: globs relative to the root; one without `/` is for names at any depth.
     pub fn new(allow: &[String], deny: &[String]) -> Result<Hidden, Error> {
         let own = OWN.map(str::to_owned);
         let defaults = DEFAULTS.map(str::to_owned);
-        Ok(Hidden { own: set(&own)?, defaults: set(&defaults)?, allow: set(allow)?, deny: set(deny)? })
+        let (own, defaults, allow, deny) = (set(&own)?, set(&defaults)?, set(allow)?, set(deny)?);
+        Ok(Hidden { own, defaults, allow, deny, known: Arc::default() })
     }
 
     /// Is it hidden? The path is relative to the root, its names joined by `/`.
     pub fn hides(&self, path: &str) -> bool {
+        if path.len() > LONGEST {
+            return self.finds(path);
+        }
+        if let Some(known) = self.known.read().unwrap_or_else(PoisonError::into_inner).get(path) {
+            return *known;
+        }
+        let hides = self.finds(path);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        known.insert(path.into(), hides);
+        hides
+    }
+
+    fn finds(&self, path: &str) -> bool {
         let path = folded(path);
         self.own.is_match(&path)
             || self.deny.is_match(&path)
@@ -119,8 +145,22 @@ fn folded(path: &str) -> String {
 mod tests {
     use super::*;
 
+    /// The same twice, the second time from memory.
     fn hides(hidden: &Hidden, path: &str) -> bool {
-        hidden.hides(path)
+        let hides = hidden.hides(path);
+        assert_eq!(hidden.hides(path), hides, "{path}");
+        hides
+    }
+
+    /// SERVE-7: what is remembered is bounded, and is what would be found.
+    #[test]
+    fn remembered() {
+        let hidden = Hidden::new(&[], &[]).unwrap();
+        for n in 0..3 * KNOWN {
+            assert!(!hides(&hidden, &format!("{n}.txt")) && hides(&hidden, &format!("{n}.pem")));
+            assert!(hidden.known.read().unwrap().len() <= KNOWN);
+        }
+        assert!(hides(&hidden, &format!("{}.pem", "x".repeat(LONGEST))));
     }
 
     /// SERVE-7: what is hidden by default, in every spelling, and what is not.
