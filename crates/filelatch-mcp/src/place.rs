@@ -7,10 +7,10 @@
 //! - Where the client has named roots of its own within the root, only what is in them is shown.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use filelatch::LatchFile;
 use filelatch::show::slashed;
+use filelatch::{Error, LatchFile};
 
 use crate::refusal::Refusal;
 use crate::state::Server;
@@ -53,8 +53,12 @@ impl Place {
     /// The file itself. With `make`, directories that are missing are made.
     pub(crate) fn open(&self, server: &Server, make: bool) -> Result<LatchFile, Refusal> {
         let root = server.root();
-        let file = if make { root.file_with_dirs(&self.text) } else { root.file(&self.text) };
-        let file = file.map_err(|e| Refusal::of(&e, root.path()).about(&self.text))?;
+        let may_be = |place: &Path| !server.hidden().hides(&slashed(place));
+        let file = if make { root.file_with_dirs_where(&self.text, may_be) } else { root.file(&self.text) };
+        let file = file.map_err(|e| match e {
+            Error::NotFound { .. } if make => self.hidden(),
+            e => Refusal::of(&e, root.path()).about(&self.text),
+        })?;
         // A link to a hidden file is hidden, too.
         Place { text: slashed(root.place_of(&file)) }.check_shown(server).map_err(|_| self.hidden())?;
         Ok(file)

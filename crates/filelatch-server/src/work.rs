@@ -8,6 +8,7 @@
 //! - A client that goes away takes its wait with it; what was applied already is published all the same (P8).
 //! - A shutdown waits for calls that have begun.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,7 +129,8 @@ impl Call {
 
     /// A handle on a file of the root whose directories are made if they are missing.
     pub fn file_with_dirs(&self, path: &FilePath) -> Result<LatchFile, Failure> {
-        self.shown(self.state.folder().file_with_dirs(path.relative())?)
+        let may_be = |place: &Path| FilePath::parse(&slashed(place)).is_ok_and(|place| !self.state.is_hidden(&place));
+        self.shown(self.state.folder().file_with_dirs_where(path.relative(), may_be)?)
     }
 
     /// A link to a hidden file is hidden, too.

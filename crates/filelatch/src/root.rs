@@ -98,7 +98,7 @@ impl Root {
     /// [`Error::OutsideRoot`] for what leads out, [`Error::BadPath`] for what is no path.
     pub fn file(&self, relative: impl AsRef<Path>) -> Result<LatchFile> {
         let relative = relative.as_ref();
-        let (place, is_straight) = self.find(relative, false)?;
+        let (place, is_straight) = self.find(relative, None)?;
         let file = self.open(place)?;
         let caps = self.dir.caps();
         // The name that was asked for is the name on the disk, so a look at it is a look at the file.
@@ -111,7 +111,17 @@ impl Root {
     /// A handle as from [`Root::file`], for a file whose directories may have to be made first. The names of those that were made for it are
     /// durable when it returns, also of those that a call in another process has begun with; what other programs make is not looked after.
     pub fn file_with_dirs(&self, relative: impl AsRef<Path>) -> Result<LatchFile> {
-        self.open(self.resolve(relative.as_ref(), true)?)
+        self.file_with_dirs_where(relative, |_| true)
+    }
+
+    /// As [`Root::file_with_dirs`], where the file's place is one that may be. Before a directory is made that place is asked for: the file's path
+    /// relative to this root, without the links on its way. [`Error::NotFound`] if it may not be; then nothing has been made.
+    pub fn file_with_dirs_where(
+        &self,
+        relative: impl AsRef<Path>,
+        may_be: impl Fn(&Path) -> bool,
+    ) -> Result<LatchFile> {
+        self.open(self.find(relative.as_ref(), Some(&may_be))?.0)
     }
 
     /// What this engine has read of a file before, if a look at its name shows that it is still that; `None` says nothing. It reads nothing and
@@ -134,14 +144,12 @@ impl Root {
         Ok(LatchFile::new(self.engine.clone(), place, entry))
     }
 
-    fn resolve(&self, asked: &Path, make: bool) -> Result<Place> {
-        self.find(asked, make).map(|(place, _)| place)
-    }
-
-    /// A place, and whether it was found straight away.
-    fn find(&self, asked: &Path, make: bool) -> Result<(Place, bool)> {
+    /// A place, and whether it was found straight away. With `make` missing directories are made.
+    fn find(&self, asked: &Path, make: Option<MayBe<'_>>) -> Result<(Place, bool)> {
         let names = check(asked)?;
-        if !make && let Some(place) = self.straight(asked, &names) {
+        if make.is_none()
+            && let Some(place) = self.straight(asked, &names)
+        {
             return Ok((place, true));
         }
         let mut way = Way { root: self, asked, open: Vec::new(), links: 0, attempts: 0 };
@@ -164,6 +172,9 @@ impl Root {
         is_file.then(|| Place::beneath(&self.dir, dir, (*name).to_owned(), asked))
     }
 }
+
+/// May directories be made for a file here?
+type MayBe<'a> = &'a dyn Fn(&Path) -> bool;
 
 /// A walk from the root, step by step.
 struct Way<'a> {
@@ -188,7 +199,7 @@ impl Way<'_> {
         Error::io("resolve", self.asked, e)
     }
 
-    fn walk(&mut self, mut rest: VecDeque<OsString>, make: bool) -> Result<Place> {
+    fn walk(&mut self, mut rest: VecDeque<OsString>, make: Option<MayBe<'_>>) -> Result<Place> {
         while let Some(name) = rest.pop_front() {
             if name == ".." {
                 if self.open.pop().is_none() {
@@ -200,16 +211,23 @@ impl Way<'_> {
             let last = rest.is_empty();
             match here.stat(&name) {
                 Ok(stat) if stat.kind == FileKind::Symlink => self.follow(&*here, &name, &mut rest)?,
-                Ok(stat) if stat.kind == FileKind::Dir && !last => self.enter(&here, name, &mut rest, make)?,
+                Ok(stat) if stat.kind == FileKind::Dir && !last => {
+                    self.enter(&here, name, &mut rest, make.is_some())?;
+                }
                 Ok(stat) if stat.kind == FileKind::Dir => break,
-                Err(e) if e.kind() == io::ErrorKind::NotFound && !last && make => match here.create_dir(&name, 0o777) {
-                    // Made durable where it is entered.
-                    Ok(()) => rest.push_front(name),
-                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.again(name, &mut rest)?,
-                    Err(e) => return Err(Error::io("create the directory", here.path().join(name), e)),
-                },
                 Err(e) if e.kind() == io::ErrorKind::NotFound && !last => {
-                    return Err(missing_dir(self.asked, self.asked.parent().unwrap_or(Path::new(""))));
+                    let Some(may_be) = make else {
+                        return Err(missing_dir(self.asked, self.asked.parent().unwrap_or(Path::new(""))));
+                    };
+                    if !may_be(&self.place(&name, &rest)) {
+                        return Err(Error::NotFound { path: self.asked.to_owned() });
+                    }
+                    match here.create_dir(&name, 0o777) {
+                        // Made durable where it is entered.
+                        Ok(()) => rest.push_front(name),
+                        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => self.again(name, &mut rest)?,
+                        Err(e) => return Err(Error::io("create the directory", here.path().join(name), e)),
+                    }
                 }
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(self.fail(e)),
                 Ok(_) if !last => return Err(self.fail(io::ErrorKind::NotADirectory.into())),
@@ -217,6 +235,20 @@ impl Way<'_> {
             }
         }
         Err(Error::NotAFile { path: self.asked.to_owned(), what: "a directory" })
+    }
+
+    /// Where the file is going to be: what is not there yet has no links.
+    fn place(&self, name: &OsStr, rest: &VecDeque<OsString>) -> PathBuf {
+        let here = self.here().path();
+        let mut place = here.strip_prefix(self.root.path()).unwrap_or(here).join(name);
+        for step in rest {
+            if step == ".." {
+                place.pop();
+            } else {
+                place.push(step);
+            }
+        }
+        place
     }
 
     /// What was looked at is another thing by now.

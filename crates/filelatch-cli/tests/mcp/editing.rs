@@ -388,6 +388,11 @@ fn through_links() {
     assert_eq!(project.read("a.txt"), "b\n");
     assert!(fs::symlink_metadata(project.path("link.txt")).unwrap().is_symlink());
     client.refused("edit", &edit("innocent.txt"), "hidden");
+    // Neither are folders made on the way to what is hidden.
+    fs::create_dir(project.path(".git")).unwrap();
+    symlink(".git", project.path("plain")).unwrap();
+    client.refused("write", &json!({"path": "plain/a/b.txt", "content": "x", "mkdir": true}), "hidden");
+    assert_eq!(fs::read_dir(project.path(".git")).unwrap().count(), 0);
     for path in ["out.txt", "dir/b.txt", "dir/new.txt"] {
         client.refused("edit", &edit(path), "outside-root");
         let write = json!({"path": path, "content": "x", "strategy": "last-write-wins", "mkdir": true});

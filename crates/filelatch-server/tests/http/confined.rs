@@ -40,6 +40,22 @@ async fn links() {
     assert_eq!(std::fs::read(server.root().join(".env")).unwrap(), b"KEY=1");
 }
 
+/// SERVE-7: no folders are made on the way to what is hidden, however the way there is called.
+#[tokio::test]
+async fn folders_in_what_is_hidden() {
+    let server = Server::new();
+    std::fs::create_dir_all(server.root().join(".git/hooks")).unwrap();
+    std::os::unix::fs::symlink(".git", server.root().join("plain")).unwrap();
+    std::os::unix::fs::symlink(".ssh/keys", server.root().join("later")).unwrap();
+    for path in ["plain/a/b", "plain/hooks/a/b", "later/a", ".git/a/b"] {
+        let answer = server.json("PUT", &format!("/files/{path}?mkdir=true"), &json!({})).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(std::fs::read_dir(server.root().join(".git")).unwrap().count(), 1);
+    assert_eq!(std::fs::read_dir(server.root().join(".git/hooks")).unwrap().count(), 0);
+    assert!(!server.root().join(".ssh").exists());
+}
+
 /// SERVE-7: what is no file is not opened: a FIFO or a device keeps nobody waiting, a folder and a socket are refused, also for writing.
 #[tokio::test]
 async fn no_files() {

@@ -178,7 +178,7 @@ impl Search<'_> {
 
     /// The file that a link leads to, if it lies beneath the root and is admitted itself.
     fn behind(&self, link: &Path, admit: &mut dyn FnMut(&Path) -> bool) -> Option<Stat> {
-        let place = self.root.resolve(link, false).ok()?;
+        let (place, _) = self.root.find(link, None).ok()?;
         let target = place.path.strip_prefix(self.root.path()).ok()?;
         let mut folders: Vec<_> = target.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
         folders.reverse();
