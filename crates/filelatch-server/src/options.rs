@@ -61,6 +61,8 @@ pub struct Limits {
     pub head_time: Duration,
     /// How long its body may take.
     pub body_time: Duration,
+    /// How often the client of a web socket is asked whether it is there, and its credentials whether they are still good.
+    pub ping: Duration,
     /// How long a request waits for a lock unless it says otherwise…
     pub wait: Duration,
     /// …and at most.
@@ -82,6 +84,7 @@ impl Default for Limits {
             sockets: 2048,
             head_time: Duration::from_secs(15),
             body_time: Duration::from_secs(60),
+            ping: Duration::from_secs(20),
             wait: Duration::from_secs(5),
             max_wait: Duration::from_secs(60),
             shutdown: Duration::from_secs(20),

@@ -2,8 +2,8 @@
 //!
 //! # Promise
 //! - After `hello` comes who looks at what, then every message after the cursor, or `reset`.
-//! - A client that sends too much or too long is closed (1008, 1009), one that does not answer for [`SILENCE`] is dropped, and one whose token
-//!   was revoked meanwhile is closed within [`PING`].
+//! - A client that sends too much or too long is closed (1008, 1009), one that does not answer [`SILENT`] pings is dropped, and one whose
+//!   token was revoked meanwhile is closed at the next ([`Limits::ping`](crate::Limits::ping)).
 //! - When the server ends it says `bye` and closes (1001).
 
 use std::sync::Arc;
@@ -28,13 +28,11 @@ use crate::extract::{FilePath, Query, session_name};
 use crate::problem::{Problem, Result};
 use crate::state::State;
 
-/// How often a client is asked whether it is there.
-const PING: Duration = Duration::from_secs(20);
-/// After so long without a word it is not.
-const SILENCE: Duration = Duration::from_secs(60);
+/// A client that has said nothing for so many pings is not there.
+const SILENT: u32 = 3;
 /// Longest message of a client, in bytes.
 const LONGEST: usize = 8 << 10;
-/// So many messages a client may send within [`PING`].
+/// So many messages a client may send from one ping to the next.
 const MANY: u32 = 200;
 /// Messages that are sent in one go.
 const BATCH: usize = 64;
@@ -167,7 +165,8 @@ impl Conversation {
         if !self.send(socket, first).await {
             return self.end();
         }
-        let mut ping = interval_at(Instant::now() + PING, PING);
+        let each = self.state.limits().ping;
+        let mut ping = interval_at(Instant::now() + each, each);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut heard, mut said) = (Instant::now(), 0);
         loop {
@@ -200,7 +199,7 @@ impl Conversation {
                 }
                 _ = ping.tick() => {
                     said = 0;
-                    if heard.elapsed() > SILENCE {
+                    if heard.elapsed() > each * SILENT {
                         return End::Gone;
                     }
                     if !self.pass.holds(&self.state).await {

@@ -119,14 +119,16 @@ pub(crate) struct Socket {
 impl Socket {
     /// The next message; `None`: the server has closed.
     pub(crate) async fn next(&mut self) -> Option<Value> {
-        loop {
-            let frame = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a message in time")?;
-            match frame.ok()? {
-                Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
-                Message::Close(_) => return None,
-                _ => {}
+        let message = async {
+            loop {
+                match self.socket.next().await?.ok()? {
+                    Message::Text(text) => return Some(serde_json::from_str(&text).unwrap()),
+                    Message::Close(_) => return None,
+                    _ => {}
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, message).await.expect("a message in time")
     }
 
     /// The next message of a type; those of other types are passed over.

@@ -1,5 +1,7 @@
 //! How conversations end.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use filelatch::store::{OwnStore, Scope};
 use filelatch::{Filelatch, LockOptions};
@@ -56,6 +58,56 @@ async fn too_many() {
     while server.try_socket(None, &[]).await.is_err() {
         tokio::task::yield_now().await;
     }
+    server.end().await;
+}
+
+/// SERVE-7: a token that is revoked ends the conversations that it has begun; another one's go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn revoked() {
+    let server = Server::with(|options| {
+        options.no_auth = false;
+        options.limits.ping = Duration::from_millis(50);
+    })
+    .await;
+    let root = server.root().to_owned();
+    let store = move || {
+        let latch = Filelatch::new();
+        latch.tokens(latch.own_store(&root, OwnStore::Tokens, true).unwrap()).unwrap()
+    };
+    let make = store.clone();
+    let [first, second] = tokio::task::spawn_blocking(move || {
+        ["first", "second"].map(|name| {
+            let made = make().create(name, &[Scope::Read], None, &LockOptions::new()).unwrap();
+            (made.id, format!("Bearer {}", String::from_utf8(made.token.expose().to_vec()).unwrap()))
+        })
+    })
+    .await
+    .unwrap();
+    let (id, first) = first;
+    let mut ends = server.try_socket(None, &[("authorization", &first)]).await.unwrap();
+    let mut stays = server.try_socket(None, &[("authorization", &second.1)]).await.unwrap();
+    ends.of("hello").await;
+    tokio::task::spawn_blocking(move || store().revoke(&id, &LockOptions::new()).unwrap()).await.unwrap();
+    assert_eq!(ends.closed().await, (1008, "the token or login is not valid any more".to_owned()));
+    std::fs::write(server.root().join("a"), "1").unwrap();
+    stays.about("file-changed", "a").await;
+    server.end().await;
+}
+
+/// SERVE-7: a client that does not answer, not even pings, is dropped, and its place is free.
+#[tokio::test(flavor = "multi_thread")]
+async fn silent() {
+    let server = Server::with(|options| {
+        options.limits.sockets = 1;
+        options.limits.ping = Duration::from_millis(50);
+    })
+    .await;
+    // Nothing answers pings unless it is read from.
+    let silent = server.socket(None).await;
+    while server.try_socket(None, &[]).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    drop(silent);
     server.end().await;
 }
 
