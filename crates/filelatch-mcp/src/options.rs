@@ -13,6 +13,8 @@ pub struct Options {
     pub deny: Vec<String>,
     /// Nothing is written, and tools that only write are not offered.
     pub read_only: bool,
+    /// The command that merges the files of sessions, as gitattributes(5) has it of `merge.*.driver`; `None`: git merges them.
+    pub merge_driver: Option<String>,
     /// What one call, and all of them together, may take.
     pub limits: Limits,
 }

@@ -19,6 +19,8 @@ pub struct ServerOptions {
     pub allow: Vec<String>,
     /// Files that are hidden besides.
     pub deny: Vec<String>,
+    /// The command that merges the files of sessions, as gitattributes(5) has it of `merge.*.driver`; `None`: git merges them.
+    pub merge_driver: Option<String>,
     /// What one request, and all of them together, may take.
     pub limits: Limits,
 }
@@ -33,6 +35,7 @@ impl ServerOptions {
             no_auth: false,
             allow: Vec::new(),
             deny: Vec::new(),
+            merge_driver: None,
             limits: Limits::default(),
         }
     }

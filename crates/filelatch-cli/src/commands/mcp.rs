@@ -6,6 +6,7 @@ use std::sync::Arc;
 use filelatch_fs::RealHost;
 use filelatch_mcp::{CancellationToken, Options, Server, serve_stdio};
 
+use super::git_setup::own_driver;
 use crate::args::Global;
 use crate::args_mcp::Mcp;
 use crate::args_serve::LogLevel;
@@ -20,6 +21,7 @@ pub(crate) fn mcp(global: &Global, args: &Mcp) -> Result<u8, CliError> {
         allow: args.allow.clone(),
         deny: args.deny.clone(),
         read_only: args.read_only,
+        merge_driver: own_driver(),
         ..Options::default()
     };
     let server = Server::new(context.latch.clone(), Arc::new(RealHost), &args.root, options)?;

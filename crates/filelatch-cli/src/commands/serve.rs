@@ -11,6 +11,7 @@ use filelatch_server::{Limits, ServerOptions, State, Tls};
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::git_setup::own_driver;
 use crate::args::Global;
 use crate::args_serve::{LimitArgs, LogFormat, LogLevel, Serve};
 use crate::context::Context;
@@ -27,6 +28,7 @@ pub(crate) fn serve(global: &Global, args: &Serve) -> Result<u8, CliError> {
     options.allow_hosts.clone_from(&args.allow_host);
     options.allow.clone_from(&args.allow);
     options.deny.clone_from(&args.deny);
+    options.merge_driver = own_driver();
     options.limits = limits(&args.limits);
     let limits = options.limits;
     let agents = agents_options(args);
@@ -62,7 +64,7 @@ pub(crate) fn serve(global: &Global, args: &Serve) -> Result<u8, CliError> {
 
 fn agents_options(args: &Serve) -> filelatch_mcp::Options {
     let (allow, deny) = (args.allow.clone(), args.deny.clone());
-    filelatch_mcp::Options { allow, deny, ..filelatch_mcp::Options::default() }
+    filelatch_mcp::Options { allow, deny, merge_driver: own_driver(), ..filelatch_mcp::Options::default() }
 }
 
 /// Agents' tools at `/mcp`, for whoever the server lets in; those that write, for the scope `write`.

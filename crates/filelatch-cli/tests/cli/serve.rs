@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::sandbox::Sandbox;
+use crate::session::Repo;
 
 /// A server that has said where it listens. Killed when dropped.
 struct Server {
@@ -85,6 +86,29 @@ fn send(address: &str, line: &str, headers: &str, body: &str) -> Option<Answer> 
     }
     let status = head.split(' ').nth(1)?.parse().ok()?;
     Some(Answer { status, head: head.to_owned(), body: body.to_owned() })
+}
+
+/// SERVE-6: a session that is merged over HTTP is merged as `filelatch session merge` does it: a document whose one line both sides changed
+/// is no conflict.
+#[test]
+fn merges_sessions() {
+    let Some(repo) = Repo::new() else { return };
+    let s = &repo.0;
+    repo.git("config user.name n").exits(0);
+    repo.git("config user.email n@example.org").exits(0);
+    s.write("c.json", "{\"a\": 1, \"b\": 1}\n");
+    repo.git("add c.json").exits(0);
+    repo.git("commit -q -m documents").exits(0);
+    let folder = repo.session("start fix").exits(0).text().trim_end().to_owned();
+    std::fs::write(format!("{folder}/c.json"), "{\"a\": 2, \"b\": 1}\n").unwrap();
+    repo.git(&format!("-C {folder} commit -q -a -m theirs")).exits(0);
+    s.write("c.json", "{\"a\": 1, \"b\": 2}\n");
+    repo.git("commit -q -a -m ours").exits(0);
+    let server = Server::start(s, &["--no-auth"]);
+    let merged =
+        server.send("POST /api/sessions/fix/merge", "Content-Type: application/json\r\n", "{\"message\": \"both\"}");
+    assert_eq!(merged.status, 200, "{merged:?}");
+    assert_eq!(s.text("c.json"), "{\"a\": 2, \"b\": 2}\n");
 }
 
 /// SERVE-1, SERVE-7: where it listens on the first line, a link that logs in once on the second; a signal ends it with status 0; neither the

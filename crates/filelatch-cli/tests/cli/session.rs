@@ -18,7 +18,7 @@ impl Repo {
         Some(repo)
     }
 
-    fn git(&self, words: &str) -> Ran {
+    pub(crate) fn git(&self, words: &str) -> Ran {
         let mut git = self.0.program("git");
         git.args(words.split(' '));
         isolate(&mut git);

@@ -190,6 +190,18 @@ fn sessions() {
     assert_eq!(merged["merged"]["into"], "main", "{merged}");
     assert_eq!(project.read("b.txt"), "new\n");
     client.done("session", &json!({"action": "remove", "name": "fix-1"}));
+    // Both sides change one line of a document: git alone would not merge that.
+    project.write("c.json", "{\"a\": 1, \"b\": 1}\n");
+    git(&project, "", &["add", "."]);
+    git(&project, "", &["commit", "-qm", "third"]);
+    let started = client.done("session", &json!({"action": "start", "name": "fix-2"}));
+    let folder = started["sessions"][0]["folder"].as_str().unwrap().to_owned();
+    project.write(&format!("{folder}/c.json"), "{\"a\": 2, \"b\": 1}\n");
+    git(&project, &folder, &["commit", "-qam", "theirs"]);
+    project.write("c.json", "{\"a\": 1, \"b\": 2}\n");
+    git(&project, "", &["commit", "-qam", "ours"]);
+    client.done("session", &json!({"action": "merge", "name": "fix-2"}));
+    assert_eq!(project.read("c.json"), "{\"a\": 2, \"b\": 2}\n");
     for (arguments, kind) in [
         (json!({"action": "merge"}), "malformed"),
         (json!({"action": "start", "base": "--upload-pack=x"}), "malformed"),

@@ -159,7 +159,9 @@ impl Tool for Session {
                 {
                     return Err(Refusal::malformed(format!("`message` is text of at most {} bytes", LONGEST.1)));
                 }
-                let options = MergeOptions { message: arguments.message.clone(), ..MergeOptions::default() };
+                let driver = call.server().options().merge_driver.clone();
+                let message = arguments.message.clone();
+                let options = MergeOptions { message, driver, ..MergeOptions::default() };
                 let merged = sessions.merge(name()?, &options).map_err(|e| refused(&e))?;
                 answer.merged = Some(Merged {
                     branch: merged.branch,

@@ -227,7 +227,8 @@ async fn merge(
     MaybeJson(ask): MaybeJson<Merge>,
 ) -> Result<axum::Json<Merged>> {
     let call = move |call: &Call| {
-        let options = MergeOptions { message: ask.message, ..MergeOptions::default() };
+        let driver = call.state().options().merge_driver.clone();
+        let options = MergeOptions { message: ask.message, driver, ..MergeOptions::default() };
         let merged = open(call)?.merge(&name, &options).map_err(|e| refused(call, &e))?;
         Ok(Merged {
             success: true,

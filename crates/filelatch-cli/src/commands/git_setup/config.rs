@@ -119,6 +119,11 @@ pub(in crate::commands) fn driver(program: &Path) -> Result<String, CliError> {
     ))
 }
 
+/// The driver that is this program; `None`: where it is can't be found out, or can't stand in git's configuration.
+pub(in crate::commands) fn own_driver() -> Option<String> {
+    driver(&crate::env::program().ok()?).ok()
+}
+
 /// As one word for git, which replaces `%`, and for the shell.
 fn quoted(program: &Path) -> Result<String, CliError> {
     let text = program.to_str().filter(|text| !text.contains('\n')).ok_or_else(|| {

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use self::attributes::Edited;
 use self::config::Settings;
-pub(super) use self::config::driver;
+pub(super) use self::config::{driver, own_driver};
 use self::git::Scope;
 use crate::args_merge::GitSetup;
 use crate::output;
