@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::place::from_uri;
 use filelatch::show::slashed;
+
+use crate::place::from_uri;
 
 /// Who sends the requests of a connection, where the transport knows: put into the extensions of an HTTP request by whoever has checked it.
 #[derive(Clone, Debug, Default)]

@@ -1,8 +1,8 @@
 //! What every request goes through first: its number, limits, who sends it, the log, the figures, and headers that every answer has.
 //!
 //! # Decision
-//! It is one layer. Each layer of a router costs a copy of the service and a box for every request; three were a tenth of what it takes to answer
-//! a GET of a known file.
+//! It is one layer. Each layer of a router costs a copy of the service and boxes for every request: with one instead of three, and without asking
+//! what is hidden anew each time, a GET of a known file took a fifth less.
 
 use std::convert::Infallible;
 use std::mem;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use filelatch::show::{time, without_root};
 use filelatch_git::{Git, MergeOptions, RemoveOptions, Session as Found, Sessions, StartOptions};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,6 @@ use serde_json::json;
 use super::{Access, Tool};
 use crate::refusal::Refusal;
 use crate::work::{Call, Work};
-use filelatch::show::{time, without_root};
 
 /// How long another git at work is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use filelatch::show::time;
 use filelatch_git::{Git, MergeOptions, RemoveOptions, Session, Sessions, StartOptions};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -14,7 +15,6 @@ use crate::extract::{Json, MaybeJson, Param, Query};
 use crate::problem::{Problem, Refusals, Result};
 use crate::state::State;
 use crate::work::{Call, Failure, Work};
-use filelatch::show::time;
 
 /// How long another git at work is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! What files there are.
 
+use filelatch::show::{slashed, time};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -10,7 +11,6 @@ use crate::extract::FilePath;
 use crate::problem::{Problem, Result};
 use crate::state::State;
 use crate::work::Work;
-use filelatch::show::{slashed, time};
 
 /// More files are not listed.
 const MOST: usize = 20_000;

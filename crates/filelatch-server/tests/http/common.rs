@@ -99,6 +99,19 @@ impl Server {
         Beside { app: app(State::new(latch, Arc::new(RealHost), options).unwrap()) }
     }
 
+    /// Over the same folder, with a mounted service that fails as no handler should.
+    pub(crate) fn with_a_fault(&self, change: impl FnOnce(&mut ServerOptions)) -> Beside {
+        async fn fault() -> &'static str {
+            panic!("a fault")
+        }
+        let mut options = ServerOptions::new(self.root());
+        options.no_auth = true;
+        change(&mut options);
+        let state = State::new(Filelatch::builder().session("server").build(), Arc::new(RealHost), options).unwrap();
+        state.mount("/fault", |_, _| fault());
+        Beside { app: app(state) }
+    }
+
     /// The served folder.
     pub(crate) fn root(&self) -> &Path {
         self.dir.path()

@@ -5,6 +5,7 @@ use std::fs;
 use axum::body::Body;
 use axum::http::Request;
 use filelatch::Version;
+use serde_json::json;
 
 use crate::common::{Answer, Server};
 
@@ -527,4 +528,21 @@ async fn patches_keep_the_rest() {
         assert_eq!(fs::read_to_string(server.root().join(file)).unwrap(), result);
         assert_eq!(answer.json()["hash"], Version::of(result.as_bytes()).to_string());
     }
+}
+
+/// SERVE-7: a handler that panics is answered for, with a number that the log has, too; it is counted, and its place is free again.
+#[tokio::test]
+async fn faults() {
+    let server = Server::new();
+    let faulty = server.with_a_fault(|options| options.limits.requests = 1);
+    let get = |path: &str| Request::get(path).header("host", "localhost").body(Body::empty()).unwrap();
+    for _ in 0..3 {
+        let answer = faulty.send(get("/fault")).await;
+        assert_eq!((answer.status.as_u16(), &answer.json()["kind"]), (500, &json!("internal")));
+        assert!(answer.header("x-request-id").is_some() && answer.header("retry-after").is_some());
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+    }
+    let figures = faulty.send(get("/metrics")).await;
+    let figures = String::from_utf8(figures.body).unwrap();
+    assert!(figures.contains("route=\"/fault\",method=\"GET\",status=\"500\"} 3\n"), "{figures}");
 }
