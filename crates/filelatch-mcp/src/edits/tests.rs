@@ -230,8 +230,8 @@ proptest! {
                 let (from, to) = (find(first)?, find(last)?);
                 let new = |from| new.iter().map(move |line| (from, line.clone()));
                 match at {
-                    // Something was put between them: the range is not what the client saw.
-                    At::Replace if to - from != last - first => return None,
+                    // Something was put between them, or replaced: the range is not what the client saw.
+                    At::Replace if list[from..=to].iter().any(|(from, _)| !matches!(from, From::Before(_))) => return None,
                     At::Replace => drop(list.splice(from..=to, new(From::Replaced))),
                     At::Before => drop(list.splice(from..from, new(From::Inserted))),
                     At::After => {
