@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, SystemTime};
 
 use filelatch::store::{Credential, Credentials, Imported, NewCredential, Refreshed, Secret};
@@ -175,8 +175,8 @@ fn only_its_key_waits() {
     let path = dir.path().join("c");
     let store = engine().credentials(&path).unwrap();
     store.set("k", new("old"), &lock()).unwrap();
-    let (begun, begins) = mpsc::channel();
-    let (go_on, goes_on) = mpsc::channel::<()>();
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
     std::thread::scope(|scope| {
         // Dropped when something is wrong, so that nobody waits for it.
         let go_on = go_on;

@@ -1,6 +1,6 @@
 //! Generated files: what is touched, what is refused, what goes with its owner and what is left; under every mishap and in every order.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use filelatch::store::StoreError;
@@ -309,7 +309,7 @@ fn one_fails() {
     let removal = world.generated.remove(&ada(), &options).unwrap();
     assert_eq!(removal.removed, paths(&["b"]));
     assert_eq!(removal.failed.len(), 1);
-    assert!(matches!(&removal.failed[0], (path, Error::Locked { .. }) if path == Path::new("a")));
+    assert!(matches!(&removal.failed[0], (path, Error::Locked { .. }) if path == std::path::Path::new("a")));
     drop(guard);
     assert_eq!(world.remove(&ada()).removed, paths(&["a"]));
     assert!(std::fs::metadata(world.path("a")).is_err());

@@ -234,6 +234,7 @@ fn worker() {
                 increment(&file, &options).unwrap();
             }
         }
+        #[cfg(target_os = "linux")]
         ["count-until-told", path] => super::doctor::count_until_told(path),
         ["audited", path, who, times] => super::audit::writes_of(path, who, times),
         #[cfg(feature = "store")]
