@@ -1,5 +1,7 @@
 //! `changes`: what has changed since a cursor, whose it was, over restarts; waits.
 
+use std::io::Write as _;
+
 use serde_json::{Value, json};
 
 use crate::client::{Client, Project};
@@ -17,17 +19,27 @@ fn is(path: &str, kind: &str) -> (String, String) {
     (path.to_owned(), kind.to_owned())
 }
 
+/// Another program's write in one step: of one in two steps a watch may see both.
+fn put(project: &Project, name: &str, bytes: &str) {
+    let path = project.path(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let beside = project.root().parent().unwrap();
+    let mut file = tempfile::NamedTempFile::new_in(beside).unwrap();
+    file.write_all(bytes.as_bytes()).unwrap();
+    file.persist(path).unwrap();
+}
+
 /// AGENT-5: what was changed before the call is in its answer, in order, and only once; globs choose; hidden files are not there.
 #[test]
 fn since_a_cursor() {
     let project = Project::new();
-    project.write("a.txt", "one");
+    put(&project, "a.txt", "one");
     let mut client = project.start();
     let first = client.done("changes", &json!({}));
     assert_eq!(first["changes"], json!([]));
-    project.write("a.txt", "two");
-    project.write("src/b.rs", "new");
-    project.write(".env", "secret");
+    put(&project, "a.txt", "two");
+    put(&project, "src/b.rs", "new");
+    put(&project, ".env", "secret");
     let told = client.done("changes", &json!({"cursor": cursor(&first)}));
     assert_eq!(paths(&told), [is("a.txt", "modified"), is("src/b.rs", "created")], "{told}");
     let change = &told["changes"][0];
@@ -54,12 +66,12 @@ fn waits() {
     let waits = client.begin_call("changes", &arguments);
     // The server goes on answering others meanwhile.
     client.done("status", &json!({}));
-    project.write("a.txt", "one");
+    put(&project, "a.txt", "one");
     let told = Client::told(&client.answer(waits).unwrap());
     assert_eq!(paths(&told), [is("a.txt", "created")], "{told}");
     let off = client.begin_call("changes", &json!({"cursor": cursor(&told), "wait_ms": 60000}));
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": off}}));
-    project.write("b.txt", "one");
+    put(&project, "b.txt", "one");
     let told = client.done("changes", &json!({"cursor": cursor(&told), "wait_ms": 60000}));
     assert_eq!(paths(&told), [is("b.txt", "created")], "{told}");
     // The end of the input ends a wait, too.
@@ -71,15 +83,15 @@ fn waits() {
 #[test]
 fn over_restarts() {
     let project = Project::with_workspace();
-    project.write("a.txt", "one");
+    put(&project, "a.txt", "one");
     let mut client = project.start();
     let first = client.done("changes", &json!({}));
-    project.write("a.txt", "two");
+    put(&project, "a.txt", "two");
     let told = client.done("changes", &json!({"cursor": cursor(&first)}));
     assert_eq!(paths(&told), [is("a.txt", "modified")]);
     assert!(client.end().0.success());
-    project.write("a.txt", "three");
-    project.write("b.txt", "new");
+    put(&project, "a.txt", "three");
+    put(&project, "b.txt", "new");
     let mut client = project.start();
     let on = client.done("changes", &json!({"cursor": cursor(&told)}));
     assert_eq!(on.get("reset"), None, "{on}");
@@ -93,7 +105,7 @@ fn over_restarts() {
     let reset = other.done("changes", &json!({"cursor": cursor(&on)}));
     assert_eq!(reset["reset"], true, "{reset}");
     client.kill();
-    project.write("c.txt", "new");
+    put(&project, "c.txt", "new");
     let mut client = project.start();
     let on = client.done("changes", &json!({"cursor": cursor(&on)}));
     assert!(on["reset"] == true || paths(&on).contains(&is("c.txt", "created")), "{on}");
