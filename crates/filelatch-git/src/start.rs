@@ -177,29 +177,29 @@ impl Sessions {
             let what = format!("`{}` is not on its branch", tree.path.display());
             return Err(Error::Incomplete { name: record.name.clone(), what });
         }
-        let mut left = ATTEMPTS;
-        loop {
-            left -= 1;
-            match self.add_worktree(record) {
-                Err(Error::Git { told, .. }) if left > 0 && is_pruned_meanwhile(&told) => {}
+        let (mut is_known, mut has_branch) = (found.is_some(), tip.is_some());
+        for _ in 1..ATTEMPTS {
+            match self.add_worktree(record, is_known, has_branch) {
+                Err(Error::Git { told, .. }) if is_pruned_meanwhile(&told) => {}
                 done => return done.map(|()| excluded),
             }
+            // git makes the branch first, and leaves it there when it fails afterwards.
+            is_known = self.repo.worktrees()?.iter().any(|tree| tree.path == record.folder);
+            has_branch = self.repo.tip(&record.branch)?.is_some();
         }
+        self.add_worktree(record, is_known, has_branch).map(|()| excluded)
     }
 
-    /// By what is there now: git makes the branch first, and leaves it there when it fails afterwards.
-    fn add_worktree(&self, record: &Record) -> Result<()> {
-        let is_known = self.repo.worktrees()?.iter().any(|tree| tree.path == record.folder);
-        let tip = self.repo.tip(&record.branch)?;
+    fn add_worktree(&self, record: &Record, is_known: bool, has_branch: bool) -> Result<()> {
         // Twice forced: also in place of a worktree that git knows and whose folder is gone.
         let mut words: Vec<&OsStr> = ["worktree", "add", "--quiet", "--no-checkout"].map(OsStr::new).into();
         if is_known {
             words.extend(["--force", "--force"].map(OsStr::new));
         }
-        if tip.is_none() {
+        if !has_branch {
             words.extend(["--no-track", "-b", &record.branch].map(OsStr::new));
         }
-        let base = if tip.is_none() { &record.base_commit } else { &record.branch };
+        let base = if has_branch { &record.branch } else { &record.base_commit };
         words.extend([OsStr::new("--"), record.folder.as_os_str(), base.as_ref()]);
         self.git().ask(words).map(drop)
     }

@@ -240,7 +240,7 @@ impl Refusal {
             }
             Error::Partial(applied) => {
                 let not = "the files that another program changed meanwhile were not written; the others were";
-                refusal.path = applied.files.first().map(|file| without_root(&file.path.to_string_lossy(), root));
+                refusal.path = applied.files.first().and_then(|file| inside(&file.path, root));
                 refusal.not_done(not).next("conflicts", json!({}), "lists what could not be written")
             }
             Error::Unfinished { .. } => refusal

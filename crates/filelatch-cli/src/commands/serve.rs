@@ -31,7 +31,7 @@ pub(crate) fn serve(global: &Global, args: &Serve) -> Result<u8, CliError> {
     options.merge_driver = own_driver();
     options.limits = limits(&args.limits);
     let limits = options.limits;
-    let agents = agents_options(args);
+    let agents = agents_options(args, options.merge_driver.clone());
     let state = State::new(context.latch.clone(), Arc::new(RealHost), options)?;
     let agents = McpServer::new(context.latch.clone(), Arc::new(RealHost), &args.root, agents)?;
     mount(&state, &agents);
@@ -62,9 +62,9 @@ pub(crate) fn serve(global: &Global, args: &Serve) -> Result<u8, CliError> {
     Ok(exit::DONE)
 }
 
-fn agents_options(args: &Serve) -> filelatch_mcp::Options {
+fn agents_options(args: &Serve, merge_driver: Option<String>) -> filelatch_mcp::Options {
     let (allow, deny) = (args.allow.clone(), args.deny.clone());
-    filelatch_mcp::Options { allow, deny, merge_driver: own_driver(), ..filelatch_mcp::Options::default() }
+    filelatch_mcp::Options { allow, deny, merge_driver, ..filelatch_mcp::Options::default() }
 }
 
 /// Agents' tools at `/mcp`, for whoever the server lets in; those that write, for the scope `write`.

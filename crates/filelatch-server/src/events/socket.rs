@@ -165,7 +165,8 @@ impl Conversation {
         if !self.send(socket, first).await {
             return self.end();
         }
-        let each = self.state.limits().ping;
+        // An interval of nothing is none.
+        let each = self.state.limits().ping.max(Duration::from_millis(1));
         let mut ping = interval_at(Instant::now() + each, each);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut heard, mut said) = (Instant::now(), 0);

@@ -1,7 +1,6 @@
 //! Writes that are left queued because somebody has the lock.
 
 use std::fs;
-use std::time::Duration;
 
 use axum::http::StatusCode;
 use filelatch::{Filelatch, Guard, LeaseOptions, LockOptions, Version, WriteOptions};
@@ -42,7 +41,7 @@ async fn ended(server: &Server, id: &str) -> Value {
         if state["state"] != "queued" {
             return state;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
     }
 }
 
@@ -119,7 +118,7 @@ async fn called_off() {
     }
     drop(guard);
     while server.state.queued_writes() > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
     }
     assert_eq!(fs::read_to_string(server.root().join("a")).unwrap(), "old");
     for id in ["none", "..%2fa", "%00", &"a".repeat(300)] {

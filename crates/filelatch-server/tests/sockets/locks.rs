@@ -1,6 +1,6 @@
 //! Locks of other processes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -110,7 +110,7 @@ async fn nobody_there() {
     drop(server.socket(None).await);
     let mut gone = server.get("/api/status").await;
     while gone["clients"] != json!([]) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
         gone = server.get("/api/status").await;
     }
     let other = Other::holds(&["lock", path.to_str().unwrap()]);

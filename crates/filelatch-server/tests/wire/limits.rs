@@ -108,7 +108,7 @@ async fn who_does_not_read() {
         if metrics.body.contains("\nfilelatch_connections 1\n") {
             break;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::task::yield_now().await;
     }
     let mut got = Vec::new();
     stream.read_to_end(&mut got).await.ok();
@@ -172,7 +172,7 @@ async fn waits_at_once() {
     waits.write_all(request("PUT /files/a?wait=60s", "", "first").as_bytes()).await.unwrap();
     let file = Filelatch::new().file(server.root().join("a")).unwrap();
     while file.lock_state().unwrap().waiting == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
     let refused = server.send("PUT /files/b", "", "x").await;
     assert_eq!(refused.status, 503, "{refused:?}");
@@ -182,7 +182,7 @@ async fn waits_at_once() {
     drop(waits);
     // The place is free again, although the lock is not.
     while server.send("PUT /files/c", "", "x").await.status == 503 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
     drop(guard);
     assert_eq!(std::fs::read_to_string(server.root().join("a")).unwrap(), "old");
